@@ -1,0 +1,50 @@
+"""Named U-Net configurations."""
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def unet_config(
+    widths: Sequence[int],
+    down_layers: int = 2,
+    attention: Sequence[bool] | None = None,
+    **others: Any,
+) -> dict[str, Any]:
+    """VideoCrafter2's arrangement at any size: one stage a width, ``down_layers`` down and one more up.
+
+    Args:
+        widths: channels of each stage, highest resolution first.
+        attention: whether a stage has attention; default: all but the deepest.
+        others: further arguments of ``VideoUNet``.
+    """
+    stages = len(widths)
+    attention = attention or [True] * (stages - 1) + [False]
+
+    def layer(stage: int, **skip: str) -> dict[str, Any]:
+        has = attention[stage]
+        return {"attention": has, "temporal_attention": has, "temporal_conv": True, **skip}
+
+    stack = ["conv_in"]
+    down = []
+    for index, width in enumerate(widths):
+        last = index == stages - 1
+        down.append({"width": width, "sample": not last, "layers": [layer(index) for _ in range(down_layers)]})
+        stack += [f"down.{index}.{number}" for number in range(down_layers)]
+        stack += [] if last else [f"down.{index}.sample"]
+    up = []
+    for index in reversed(range(stages)):
+        layers = [layer(index, skip=stack.pop()) for _ in range(down_layers + 1)]
+        up.append({"width": widths[index], "sample": index > 0, "layers": layers})
+    return {"base_width": widths[0], "down_stages": down, "up_stages": up, **others}
+
+
+def videocrafter2() -> dict[str, Any]:
+    """The 1.4 B U-Net of VideoCrafter2 (arXiv 2401.09047)."""
+    return unet_config((320, 640, 1280, 1280), in_channels=4, head_size=64, text_width=1024)
+
+
+def shapes_teacher() -> dict[str, Any]:
+    """The teacher of the shapes world: VideoCrafter2's structure with three stages, at a small width."""
+    return unet_config(
+        (64, 96, 128), attention=(True, True, True), in_channels=8, head_size=32, text_width=128, first_temporal_heads=2
+    )

@@ -1,0 +1,197 @@
+"""The building blocks of the video U-Net, on tokens.
+
+Every feature map is one contiguous tensor of shape (B, T, H, W, C). Seen as (B T, C, H, W) that is a channels-last
+image batch, as (B, C, T, H, W) a channels-last volume, as (B T, H W, C) or (B, H W heads, T, d) the sequences of
+spatial and temporal attention: going from one to the other is a change of strides and copies nothing.
+
+Parameter names are those of diffusers' ``UNet3DConditionModel``, so its weights load unchanged.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation of (N, ..., C) over all dimensions between the first and the last, then optionally SiLU.
+
+    Statistics are taken in float32 whatever the input's type.
+    """
+
+    def __init__(self, num_groups: int, num_channels: int, eps: float, silu: bool = False) -> None:
+        super().__init__(num_groups, num_channels, eps)
+        self.silu = silu
+
+    def forward(self, input: Tensor) -> Tensor:
+        n, c = input.shape[0], input.shape[-1]
+        grouped = input.reshape(n, -1, self.num_groups, c // self.num_groups).float()
+        variance, mean = torch.var_mean(grouped, dim=(1, 3), correction=0, keepdim=True)
+        scale = torch.rsqrt(variance + self.eps)
+        weight = self.weight.float().view(1, 1, self.num_groups, -1) * scale
+        shift = self.bias.float().view(1, 1, self.num_groups, -1) - mean * weight
+        out = torch.addcmul(shift, grouped, weight)
+        if self.silu:
+            out = F.silu(out)
+        return out.to(input.dtype).view(input.shape)
+
+
+def image_conv(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """A 2D convolution of every frame of tokens (B, T, H, W, C)."""
+    b, t = x.shape[:2]
+    out: Tensor = conv(x.flatten(0, 1).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    return out.contiguous().unflatten(0, (b, t))
+
+
+class ResnetBlock(nn.Module):
+    """GroupNorm, SiLU, 3x3 convolution, twice, with the time embedding added in between and a shortcut."""
+
+    def __init__(self, in_channels: int, out_channels: int, embedding: int, groups: int) -> None:
+        super().__init__()
+        self.norm1 = GroupNorm(groups, in_channels, 1e-5, silu=True)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.time_emb_proj = nn.Linear(embedding, out_channels)
+        self.norm2 = GroupNorm(groups, out_channels, 1e-5, silu=True)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.conv_shortcut = nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else None
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """x: (B, T, H, W, C); embedding: (B, E), already through SiLU."""
+        b, t = x.shape[:2]
+        # The spatial norms take their statistics a frame at a time.
+        hidden = self.norm1(x.flatten(0, 1)).unflatten(0, (b, t))
+        hidden = image_conv(self.conv1, hidden) + self.time_emb_proj(embedding)[:, None, None, None, :]
+        hidden = self.norm2(hidden.flatten(0, 1)).unflatten(0, (b, t))
+        hidden = image_conv(self.conv2, hidden)
+        return hidden + (x if self.conv_shortcut is None else image_conv(self.conv_shortcut, x))
+
+
+class TemporalConv(nn.Module):
+    """Four layers of GroupNorm, SiLU and a convolution over time alone, with a residual; the last starts at zero."""
+
+    def __init__(self, channels: int, groups: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        for index in range(1, 5):
+            norm = GroupNorm(groups, channels, 1e-5, silu=True)
+            drop = [] if index == 1 else [nn.Dropout(dropout)]
+            # SiLU is inside the norm; Identity keeps the published numbering of the layers.
+            layers = nn.Sequential(
+                norm, nn.Identity(), *drop, nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0))
+            )
+            setattr(self, f"conv{index}", layers)
+        last = self.conv4[-1]
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = x
+        for layers in (self.conv1, self.conv2, self.conv3, self.conv4):
+            for layer in layers[:-1]:
+                hidden = layer(hidden)
+            hidden = layers[-1](hidden.permute(0, 4, 1, 2, 3)).permute(0, 2, 3, 4, 1).contiguous()
+        return x + hidden
+
+
+class Attention(nn.Module):
+    """Multi-head attention without biases on query, key and value; heads x head size may differ from the width."""
+
+    def __init__(self, width: int, heads: int, head_size: int, context: int | None = None) -> None:
+        super().__init__()
+        self.heads, inner = heads, heads * head_size
+        self.to_q = nn.Linear(width, inner, bias=False)
+        self.to_k = nn.Linear(context or width, inner, bias=False)
+        self.to_v = nn.Linear(context or width, inner, bias=False)
+        self.to_out = nn.ModuleList([nn.Linear(inner, width), nn.Identity()])
+
+    def forward(self, x: Tensor, context: Tensor | None = None, over_time: bool = False) -> Tensor:
+        """x: (N, S, C), context: (N, L, D) or None; or, over time, x: (B, T, S, C) attending along T."""
+        source = x if context is None else context
+        q, k, v = (p.unflatten(-1, (self.heads, -1)) for p in (self.to_q(x), self.to_k(source), self.to_v(source)))
+        if over_time:  # (B, T, S, heads, d) -> (B, S heads, T, d), a view
+            q, k, v = (p.permute(0, 2, 3, 1, 4).flatten(1, 2) for p in (q, k, v))
+            out = F.scaled_dot_product_attention(q, k, v)
+            out = out.unflatten(1, (x.shape[2], self.heads)).permute(0, 3, 1, 2, 4).flatten(-2)
+        else:
+            q, k, v = (p.transpose(1, 2) for p in (q, k, v))
+            out = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(-2)
+        return self.to_out[0](out)
+
+
+class GEGLU(nn.Module):
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(width, inner * 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        value, gate = self.proj(x).chunk(2, dim=-1)
+        return value * F.gelu(gate)
+
+
+class FeedForward(nn.Module):
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.net = nn.ModuleList([GEGLU(width, inner), nn.Identity(), nn.Linear(inner, width)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net[2](self.net[0](x))
+
+
+class TransformerBlock(nn.Module):
+    """Self-attention, then cross-attention (self-attention again where there is no context), then feed-forward."""
+
+    def __init__(self, width: int, heads: int, head_size: int, feed_forward: int, context: int | None) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attn1 = Attention(width, heads, head_size)
+        self.norm2 = nn.LayerNorm(width)
+        self.attn2 = Attention(width, heads, head_size, context)
+        self.norm3 = nn.LayerNorm(width)
+        self.ff = FeedForward(width, feed_forward)
+
+
+class Transformer(nn.Module):
+    """GroupNorm, linear in, one transformer block, linear out, residual; over space or over time."""
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        head_size: int,
+        groups: int,
+        feed_forward: int,
+        context: int | None = None,
+    ) -> None:
+        super().__init__()
+        inner = heads * head_size
+        self.norm = GroupNorm(groups, width, 1e-6)
+        self.proj_in = nn.Linear(width, inner)
+        self.transformer_blocks = nn.ModuleList([TransformerBlock(inner, heads, head_size, feed_forward, context)])
+        self.proj_out = nn.Linear(inner, width)
+
+
+class SpatialTransformer(Transformer):
+    """Tokens of a frame attend to each other, then to the text."""
+
+    def forward(self, x: Tensor, text: Tensor) -> Tensor:
+        """x: (B, T, H, W, C); text: (B, L, D)."""
+        b, t, h, w, _ = x.shape
+        block = self.transformer_blocks[0]
+        hidden = self.proj_in(self.norm(x.flatten(0, 1))).flatten(1, 2)
+        hidden = hidden + block.attn1(block.norm1(hidden))
+        # One text a clip: all frames' tokens are the queries of one sequence, and keys and values are made once.
+        hidden = hidden.reshape(b, t * h * w, -1)
+        hidden = hidden + block.attn2(block.norm2(hidden), text)
+        hidden = hidden + block.ff(block.norm3(hidden))
+        return x + self.proj_out(hidden).view(x.shape)
+
+
+class TemporalTransformer(Transformer):
+    """Tokens of one place attend to each other over time, twice."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, t, h, w, _ = x.shape
+        block = self.transformer_blocks[0]
+        hidden = self.proj_in(self.norm(x)).view(b, t, h * w, -1)
+        hidden = hidden + block.attn1(block.norm1(hidden), over_time=True)
+        hidden = hidden + block.attn2(block.norm2(hidden), over_time=True)
+        hidden = hidden + block.ff(block.norm3(hidden))
+        return x + self.proj_out(hidden).view(x.shape)

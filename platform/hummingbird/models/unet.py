@@ -1,0 +1,287 @@
+"""The video U-Net: one class for every teacher and every pruned student; its configuration is its architecture."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from hummingbird.models.embeddings import TimestepEmbedding, guidance_embedding, sinusoidal_embedding
+from hummingbird.models.layers import (
+    GroupNorm,
+    ResnetBlock,
+    SpatialTransformer,
+    TemporalConv,
+    TemporalTransformer,
+    image_conv,
+)
+
+LAYER_KEYS = {"attention", "temporal_attention", "temporal_conv", "heads", "feed_forward", "skip"}
+
+
+class Stage(nn.Module):
+    """The layers of one resolution. A layer: residual block, temporal convolution, spatial and temporal attention."""
+
+    def __init__(self, layers: Sequence[dict[str, Any]], inputs: Sequence[int], width: int, cfg: Any) -> None:
+        super().__init__()
+        self.resnets = nn.ModuleList()
+        # A layer that has no such part leaves a gap in the numbering, so a part keeps its layer's number.
+        self.temp_convs, self.attentions, self.temp_attentions = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
+        groups, embedding = cfg.norm_groups, cfg.base_width * 4
+        for index, (layer, channels) in enumerate(zip(layers, inputs, strict=True)):
+            self.resnets.append(ResnetBlock(channels, width, embedding, groups))
+            key, heads = str(index), layer.get("heads") or width // cfg.head_size
+            inner = layer.get("feed_forward") or heads * cfg.head_size * 4
+            if layer["temporal_conv"]:
+                self.temp_convs[key] = TemporalConv(width, groups)
+            if layer["attention"]:
+                self.attentions[key] = SpatialTransformer(width, heads, cfg.head_size, groups, inner, cfg.text_width)
+            if layer["temporal_attention"]:
+                self.temp_attentions[key] = TemporalTransformer(width, heads, cfg.head_size, groups, inner)
+
+    def layer(self, index: int, x: Tensor, embedding: Tensor, text: Tensor) -> Tensor:
+        key = str(index)
+        x = self.resnets[index](x, embedding)
+        if key in self.temp_convs:
+            x = self.temp_convs[key](x)
+        if key in self.attentions:
+            x = self.attentions[key](x, text)
+        if key in self.temp_attentions:
+            x = self.temp_attentions[key](x)
+        return x
+
+
+class DownStage(Stage):
+    def __init__(self, spec: dict[str, Any], channels: int, cfg: Any) -> None:
+        width, layers = spec["width"], spec["layers"]
+        super().__init__(layers, [channels] + [width] * (len(layers) - 1), width, cfg)
+        self.downsamplers = nn.ModuleList([Downsample(width)] if spec["sample"] else [])
+
+
+class UpStage(Stage):
+    def __init__(self, spec: dict[str, Any], channels: int, skips: dict[str, int], cfg: Any) -> None:
+        width, layers = spec["width"], spec["layers"]
+        extra = [skips[layer["skip"]] if layer["skip"] else 0 for layer in layers]
+        carried = [channels] + [width] * (len(layers) - 1)
+        super().__init__(layers, [a + b for a, b in zip(carried, extra, strict=True)], width, cfg)
+        self.upsamplers = nn.ModuleList([Upsample(width)] if spec["sample"] else [])
+
+
+class MiddleStage(nn.Module):
+    """Residual block, attention, residual block at the lowest resolution."""
+
+    def __init__(self, width: int, cfg: Any) -> None:
+        super().__init__()
+        groups, embedding, heads = cfg.norm_groups, cfg.base_width * 4, width // cfg.head_size
+        self.resnets = nn.ModuleList([ResnetBlock(width, width, embedding, groups) for _ in range(2)])
+        self.temp_convs = nn.ModuleList([TemporalConv(width, groups) for _ in range(2)])
+        self.attentions = nn.ModuleList(
+            [SpatialTransformer(width, heads, cfg.head_size, groups, width * 4, cfg.text_width)]
+        )
+        self.temp_attentions = nn.ModuleList([TemporalTransformer(width, heads, cfg.head_size, groups, width * 4)])
+
+    def forward(self, x: Tensor, embedding: Tensor, text: Tensor) -> Tensor:
+        x = self.temp_convs[0](self.resnets[0](x, embedding))
+        x = self.temp_attentions[0](self.attentions[0](x, text))
+        x = self.temp_convs[1](self.resnets[1](x, embedding))
+        return x
+
+
+class Downsample(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return image_conv(self.conv, x)
+
+
+class Upsample(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, t, h, w, c = x.shape
+        # Nearest neighbour, on tokens.
+        doubled = x[:, :, :, None, :, None].expand(b, t, h, 2, w, 2, c).reshape(b, t, h * 2, w * 2, c)
+        return image_conv(self.conv, doubled)
+
+
+class VideoUNet(ModelMixin, ConfigMixin):
+    """Predicts the noise in video latents, from a timestep, a text, a frame rate and, for few-step students, a guidance.
+
+    Args:
+        in_channels: latent channels, in and out.
+        base_width: width of the first convolution; the timestep embedding is four times as wide.
+        down_stages, up_stages: one entry a resolution, ``{"width", "sample", "layers"}``. ``sample``: whether the
+            stage ends by halving (doubling) height and width. A layer says what it has: ``attention``,
+            ``temporal_attention``, ``temporal_conv`` (bools); optionally ``heads`` and ``feed_forward`` (channels);
+            in up stages also ``skip``: the name of the feature map joined to its input, or None. Names are
+            ``conv_in``, ``down.STAGE.LAYER`` and ``down.STAGE.sample``.
+        middle: whether there is a middle block.
+        head_size: channels of an attention head.
+        text_width: channels of the text embedding.
+        fps_embedding: whether the frame rate is embedded and added to the timestep's embedding.
+        guidance_embedding: size of the guidance-scale embedding of few-step students, or None.
+        first_temporal_heads: heads of the temporal transformer right after the first convolution; 0 for none.
+
+    Structure: VideoCrafter2 (arXiv 2401.09047); names: diffusers' ``UNet3DConditionModel``.
+    """
+
+    _supports_gradient_checkpointing = True
+
+    @register_to_config
+    def __init__(
+        self,
+        in_channels: int = 4,
+        base_width: int = 320,
+        down_stages: Sequence[dict[str, Any]] = (),
+        up_stages: Sequence[dict[str, Any]] = (),
+        middle: bool = True,
+        head_size: int = 64,
+        text_width: int = 1024,
+        norm_groups: int = 32,
+        fps_embedding: bool = True,
+        guidance_embedding: int | None = None,
+        first_temporal_heads: int = 8,
+    ) -> None:
+        super().__init__()
+        cfg = self.config
+        check_stages(down_stages, up_stages)
+        self.conv_in = nn.Conv2d(in_channels, base_width, 3, padding=1)
+        self.time_embedding = TimestepEmbedding(base_width, base_width * 4, guidance_embedding)
+        self.fps_embedding = TimestepEmbedding(base_width, base_width * 4) if fps_embedding else None
+        self.transformer_in = (
+            TemporalTransformer(
+                base_width, first_temporal_heads, head_size, norm_groups, first_temporal_heads * head_size * 4
+            )
+            if first_temporal_heads
+            else None
+        )
+        self.down_blocks = nn.ModuleList()
+        skips = {"conv_in": base_width}
+        channels = base_width
+        for index, spec in enumerate(down_stages):
+            self.down_blocks.append(DownStage(spec, channels, cfg))
+            channels = spec["width"]
+            skips |= {f"down.{index}.{layer}": channels for layer in range(len(spec["layers"]))}
+            if spec["sample"]:
+                skips[f"down.{index}.sample"] = channels
+        self.mid_block = MiddleStage(channels, cfg) if middle else None
+        self.up_blocks = nn.ModuleList()
+        for spec in up_stages:
+            self.up_blocks.append(UpStage(spec, channels, skips, cfg))
+            channels = spec["width"]
+        self.conv_norm_out = GroupNorm(norm_groups, channels, 1e-5, silu=True)
+        self.conv_out = nn.Conv2d(channels, in_channels, 3, padding=1)
+        self.gradient_checkpointing = False
+
+    def forward(
+        self,
+        sample: Tensor,
+        timestep: Tensor,
+        encoder_hidden_states: Tensor,
+        fps: Tensor | None = None,
+        guidance: Tensor | None = None,
+        return_features: bool = False,
+    ) -> Any:
+        """Predict the noise.
+
+        Args:
+            sample: noisy latents (B, C, T, H, W).
+            timestep: (B,) of 0..999.
+            encoder_hidden_states: text embeddings (B, L, text_width).
+            fps: frames a second (B,); needed where the model embeds it.
+            guidance: guidance scale (B,); needed where the model embeds it.
+            return_features: also return the output of every stage, (B, T, h, w, c) each: down, middle, up.
+
+        Returns:
+            The noise (B, C, T, H, W), or (noise, features).
+
+        Raises:
+            ValueError: an embedded condition was not given.
+        """
+        embedding = self.embed(timestep, fps, guidance, sample.dtype)
+        text = encoder_hidden_states
+        x = image_conv(self.conv_in, sample.permute(0, 2, 3, 4, 1).contiguous())
+        if self.transformer_in is not None:
+            x = self._run(self.transformer_in, x)
+        skips = {"conv_in": x}
+        features: list[Tensor] = []
+        for index, stage in enumerate(self.down_blocks):
+            for layer in range(len(stage.resnets)):
+                x = self._run(stage.layer, layer, x, embedding, text)
+                skips[f"down.{index}.{layer}"] = x
+            features.append(x)
+            for sampler in stage.downsamplers:
+                x = sampler(x)
+                skips[f"down.{index}.sample"] = x
+        if self.mid_block is not None:
+            x = self._run(self.mid_block, x, embedding, text)
+            features.append(x)
+        for spec, stage in zip(self.config.up_stages, self.up_blocks, strict=True):
+            for layer, parts in enumerate(spec["layers"]):
+                if parts["skip"]:
+                    x = torch.cat([x, skips[parts["skip"]]], dim=-1)
+                x = self._run(stage.layer, layer, x, embedding, text)
+            features.append(x)
+            for sampler in stage.upsamplers:
+                x = sampler(x)
+        b, t = x.shape[:2]
+        x = self.conv_norm_out(x.flatten(0, 1)).unflatten(0, (b, t))
+        noise = image_conv(self.conv_out, x).permute(0, 4, 1, 2, 3)
+        return (noise, features) if return_features else noise
+
+    def embed(self, timestep: Tensor, fps: Tensor | None, guidance: Tensor | None, dtype: torch.dtype) -> Tensor:
+        """The conditioning vector (B, 4 base_width), through SiLU."""
+        width: int = self.config.base_width
+        signal = sinusoidal_embedding(timestep, width).to(dtype)
+        condition = None
+        if self.config.guidance_embedding:
+            if guidance is None:
+                raise ValueError("this model embeds the guidance scale: pass guidance=(B,)")
+            condition = guidance_embedding(guidance, self.config.guidance_embedding).to(dtype)
+        embedding = self.time_embedding(signal, condition)
+        if self.fps_embedding is not None:
+            if fps is None:
+                raise ValueError("this model embeds the frame rate: pass fps=(B,)")
+            embedding = embedding + self.fps_embedding(sinusoidal_embedding(fps, width).to(dtype))
+        return nn.functional.silu(embedding)
+
+    def _run(self, function: Any, *args: Any) -> Tensor:
+        if self.gradient_checkpointing and torch.is_grad_enabled():
+            return checkpoint(function, *args, use_reentrant=False)  # type: ignore[no-any-return]
+        return function(*args)  # type: ignore[no-any-return]
+
+
+def check_stages(down: Sequence[dict[str, Any]], up: Sequence[dict[str, Any]]) -> None:
+    """Raise ValueError where the stages do not form a U-Net, naming the stage and the layer."""
+    if not down or len(down) != len(up):
+        raise ValueError(f"a U-Net has as many up stages as down stages, at least one; got {len(down)} and {len(up)}")
+    names = {"conv_in": 0}
+    level = 0
+    for index, spec in enumerate(down):
+        names |= {f"down.{index}.{layer}": level for layer in range(len(spec["layers"]))}
+        level += bool(spec["sample"])
+        if spec["sample"]:
+            names[f"down.{index}.sample"] = level
+    for kind, stages in (("down", down), ("up", up)):
+        for index, spec in enumerate(stages):
+            if not spec["layers"]:
+                raise ValueError(f"{kind} stage {index} has no layers")
+            for number, layer in enumerate(spec["layers"]):
+                if unknown := set(layer) - LAYER_KEYS:
+                    raise ValueError(f"{kind} stage {index}, layer {number}: unknown {', '.join(sorted(unknown))}")
+                if kind == "down":
+                    continue
+                skip = layer.get("skip", "")
+                if skip is not None and names.get(skip) != level:
+                    raise ValueError(f"up stage {index}, layer {number}: no feature map {skip!r} of its resolution")
+            if kind == "up":
+                level -= bool(spec["sample"])
+    if level:
+        raise ValueError("the up stages must double as often as the down stages halve")
