@@ -1,0 +1,104 @@
+"""What DOVER looks at: resized frames (aesthetic view) and patches at native resolution (technical view).
+
+Frames are uint8 RGB (T, H, W, 3); a view is a normalised float32 batch (clips, 3, frames, size, size).
+Frames and patches are drawn from a seeded generator, so that a score can be repeated.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+MEAN = (123.675, 116.28, 103.53)  # of pixels in 0..255, and below their deviation
+STD = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True)
+class TechnicalView:
+    """``clips`` clips of ``frames`` frames at ``stride``; a frame is a grid of ``fragments`` patches a side.
+
+    A patch has ``patch`` pixels a side.
+    """
+
+    fragments: int = 7
+    patch: int = 32
+    frames: int = 32
+    stride: int = 2
+    clips: int = 3
+
+
+@dataclass(frozen=True)
+class AestheticView:
+    """One clip of ``frames`` frames at ``stride``, resized to ``size`` x ``size`` px."""
+
+    size: int = 224
+    frames: int = 32
+    stride: int = 2
+
+
+def check_frames(frames: NDArray[np.uint8]) -> None:
+    """Raise ValueError unless ``frames`` is uint8 of shape (T, H, W, 3) with at least one frame."""
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or frames.size == 0:
+        raise ValueError(f"frames must be uint8 (T, H, W, 3), not {frames.dtype} {tuple(frames.shape)}")
+
+
+def clip_indices(
+    total: int, frames: int, stride: int, clips: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Frame numbers (clips, frames): the video in ``clips`` equal parts, one clip from each.
+
+    A clip starts at random where its part is longer than it, else at the part's first frame; past the video's
+    end it goes on from the video's start.
+    """
+    span, part = frames * stride, total // clips
+    room = max(part - span, 0)
+    starts = np.arange(clips) * part + rng.integers(0, room + 1, clips)
+    return np.asarray((starts[:, None] + np.arange(frames) * stride) % total, np.int64)
+
+
+def technical_view(frames: NDArray[np.uint8], view: TechnicalView, rng: np.random.Generator) -> Tensor:
+    """Fragments of ``view.clips`` clips; the patches keep their places through a clip."""
+    check_frames(frames)
+    side = view.fragments * view.patch
+    indices = clip_indices(len(frames), view.frames, view.stride, view.clips, rng)
+    return _normalise(torch.stack([_fragments(_pixels(frames[i], side), view, rng) for i in indices]))
+
+
+def aesthetic_view(frames: NDArray[np.uint8], view: AestheticView, rng: np.random.Generator) -> Tensor:
+    """One clip of whole frames, resized: bilinear, without antialiasing, as for the published weights."""
+    check_frames(frames)
+    indices = clip_indices(len(frames), view.frames, view.stride, 1, rng)[0]
+    clip = torch.from_numpy(frames[indices]).permute(0, 3, 1, 2).float()
+    return _normalise(F.interpolate(clip, (view.size, view.size), mode="bilinear").movedim(0, 1)[None])
+
+
+def _pixels(frames: NDArray[np.uint8], side: int) -> Tensor:
+    """(3, T, H, W) in 0..255, scaled up where a side is shorter than ``side``."""
+    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
+    scale = side / min(pixels.shape[2:])
+    if scale > 1:
+        size = [max(side, round(s * scale)) for s in pixels.shape[2:]]
+        pixels = F.interpolate(pixels, size, mode="bilinear")
+    return pixels.movedim(0, 1)
+
+
+def _fragments(pixels: Tensor, view: TechnicalView, rng: np.random.Generator) -> Tensor:
+    count, patch = view.fragments, view.patch
+    height, width = pixels.shape[2:]
+    out = pixels.new_empty(*pixels.shape[:2], count * patch, count * patch)
+    for row in range(count):
+        for column in range(count):
+            # A cell of the grid is at least as large as a patch, so every patch lies inside its own cell.
+            top = height // count * row + int(rng.integers(0, height // count - patch + 1))
+            left = width // count * column + int(rng.integers(0, width // count - patch + 1))
+            target = out[:, :, row * patch : (row + 1) * patch, column * patch : (column + 1) * patch]
+            target.copy_(pixels[:, :, top : top + patch, left : left + patch])
+    return out
+
+
+def _normalise(view: Tensor) -> Tensor:
+    """(clips, 3, T, H, W) of pixels in 0..255 to zero mean and unit deviation."""
+    return (view - view.new_tensor(MEAN).view(3, 1, 1, 1)) / view.new_tensor(STD).view(3, 1, 1, 1)
