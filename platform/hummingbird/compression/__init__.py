@@ -1,0 +1,1 @@
+"""Pruning, distillation, feedback, and the trainer they share."""

@@ -1,0 +1,1 @@
+"""Training methods: small classes with their losses; none knows DeepSpeed or Ray."""
