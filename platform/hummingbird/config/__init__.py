@@ -1,0 +1,1 @@
+"""The settings tree, how it is loaded, and the command line that every verb shares."""

@@ -1,0 +1,51 @@
+"""Where the catalog and the Ray cluster are, and the one way to connect to Ray."""
+
+import os
+
+from pydantic import Field, PositiveInt
+
+from hummingbird.config.section import Section
+
+
+class CatalogSettings(Section):
+    """The Iceberg catalog. Default: SQLite and a local warehouse in the storage folder."""
+
+    namespace: str = Field("hummingbird", min_length=1, description="namespace of the tables")
+    properties: dict[str, str] = Field(
+        default_factory=dict,
+        description="pyiceberg catalog properties, e.g. {type: rest, uri: ..., warehouse: s3://...}; "
+        "empty: SQLite at <storage>/catalog.db and the warehouse <storage>/warehouse",
+    )
+
+
+class RaySettings(Section):
+    """The Ray cluster that a verb runs on."""
+
+    address: str | None = Field(
+        None, description="cluster to connect to; none: RAY_ADDRESS if set, else a local instance"
+    )
+    num_cpus: PositiveInt | None = Field(None, description="CPUs of a local instance; none: all")
+    dashboard: bool = Field(False, description="start the dashboard of a local instance")
+
+
+def connect(settings: RaySettings) -> None:
+    """Connects this process to Ray, or starts a local instance; does nothing when already connected."""
+    # Ray turns token mode on by itself where nothing is said, and a client that says nothing is then
+    # refused: so the mode is always stated, and children inherit it.
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    if ray.is_initialized():
+        return
+    address = settings.address or os.environ.get("RAY_ADDRESS")
+    if address:
+        ray.init(address=address, log_to_driver=True)
+    else:
+        ray.init(
+            "local",  # never join a cluster that happens to run on this machine
+            num_cpus=settings.num_cpus,
+            include_dashboard=settings.dashboard,
+            log_to_driver=True,
+        )

@@ -1,0 +1,150 @@
+"""The command line that every verb shares."""
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import yaml
+
+from hummingbird.config.loading import load_settings
+from hummingbird.config.section import InputError, Section
+from hummingbird.config.settings import Settings
+
+Main = Callable[[Settings, argparse.Namespace], Path | None]
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def run_verb(
+    verb: str,
+    description: str,
+    main: Main,
+    flags: Mapping[str, str] | None = None,
+    *,
+    sections: Sequence[str] | None = None,
+    arguments: Callable[[argparse.ArgumentParser], object] | None = None,
+    defaults: Callable[[argparse.Namespace], Mapping[str, Any]] | None = None,
+    argv: Sequence[str] | None = None,
+) -> NoReturn:
+    """Runs a verb from its command line and exits.
+
+    Exit codes: 0 done; 1 a failure, with its traceback; 2 bad input, in one line; 130 interrupted. When
+    ``main`` returns a path (of ``result.json``), it is the last line printed.
+
+    Args:
+        verb: name, for the usage line; the settings section of this name is explained in ``--help``.
+        description: what the verb does, for ``--help``.
+        main: gets the settings and the parsed arguments.
+        flags: shortcuts to settings, e.g. ``{"--source": "curate.source"}``.
+        sections: sections that ``--help`` explains; none: the verb's own, if there is one.
+        arguments: adds arguments of the verb's own that are no settings.
+        defaults: from the parsed arguments, a mapping that replaces class defaults (presets).
+        argv: the arguments; none: those of the process.
+    """
+    flags = flags or {}
+    if sections is None:
+        sections = (verb,) if verb in Settings.model_fields else ()
+    parser = _parser(verb, description, flags, sections)
+    if arguments is not None:
+        arguments(parser)
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="overrides of settings")
+    given = parser.parse_intermixed_args(argv)
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(_run(main, given, flags, defaults))
+
+
+def _run(
+    main: Main,
+    given: argparse.Namespace,
+    flags: Mapping[str, str],
+    defaults: Callable[[argparse.Namespace], Mapping[str, Any]] | None,
+) -> int:
+    try:
+        settings = _settings(given, flags, defaults(given) if defaults is not None else None)
+        if given.print_settings:
+            print(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), end="")
+            return 0
+        result = main(settings, given)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output (head, less) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        bad_input = _bad_input(error)
+        if bad_input is None:
+            traceback.print_exc()
+            return 1
+        print(f"error: {bad_input}", file=sys.stderr)
+        return BAD_INPUT
+    if result is not None:
+        print(result, flush=True)
+    return 0
+
+
+def _bad_input(error: BaseException) -> InputError | None:
+    """The `InputError` that an error is, or that Ray wrapped on its way from a worker."""
+    if isinstance(getattr(error, "cause", None), InputError):
+        cause: InputError = error.cause  # type: ignore[attr-defined]
+        return cause
+    return error if isinstance(error, InputError) else None
+
+
+def _settings(
+    given: argparse.Namespace, flags: Mapping[str, str], defaults: Mapping[str, Any] | None
+) -> Settings:
+    shortcuts = [f"{key}={value}" for key in flags.values() if (value := getattr(given, key)) is not None]
+    if given.storage is not None:
+        shortcuts.append(f"storage={given.storage}")
+    return load_settings(given.config, [*shortcuts, *given.overrides], defaults)
+
+
+def _parser(
+    verb: str, description: str, flags: Mapping[str, str], sections: Sequence[str]
+) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"jobs/{verb}.py",
+        description=description,
+        epilog=_explain_sections(sections),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--storage", type=Path, metavar="PATH", help="root of lake, media and runs (runs/)")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file with settings")
+    parser.add_argument("--print-settings", action="store_true", help="print the full settings and stop")
+    for flag, key in flags.items():
+        parser.add_argument(flag, dest=key, metavar="VALUE", help=f"short for {key}=VALUE")
+    return parser
+
+
+def _explain_sections(sections: Sequence[str]) -> str:
+    lines = []
+    for name in sections:
+        model = Settings.model_fields[name].annotation
+        if not (isinstance(model, type) and issubclass(model, Section)):
+            raise KeyError(f"{name} is no section of the settings")
+        lines.append(f"settings of {name} (defaults):")
+        for key, field in model.model_fields.items():
+            default = field.get_default(call_default_factory=True, validated_data={})
+            lines.append(f"  {name}.{key}={_shown(default)}  {field.description or ''}".rstrip())
+    return "\n".join(lines)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Section):
+        return "{...}"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(list(value)) if isinstance(value, tuple) else str(value)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """A polite kill is an interruption: the run's state is written before the process ends."""
+    raise KeyboardInterrupt

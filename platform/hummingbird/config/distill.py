@@ -1,0 +1,15 @@
+"""Settings of distillation: the student learns the guided teacher's output and features."""
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from hummingbird.config.section import Section
+
+
+class DistillSettings(Section):
+    """Losses and schedule of distillation."""
+
+    steps: PositiveInt = Field(200, description="optimizer steps")
+    batch: PositiveInt = Field(4, description="samples a step and worker")
+    learning_rate: PositiveFloat = Field(1e-4, description="peak learning rate of AdamW")
+    guidance: PositiveFloat = Field(7.5, description="guidance scale of the teacher's target")
+    feature_weight: NonNegativeFloat = Field(0.1, description="weight of the feature loss")

@@ -1,0 +1,153 @@
+"""From YAML files and command-line overrides to the settings tree, with errors that name the right key."""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, TypeGuard, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from hummingbird.config.section import InputError
+from hummingbird.config.settings import Settings
+
+
+def load_settings(
+    config: Path | None = None,
+    overrides: Sequence[str] = (),
+    defaults: Mapping[str, Any] | None = None,
+) -> Settings:
+    """The tree of class defaults, then ``defaults``, then the YAML file, then overrides.
+
+    Args:
+        config: a YAML file with any part of the tree.
+        overrides: each ``section.key=value``; the value is read as YAML ("null", "3", "[a, b]").
+        defaults: a nested mapping that replaces class defaults, for presets.
+
+    Raises:
+        InputError: no such file, no YAML mapping, an unknown key (the closest known one is named), or a value
+            of the wrong type or range.
+    """
+    tree: dict[str, Any] = {}
+    if defaults is not None:
+        _merge(tree, defaults)
+    if config is not None:
+        _merge(tree, _read_yaml(config))
+    for override in overrides:
+        _merge(tree, _parse_override(override))
+    _refuse_unknown_keys(tree)
+    try:
+        # JSON in strict mode: "3" is no integer and 1 is no truth value, but text may become a path.
+        return Settings.model_validate_json(json.dumps(tree, default=str), strict=True)
+    except ValidationError as error:
+        raise InputError("; ".join(_explain(detail) for detail in error.errors())) from error
+
+
+def known_keys() -> list[str]:
+    """Every setting's dotted name."""
+    return list(_leaves(Settings, ""))
+
+
+def _is_section(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _leaves(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if _is_section(field.annotation):
+            yield from _leaves(field.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _read_yaml(path: Path) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read the settings file {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, Mapping):
+        raise InputError(f"{path} must hold a mapping of settings, not a {type(content).__name__}")
+    return content
+
+
+def _parse_override(override: str) -> Mapping[str, Any]:
+    key, separator, text = override.partition("=")
+    if not separator or not key.strip():
+        raise InputError(f"'{override}' is no setting: write section.key=value")
+    try:
+        value: Any = yaml.safe_load(text) if text else ""
+    except yaml.YAMLError as error:
+        if not _takes_text(key.strip()):
+            raise InputError(f"the value of '{key}' is no valid YAML: {text}") from error
+        value = text
+    if value is not None and not isinstance(value, list) and _takes_text(key.strip()):
+        value = text  # a folder named 2024 or "a: b" is no number and no mapping
+    for part in reversed(key.strip().split(".")):
+        value = {part: value}
+    tree: Mapping[str, Any] = value
+    return tree
+
+
+def _takes_text(key: str) -> bool:
+    """Whether a setting is text or a path (or none), so that its value is taken as it is written."""
+    model: Any = Settings
+    for part in key.split("."):
+        if not _is_section(model) or part not in model.model_fields:
+            return False
+        model = model.model_fields[part].annotation
+    return _plain_types(model) <= {str, Path, type(None)}
+
+
+def _plain_types(annotation: Any) -> set[Any]:
+    """The types that an annotation such as ``AbsolutePath | None`` is a union of."""
+    if get_origin(annotation) is Annotated:
+        return _plain_types(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return set().union(*map(_plain_types, get_args(annotation)))
+    return {annotation}
+
+
+def _merge(tree: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, Mapping) and isinstance(tree.get(key), dict):
+            _merge(tree[key], value)
+        else:
+            tree[key] = json.loads(json.dumps(value, default=str)) if isinstance(value, Mapping) else value
+
+
+def _refuse_unknown_keys(tree: Mapping[str, Any]) -> None:
+    for key in _unknown(Settings, tree, ""):
+        raise InputError(f"unknown setting '{key}'{_suggestion(key)}")
+
+
+def _unknown(model: type[BaseModel], tree: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for key, value in tree.items():
+        field = model.model_fields.get(str(key))
+        if field is None:
+            yield f"{prefix}{key}"
+        elif isinstance(value, Mapping) and _is_section(field.annotation):
+            yield from _unknown(field.annotation, value, f"{prefix}{key}.")
+
+
+def _suggestion(key: str) -> str:
+    """The closest known key: the whole dotted name first, then a leaf of the same name in any section."""
+    known = known_keys()
+    candidates = known + sorted({name.split(".")[0] for name in known})
+    close = difflib.get_close_matches(key, candidates, n=1, cutoff=0.6)
+    if not close:
+        leaf = key.rsplit(".", 1)[-1]
+        by_leaf = {name.rsplit(".", 1)[-1]: name for name in reversed(known)}
+        close = [by_leaf[name] for name in difflib.get_close_matches(leaf, by_leaf, n=1, cutoff=0.7)]
+    return f"; did you mean '{close[0]}'?" if close else "; --print-settings shows all"
+
+
+def _explain(detail: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    return f"setting '{key}': {detail['msg'][:1].lower()}{detail['msg'][1:]} (given: {detail['input']!r})"

@@ -1,0 +1,17 @@
+"""Which models the verbs work with: names of shipped weights, or folders."""
+
+from pydantic import Field
+
+from hummingbird.config.section import Section
+
+
+class ModelSettings(Section):
+    """Each value is the name of shipped weights ("shapes-...") or a folder."""
+
+    teacher: str = Field("shapes-teacher", description="pipeline folder of the teacher")
+    student: str | None = Field(
+        None, description="pipeline folder of the student to train on; none: what the verb before made"
+    )
+    rewards: str = Field("shapes-rewards", description="folder of the image-text and video-text rewards")
+    quality: str = Field("shapes-quality", description="folder of the quality model")
+    captioner: str = Field("shapes-captioner", description="folder of the captioner")

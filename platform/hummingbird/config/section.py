@@ -1,0 +1,34 @@
+"""What every section of the settings is made of."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+"""A path that is made absolute once, on the driver: workers run in other folders."""
+
+
+class Section(BaseModel):
+    """One section of the settings: frozen, unknown keys refused.
+
+    Give every field a description: ``--help`` of the verbs prints it. From files and the command line types
+    are taken strictly (no "3" for 3, no 1 for true).
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
+    )
+
+
+class InputError(Exception):
+    """What the user gave cannot be used. The message is one line and says what to do instead."""

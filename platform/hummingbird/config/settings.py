@@ -1,0 +1,74 @@
+"""The settings tree: every setting of every verb, with its default."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from hummingbird.config.benchmark import BenchmarkSettings
+from hummingbird.config.cluster import CatalogSettings, RaySettings
+from hummingbird.config.compile import CompileSettings
+from hummingbird.config.curate import CurateSettings
+from hummingbird.config.distill import DistillSettings
+from hummingbird.config.encode import EncodeSettings
+from hummingbird.config.evaluate import EvaluateSettings
+from hummingbird.config.feedback import FeedbackSettings
+from hummingbird.config.footage import FootageSettings
+from hummingbird.config.models import ModelSettings
+from hummingbird.config.pretrain import PretrainSettings
+from hummingbird.config.prune import PruneSettings
+from hummingbird.config.quickstart import QuickstartSettings
+from hummingbird.config.section import AbsolutePath, Section
+from hummingbird.config.serve import ServeSettings
+from hummingbird.config.training import TrainingSettings
+
+PLACES = frozenset({"storage", "catalog", "ray"})
+"""Where things are and run: no part of any hash, since moving a storage folder changes no result."""
+
+
+class Settings(Section):
+    """The root of the settings tree."""
+
+    schema_version: Literal[1] = Field(1, description="version of this tree")
+    seed: int = Field(0, ge=0, lt=2**31, description="seed of every random choice of the jobs")
+    storage: AbsolutePath = Field(
+        default_factory=lambda: Path("runs").absolute(), description="root of lake, media, caches and runs"
+    )
+    catalog: CatalogSettings = CatalogSettings()
+    ray: RaySettings = RaySettings()
+    models: ModelSettings = ModelSettings()
+    footage: FootageSettings = FootageSettings()
+    curate: CurateSettings = CurateSettings()
+    encode: EncodeSettings = EncodeSettings()
+    prune: PruneSettings = PruneSettings()
+    training: TrainingSettings = TrainingSettings()
+    distill: DistillSettings = DistillSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    compile: CompileSettings = CompileSettings()
+    benchmark: BenchmarkSettings = BenchmarkSettings()
+    serve: ServeSettings = ServeSettings()
+    pretrain: PretrainSettings = PretrainSettings()
+    quickstart: QuickstartSettings = QuickstartSettings()
+
+
+def settings_hash(settings: Settings, sections: Sequence[str] | None = None, **inputs: object) -> str:
+    """SHA-256 (hex) of the settings and of ``inputs``: the same on every machine and in every process.
+
+    Args:
+        settings: the tree.
+        sections: names of the parts that matter; none: all but `PLACES`. ``seed`` and ``schema_version``
+            always count.
+        inputs: further values that JSON can write (paths are written as text).
+
+    Raises:
+        KeyError: a section that the tree does not have.
+    """
+    tree = settings.model_dump(mode="json")
+    names = set(tree) - PLACES if sections is None else {*sections, "seed", "schema_version"}
+    content = {"settings": {name: tree[name] for name in sorted(names)}, "inputs": inputs}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""The lake: Iceberg tables of clips, quarantine, runs and models, and the lineage between them."""

@@ -1,0 +1,1 @@
+"""The video U-Net, its pipeline, rewards and quality models."""

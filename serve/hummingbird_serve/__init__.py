@@ -1,0 +1,1 @@
+"""Ray Serve: the generator, the video API and the page."""
