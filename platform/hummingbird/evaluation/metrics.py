@@ -1,0 +1,144 @@
+"""What the judge and the pixels say of one video: the raw values behind `hummingbird.evaluation.score`.
+
+No model is asked. Quality is measured on the pixels, with the judge's objects telling subject from background;
+semantics are the judge's comparison with the prompt. A video in which the judge sees no object has no subject
+to be consistent and no motion to be smooth: both are 0 there, not left out.
+"""
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hummingbird.shapes.judge import Observation, SeenObject, matches, observe
+from hummingbird.shapes.scene import Attributes
+
+Frames = NDArray[np.float32]
+
+_REACH = 1.7  # a star's tips lie at 1.63 times the radius of the disc of its area
+_BORDER = 2.0  # pixels of soft edge around an object
+_PARTS = 4  # a clip is looked at in quarters: the judge needs at least four frames
+_NOISE_MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6.0
+_WORST_NOISE = 0.1  # standard deviation, on a scale of 0 to 1, at which nothing clean is left
+_EDGE_WINDOW = 7  # pixels
+_LEAST_EDGE = 0.1  # local contrast below which there is no edge to be sharp
+_LEAST_EDGES = 0.02  # of the picture
+
+
+def measure(frames: NDArray[np.uint8], attributes: Attributes) -> dict[str, float]:
+    """Raw values of one video's dimensions, uint8 RGB (T >= 16, H, W, 3), for a prompt with ``attributes``.
+
+    Dimensions that the prompt says nothing about (multiple objects, with one object) are absent. Raises
+    ValueError for frames of another kind or too few.
+    """
+    if len(frames) < 4 * _PARTS:
+        raise ValueError(f"a video of at least {4 * _PARTS} frames is needed, not {len(frames)}")
+    seen = observe(frames)
+    pixels = frames.astype(np.float32) / 255.0
+    still = still_region(pixels, seen.objects)
+    return {
+        "subject consistency": subject_consistency(frames, seen),
+        "background consistency": background_consistency(pixels, still),
+        "temporal flickering": temporal_stillness(pixels, still),
+        "motion smoothness": motion_smoothness(seen.objects),
+        "imaging quality": imaging_quality(pixels),
+        "dynamic degree": float(any(thing.motion is not None for thing in seen.objects)),
+        **semantics(matches(seen, attributes), len(attributes.objects)),
+    }
+
+
+def semantics(right: Mapping[str, bool], objects: int) -> dict[str, float]:
+    """The semantic dimensions, from the judge's comparison with a prompt of one or two ``objects``."""
+    values = {
+        "motion": float(right["motion"]),
+        "color": float(right["color"]),
+        "scene": float(right["background"]),
+    }
+    exactly = float(right["shape"] and right["count"])
+    if objects == 1:
+        return {"object class": exactly, **values}
+    return {"multiple objects": exactly, **values, "spatial relationship": float(right["relation"])}
+
+
+def still_region(pixels: Frames, objects: tuple[SeenObject, ...]) -> NDArray[np.bool_]:
+    """Where no object is, (T, H, W): outside a disc that holds the object whatever its shape."""
+    count, height, width = pixels.shape[:3]
+    scale = min(height, width) / 64.0  # the judge speaks of the central square as 64 x 64
+    y, x = np.mgrid[0:height, 0:width] + 0.5
+    still = np.ones((count, height, width), np.bool_)
+    for thing in objects:
+        for t in np.flatnonzero(thing.areas > 0):
+            centre_x = width / 2 + (thing.centres[t, 0] - 32.0) * scale
+            centre_y = height / 2 + (thing.centres[t, 1] - 32.0) * scale
+            radius = (_REACH * np.sqrt(thing.areas[t] / np.pi) + _BORDER) * scale
+            still[t] &= (x - centre_x) ** 2 + (y - centre_y) ** 2 > radius**2
+    return still
+
+
+def subject_consistency(frames: NDArray[np.uint8], seen: Observation) -> float:
+    """The share of objects and quarters of the clip in which the object keeps the whole clip's color and shape."""
+    if not seen.objects:
+        return 0.0
+    kept = []
+    for quarter in np.array_split(frames, _PARTS):
+        there = [(o.color, o.shape) for o in observe(quarter).objects]
+        for thing in seen.objects:
+            same = thing.shape is not None and (thing.color, thing.shape) in there
+            if same:
+                there.remove((thing.color, thing.shape))
+            kept.append(same)
+    return float(np.mean(kept))
+
+
+def background_consistency(pixels: Frames, still: NDArray[np.bool_]) -> float:
+    """1 - mean absolute difference of the background to the first frame's; 0 where no background is seen."""
+    return _agreement(pixels[1:], pixels[:1], still[1:] & still[:1])
+
+
+def temporal_stillness(pixels: Frames, still: NDArray[np.bool_]) -> float:
+    """1 - mean absolute difference of neighbouring frames outside objects (VBench's temporal flickering)."""
+    return _agreement(pixels[1:], pixels[:-1], still[1:] & still[:-1])
+
+
+def _agreement(left: Frames, right: Frames, where: NDArray[np.bool_]) -> float:
+    if not where.any():
+        return 0.0
+    return 1.0 - float(np.abs(left - right).mean(-1)[where].mean())
+
+
+def motion_smoothness(objects: tuple[SeenObject, ...]) -> float:
+    """1 - mean second difference of centre and radius over the radius, at most 1 each; 0 where not seen."""
+    if not objects:
+        return 0.0
+    values = []
+    for thing in objects:
+        radii = np.where(thing.areas > 0, np.sqrt(thing.areas / np.pi), np.nan)
+        path = np.column_stack([thing.centres, radii])
+        bend = np.linalg.norm(np.diff(path, n=2, axis=0), axis=1) / radii[1:-1]
+        values.append(1.0 - np.minimum(np.nan_to_num(bend, nan=1.0), 1.0).mean())
+    return float(np.mean(values))
+
+
+def imaging_quality(pixels: Frames) -> float:
+    """Sharpness times cleanness, the mean over frames."""
+    return float(np.mean([sharpness(frame) * cleanness(frame) for frame in pixels]))
+
+
+def sharpness(frame: Frames) -> float:
+    """The steepest step from pixel to pixel over the local contrast, the mean over all edges; 0 without edges.
+
+    1 for a step within one pixel, about 0.4 / sigma for an edge blurred by a Gaussian of ``sigma`` pixels.
+    """
+    across, down = np.abs(np.diff(frame, axis=1))[:-1], np.abs(np.diff(frame, axis=0))[:, :-1]
+    window = np.ones((_EDGE_WINDOW, _EDGE_WINDOW), np.uint8)
+    step = cv2.dilate(np.maximum(across, down).max(-1), window)
+    contrast = (cv2.dilate(frame, window) - cv2.erode(frame, window)).max(-1)[:-1, :-1]
+    edges = contrast > _LEAST_EDGE
+    return float(np.minimum(step[edges] / contrast[edges], 1.0).mean()) if edges.mean() > _LEAST_EDGES else 0.0
+
+
+def cleanness(frame: Frames) -> float:
+    """1 - noise over the worst noise: the median answer to Immerkaer's mask, which straight edges leave at 0."""
+    answer = np.abs(cv2.filter2D(frame.mean(-1), -1, _NOISE_MASK))
+    return max(0.0, 1.0 - float(np.median(answer)) / 0.6745 / _WORST_NOISE)

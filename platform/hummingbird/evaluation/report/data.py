@@ -1,0 +1,215 @@
+"""What a report can show. Every part may be absent: the page is as long as there is something to tell."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One large number at the top: ``label``, the ``value`` as it is shown, and a note in small print."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Frames of one clip in a row, as data URIs, with what is known of it."""
+
+    frames: tuple[str, ...]
+    title: str = ""
+    text: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Curation:
+    """What was kept, dropped and set aside.
+
+    ``reasons`` counts the dropped clips by reason (a clip may have several), ``examples`` holds strips by reason,
+    ``quarantine`` (source, stage, error), ``truth`` rates by name where the truth is known, ``distributions`` the
+    values of a score of kept and of dropped clips.
+    """
+
+    kept: int
+    dropped: int
+    quarantined: int
+    reasons: Mapping[str, int]
+    kept_examples: tuple[Strip, ...] = ()
+    examples: Mapping[str, tuple[Strip, ...]] = field(default_factory=dict)
+    quarantine: tuple[tuple[str, str, str], ...] = ()
+    truth: Mapping[str, float] = field(default_factory=dict)
+    distributions: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CaptionChange:
+    """A clip's caption before and after; the flags say whether it is true, None where that is not known."""
+
+    frames: tuple[str, ...]
+    before: str
+    after: str
+    before_true: bool | None = None
+    after_true: bool | None = None
+
+
+@dataclass(frozen=True)
+class Captions:
+    """Changed captions, and the share of attributes that are right, before and after, where known."""
+
+    changes: tuple[CaptionChange, ...]
+    before: float | None = None
+    after: float | None = None
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class PlanBlock:
+    """One block of the U-Net: its width, and whether the student keeps it."""
+
+    name: str
+    width: int
+    kept: bool
+    attention: bool = False
+
+
+@dataclass(frozen=True)
+class PlanStage:
+    """The blocks of one stage; ``side`` is down, middle or up, ``level`` 0 at full size and rising with depth."""
+
+    side: str
+    level: int
+    blocks: tuple[PlanBlock, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the pruner kept, and the parameters of the U-Net before and after."""
+
+    stages: tuple[PlanStage, ...]
+    parameters_before: int
+    parameters_after: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Curves over the steps of one run: name to (steps, values)."""
+
+    title: str
+    series: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]]
+    logarithmic: bool = True
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Video:
+    """An mp4 as a data URI; ``wrong`` names what the judge missed, None where it was not asked."""
+
+    source: str
+    wrong: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class VideoRow:
+    """One prompt and one seed, a video a model."""
+
+    prompt: str
+    seed: int
+    videos: Mapping[str, Video]
+
+
+@dataclass(frozen=True)
+class VideoGrid:
+    """The same prompts and seeds by each of ``models``, with a note a model (steps and guidance)."""
+
+    models: tuple[str, ...]
+    rows: tuple[VideoRow, ...]
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """``values``: model to row (total, quality, semantic, each dimension) to interval. ``parts``: row to part."""
+
+    models: tuple[str, ...]
+    rows: tuple[str, ...]
+    values: Mapping[str, Mapping[str, Interval]]
+    parts: Mapping[str, str]
+    prompts: int
+    acceptance: Mapping[str, float] = field(default_factory=dict)
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SpeedBar:
+    """Seconds a video of one model, by part."""
+
+    name: str
+    note: str
+    parts: Mapping[str, float]
+
+    @property
+    def seconds(self) -> float:
+        return sum(self.parts.values())
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Bars of one run on one ``device``; ``speedup`` is the first bar over the last."""
+
+    bars: tuple[SpeedBar, ...]
+    speedup: float
+    device: str
+
+
+@dataclass(frozen=True)
+class LineageNode:
+    """One link from the served model back to its data; ``how`` names the step that made it."""
+
+    kind: str
+    title: str
+    how: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run of a verb."""
+
+    verb: str
+    run_id: str
+    seconds: float
+    settings_hash: str
+    state: str = "finished"
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """All of a page."""
+
+    title: str
+    subtitle: str
+    created: str
+    headlines: tuple[Headline, ...] = ()
+    curation: Curation | None = None
+    captions: Captions | None = None
+    plan: Plan | None = None
+    curves: tuple[Curve, ...] = ()
+    grid: VideoGrid | None = None
+    scores: Scores | None = None
+    speed: Speed | None = None
+    lineage: tuple[LineageNode, ...] = ()
+    runs: tuple[RunRow, ...] = ()
