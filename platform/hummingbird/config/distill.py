@@ -10,6 +10,6 @@ class DistillSettings(Section):
 
     steps: PositiveInt = Field(200, description="optimizer steps")
     batch: PositiveInt = Field(4, description="samples a step and worker")
-    learning_rate: PositiveFloat = Field(1e-4, description="peak learning rate of AdamW")
-    guidance: PositiveFloat = Field(7.5, description="guidance scale of the teacher's target")
+    learning_rate: PositiveFloat = Field(3e-4, description="peak learning rate of AdamW")
+    guidance: PositiveFloat = Field(4.0, description="guidance scale of the teacher's target")
     feature_weight: NonNegativeFloat = Field(0.1, description="weight of the feature loss")

@@ -1,6 +1,8 @@
 """Settings of feedback: consistency distillation to few steps with image and video rewards."""
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from typing import Literal, Self
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from hummingbird.config.section import Section
 
@@ -9,7 +11,23 @@ class FeedbackSettings(Section):
     """Losses and schedule of the few-step stage."""
 
     steps: PositiveInt = Field(200, description="optimizer steps")
-    batch: PositiveInt = Field(2, description="samples a step and worker")
-    learning_rate: PositiveFloat = Field(1e-4, description="peak learning rate of AdamW")
+    batch: PositiveInt = Field(4, description="samples a step and worker")
+    learning_rate: PositiveFloat = Field(3e-4, description="peak learning rate of AdamW")
+    guidance_min: NonNegativeFloat = Field(
+        2.0, description="smallest w of the target cond + w (cond - uncond); the student embeds w"
+    )
+    guidance_max: NonNegativeFloat = Field(4.0, description="largest w")
+    guidance_size: PositiveInt = Field(64, multiple_of=2, description="size of the embedding of w")
+    target: Literal["student", "average"] = Field(
+        "student", description="whose estimate is the target: the student's own or its moving average's"
+    )
     image_reward: NonNegativeFloat = Field(1.0, description="weight of the image reward")
     video_reward: NonNegativeFloat = Field(2.0, description="weight of the video reward")
+    image_frames: PositiveInt = Field(5, description="frames drawn at random for the image reward")
+    video_frames: PositiveInt = Field(8, description="evenly spaced frames for the video reward")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.guidance_max < self.guidance_min:
+            raise ValueError("guidance_max is below guidance_min")
+        return self

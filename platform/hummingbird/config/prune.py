@@ -1,7 +1,5 @@
 """Settings of pruning: a teacher and a plan to a student that starts from the teacher's weights."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from hummingbird.config.section import Section
@@ -10,7 +8,12 @@ from hummingbird.config.section import Section
 class PruneSettings(Section):
     """The pruning plan."""
 
-    plan: Literal["paper-0.9b", "paper-0.7b"] = Field(
-        "paper-0.7b", description="one residual block less a stage; 0.7b: no middle block either"
+    plan: str = Field(
+        "hummingbird-0.7b",
+        min_length=1,
+        description="hummingbird-0.9b: one residual block a down stage, two an up stage; hummingbird-0.7b: the same "
+        "without the middle block; or a YAML file",
     )
-    max_share: float = Field(0.6, gt=0, le=1, description="largest share of the teacher's parameters")
+    max_share: float = Field(
+        1.0, gt=0, le=1, description="largest share of the teacher's parameters that the plan may keep"
+    )

@@ -2,18 +2,32 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from hummingbird.config.section import Section
+from hummingbird.config.section import AbsolutePath, Section
 
 
 class TrainingSettings(Section):
-    """Ray Train with DeepSpeed: workers, sharding, checkpoints, recovery."""
+    """Workers, precision, optimizer, checkpoints and recovery of every training verb."""
 
-    workers: PositiveInt = Field(2, description="training workers")
-    gpu: bool = Field(False, description="one GPU a worker")
-    zero_stage: Literal[0, 1, 2, 3] = Field(2, description="DeepSpeed ZeRO stage")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="precision of the training step")
+    engine: Literal["ray", "process"] = Field(
+        "ray", description="ray: Ray Train with DeepSpeed; process: this process alone, with neither"
+    )
+    cache: AbsolutePath | None = Field(
+        None, description="folder of latents made by encode; none: what the latest encode made"
+    )
+    workers: PositiveInt = Field(2, description="training workers (on GPUs at most one a GPU)")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: GPUs where there are any")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto",
+        description="of the training step; weights stay fp32; auto: bf16 where the device is fast at it",
+    )
+    zero_stage: Literal[0, 1, 2] = Field(2, description="DeepSpeed ZeRO stage")
+    warmup: NonNegativeInt = Field(20, description="steps to the peak learning rate; then a cosine to zero")
+    weight_decay: NonNegativeFloat = Field(0.0, description="decoupled weight decay of AdamW")
     clip: PositiveFloat = Field(1.0, description="limit of the gradient's norm")
-    max_failures: int = Field(2, ge=0, description="restarts after a lost worker")
+    average: float = Field(
+        0.99, ge=0, lt=1, description="decay of the moving average of weights that is saved"
+    )
+    max_failures: NonNegativeInt = Field(2, description="restarts after a lost worker")
     checkpoint_every: PositiveInt = Field(50, description="steps between checkpoints")

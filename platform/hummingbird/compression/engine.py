@@ -1,0 +1,102 @@
+"""What applies gradients: optimizer, schedule, moving average, and the engine of one plain process.
+
+The engine's methods are those of DeepSpeed's engine, so the training loop does not know which of the two it has.
+"""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from diffusers.optimization import get_cosine_schedule_with_warmup
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from hummingbird.config.training import TrainingSettings
+
+
+class Engine(Protocol):
+    """The part of `deepspeed.DeepSpeedEngine` that the loop uses."""
+
+    module: nn.Module
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    def backward(self, loss: Tensor) -> Any: ...
+
+    def step(self) -> None: ...
+
+    def get_lr(self) -> list[float]: ...
+
+    def get_global_grad_norm(self) -> Any: ...
+
+    def save_checkpoint(self, save_dir: str, tag: str, client_state: dict[str, Any]) -> Any: ...
+
+    def load_checkpoint(self, load_dir: str, tag: str) -> tuple[Any, dict[str, Any]]: ...
+
+
+class PlainEngine:
+    """AdamW, clipping and checkpoints in one process, without DeepSpeed."""
+
+    def __init__(self, module: nn.Module, steps: int, learning_rate: float, settings: TrainingSettings) -> None:
+        self.module, self._clip = module, settings.clip
+        self._optimizer, self._schedule = optimizer_and_schedule(module, steps, learning_rate, settings)
+        self._norm = 0.0
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.module(*args, **kwargs)
+
+    def backward(self, loss: Tensor) -> None:
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    def step(self) -> None:
+        """Clips, steps, and clears the gradients."""
+        self._norm = float(nn.utils.clip_grad_norm_(self.module.parameters(), self._clip))
+        self._optimizer.step()
+        self._schedule.step()
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def get_lr(self) -> list[float]:
+        return list(self._schedule.get_last_lr())
+
+    def get_global_grad_norm(self) -> float:
+        """The norm before clipping, of the last step."""
+        return self._norm
+
+    def save_checkpoint(self, save_dir: str, tag: str, client_state: dict[str, Any]) -> None:
+        folder = Path(save_dir) / tag
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {"module": self.module, "optimizer": self._optimizer, "schedule": self._schedule}
+        content = {name: part.state_dict() for name, part in state.items()}
+        torch.save({**content, "client_state": client_state}, folder / "state.pt")
+
+    def load_checkpoint(self, load_dir: str, tag: str) -> tuple[str, dict[str, Any]]:
+        path = Path(load_dir) / tag / "state.pt"
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        self.module.load_state_dict(content["module"])
+        self._optimizer.load_state_dict(content["optimizer"])
+        self._schedule.load_state_dict(content["schedule"])
+        client_state: dict[str, Any] = content["client_state"]
+        return str(path), client_state
+
+
+def optimizer_and_schedule(
+    module: nn.Module, steps: int, learning_rate: float, settings: TrainingSettings
+) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
+    """AdamW (0.9, 0.999) on what can be trained, with a linear warm-up and a cosine to zero."""
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=settings.weight_decay)
+    warmup = min(settings.warmup, steps // 4)
+    return optimizer, get_cosine_schedule_with_warmup(optimizer, warmup, steps)
+
+
+def moving_average(module: nn.Module, decay: float) -> AveragedModel:
+    """A frozen copy of the model that follows its weights; the first steps count more, so it starts without lag."""
+
+    @torch.no_grad()
+    def follow(averages: Any, weights: Any, updates: Tensor | int) -> None:
+        now = min(decay, (1 + int(updates)) / (10 + int(updates)))
+        torch._foreach_lerp_(averages, weights, 1 - now)
+
+    average = AveragedModel(module, multi_avg_fn=follow)
+    average.module.eval().requires_grad_(False)
+    return average

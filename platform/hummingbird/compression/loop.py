@@ -1,0 +1,188 @@
+"""The training loop: what one worker does, whatever the method and whatever applies the gradients."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from hummingbird.compression.cache import LatentCache, Shard
+from hummingbird.compression.engine import Engine
+from hummingbird.compression.methods.base import Method
+from hummingbird.config.training import TrainingSettings
+
+ENGINE_STATE = "engine"
+AVERAGE_STATE = "average.pt"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training run, as it is sent to every worker.
+
+    Attributes:
+        name: shown beside the progress.
+        build: makes the student (in float32) and the method on a device; called once in every worker, so it must
+            be a function that workers can import.
+        cache: folder of latents.
+        folder: the run's; checkpoints, ``losses.jsonl`` and the trained ``unet`` go there. On a cluster every
+            node must see it.
+        steps: optimizer steps.
+        batch: samples a step and worker.
+        learning_rate: peak.
+        seed: of order, noise and timesteps; every rank and step draws from its own.
+        training: settings shared by all methods.
+    """
+
+    name: str
+    build: Callable[[torch.device], tuple[nn.Module, Method]]
+    cache: Path
+    folder: Path
+    steps: int
+    batch: int
+    learning_rate: float
+    seed: int
+    training: TrainingSettings
+
+
+class Progress(Protocol):
+    """A tqdm bar, or Ray's."""
+
+    def update(self, n: int = 1) -> Any: ...
+
+    def set_description(self, desc: str) -> Any: ...
+
+    def close(self) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Which worker this is."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+
+def run_loop(
+    job: Job,
+    engine: Engine,
+    method: Method,
+    average: AveragedModel,
+    worker: Worker,
+    start: int,
+    save: Callable[[int], None],
+    progress: Progress | None,
+) -> None:
+    """Trains from step ``start`` to the last.
+
+    Args:
+        engine, average: of the student; updated.
+        save: called with the number of steps done, every ``checkpoint_every`` steps and at the end.
+        progress: shown by rank 0.
+
+    Raises:
+        FloatingPointError: a loss is not finite.
+    """
+    cache = LatentCache(job.cache)
+    shard = Shard(len(cache), worker.rank, worker.world, job.seed)
+    generator = torch.Generator(worker.device)
+    log = LossLog(job.folder / "losses.jsonl", start) if worker.rank == 0 else None
+    for step in range(start, job.steps):
+        began = time.perf_counter()
+        # Seeded by step, so that a resumed run draws what an unbroken one would; also for dropout.
+        seed = hash((job.seed, worker.rank, step)) % 2**63
+        generator.manual_seed(seed)
+        torch.manual_seed(seed)
+        loaded = cache.load(shard.indices(step, job.batch))
+        batch = {name: tensor.to(worker.device, non_blocking=True) for name, tensor in loaded.items()}
+        with autocast(worker.device, job.training.precision):
+            losses = method.losses(engine, average.module, batch, generator)
+        terms = mean_over_workers({"total": losses.total.detach(), **losses.terms})
+        if not all(math.isfinite(value) for value in terms.values()):
+            raise FloatingPointError(f"step {step + 1}: a loss is not finite: {terms}; lower the learning rate")
+        engine.backward(losses.total)
+        engine.step()
+        average.update_parameters(engine.module)
+        if log is not None:
+            rates = {"learning_rate": engine.get_lr()[0], "gradient_norm": float(engine.get_global_grad_norm() or 0.0)}
+            log.write(step + 1, {**terms, **rates, "seconds": time.perf_counter() - began})
+        if progress is not None:
+            progress.set_description(f"{job.name} loss {terms['total']:.4f}")
+            progress.update(1)
+        if (step + 1) % job.training.checkpoint_every == 0 or step + 1 == job.steps:
+            save(step + 1)
+
+
+def save_state(folder: Path, engine: Engine, average: AveragedModel, step: int, rank: int) -> None:
+    """Writes this worker's part of a checkpoint."""
+    # What lets DeepSpeed's converter make a checkpoint for another number of workers.
+    universal = {"universal_checkpoint_info": {"universal_checkpoint_version": 0.2}}
+    engine.save_checkpoint(str(folder), tag=ENGINE_STATE, client_state={"step": step, **universal})
+    if rank == 0:
+        torch.save(average.state_dict(), folder / AVERAGE_STATE)
+
+
+def load_state(folder: Path, engine: Engine, average: AveragedModel) -> int:
+    """Restores a checkpoint and returns the number of steps done.
+
+    Raises:
+        RuntimeError: the engine found none in the folder.
+    """
+    path, client_state = engine.load_checkpoint(str(folder), tag=ENGINE_STATE)
+    if path is None:
+        raise RuntimeError(f"{folder} holds no checkpoint for this number of workers and ZeRO stage")
+    average.load_state_dict(torch.load(folder / AVERAGE_STATE, map_location="cpu", weights_only=True))
+    return int(client_state["step"])
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    """The context of a step. Without the cache of cast weights: what a pass without gradient puts there would cut
+    the weights off from the gradient of the next pass.
+    """
+    enabled = resolve_precision(device, precision) == "bf16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled, cache_enabled=False)
+
+
+def resolve_precision(device: torch.device, precision: str) -> str:
+    """``bf16`` or ``fp32``; for ``auto`` bf16 where the device multiplies it in hardware."""
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = torch.cpu._is_amx_tile_supported()
+    return "bf16" if fast else "fp32"
+
+
+def mean_over_workers(terms: dict[str, Tensor]) -> dict[str, float]:
+    """Each term's mean over all workers; the same on every worker."""
+    values = torch.stack([term.float() for term in terms.values()])
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        dist.all_reduce(values)
+        values /= dist.get_world_size()
+    return dict(zip(terms, values.tolist(), strict=True))
+
+
+class LossLog:
+    """JSON lines, one a step; lines after ``start`` are those of a run that was cut off, and go."""
+
+    def __init__(self, path: Path, start: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = []
+        if path.is_file():
+            lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a killed run may leave half a line
+            kept = [line for line in lines if json.loads(line)["step"] <= start]
+        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        self._path = path
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **{name: round(value, 7) for name, value in values.items()}}) + "\n")

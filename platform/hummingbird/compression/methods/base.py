@@ -1,0 +1,111 @@
+"""What every training method is, and the guided teacher that distillation and feedback share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from hummingbird.compression.cache import Batch
+
+
+class Noising(Protocol):
+    """The part of `hummingbird.models.diffusion.Diffusion` that methods use."""
+
+    def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor: ...
+
+    def predict_x0(self, eps: Tensor, x: Tensor, t: Tensor) -> Tensor: ...
+
+
+class Denoiser(Protocol):
+    """A video U-Net, or an engine that wraps one: see `hummingbird.models.unet.VideoUNet.forward`."""
+
+    def __call__(
+        self,
+        sample: Tensor,
+        timestep: Tensor,
+        encoder_hidden_states: Tensor,
+        fps: Tensor | None = None,
+        guidance: Tensor | None = None,
+        return_features: bool = False,
+    ) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Losses:
+    """``total`` is what is minimised; ``terms`` are what is logged, detached scalars by name."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
+
+
+class Method(ABC):
+    """A training method: a teacher, and losses for a student. It knows no optimizer, no workers, no checkpoints."""
+
+    @abstractmethod
+    def losses(self, student: Denoiser, average: Denoiser, batch: Batch, generator: torch.Generator) -> Losses:
+        """The losses of one batch.
+
+        Args:
+            student: the model that learns; gradients flow through its call.
+            average: the moving average of the student's weights, for methods whose targets come from it.
+            batch: as `LatentCache.load` returns it, on the models' device.
+            generator: the only source of randomness, on the models' device.
+        """
+
+
+class Teacher:
+    """A frozen teacher with classifier-free guidance, both passes in one batch.
+
+    The model is put in evaluation mode and its parameters are frozen: dropout would put noise in the targets.
+
+    Args:
+        model: the U-Net.
+        empty_text: embedding of the empty text (L, D).
+        features: which of the model's features are returned, by index; default: all.
+    """
+
+    def __init__(self, model: nn.Module, empty_text: Tensor, features: Sequence[int] | None = None) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.empty_text = empty_text
+        self._features = features
+
+    @torch.no_grad()
+    def __call__(
+        self, x: Tensor, t: Tensor, text: Tensor, fps: Tensor, scale: Tensor | float
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Guided noise, uncond + scale (cond - uncond), and the features of the conditional pass.
+
+        Args:
+            x: noisy latents (B, C, T, h, w).
+            t: timesteps (B,).
+            text: embeddings (B, L, D).
+            fps: frame rates (B,): the same for the conditional and the unconditional pass.
+            scale: guidance scale, one or (B,).
+        """
+        empty = self.empty_text.to(text).expand_as(text)
+        noise, features = self.model(
+            torch.cat([x, x]),
+            torch.cat([t, t]),
+            torch.cat([text, empty]),
+            fps=torch.cat([fps, fps]),
+            return_features=True,
+        )
+        conditional, unconditional = noise.float().chunk(2)
+        if isinstance(scale, Tensor):
+            scale = scale.view(-1, *[1] * (x.dim() - 1))
+        guided = unconditional + scale * (conditional - unconditional)
+        chosen = features if self._features is None else [features[index] for index in self._features]
+        return guided, [feature[: len(x)] for feature in chosen]
+
+
+def draw_noise(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Standard normal noise of the same shape, type and device."""
+    return torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)
+
+
+def draw_integers(low: int, high: int, count: int, generator: torch.Generator) -> Tensor:
+    """``count`` integers of low..high - 1, on the generator's device."""
+    return torch.randint(low, high, (count,), generator=generator, device=generator.device)

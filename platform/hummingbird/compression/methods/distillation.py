@@ -1,0 +1,61 @@
+"""Distillation: the student, in one pass, learns the guided teacher's noise and its features.
+
+Source: AMD-Hummingbird, first stage (arXiv 2503.18559); the feature loss follows its image-to-video successor.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hummingbird.compression.cache import Batch
+from hummingbird.compression.methods.base import (
+    Denoiser,
+    Losses,
+    Method,
+    Noising,
+    Teacher,
+    draw_integers,
+    draw_noise,
+)
+
+
+class Distillation(Method):
+    """Mean squared error to the guided noise, plus one relative error a stage to the teacher's features.
+
+    The student keeps the teacher's widths, so features are compared as they are. Each stage's error is divided by
+    the mean square of the teacher's feature, so that a stage with large activations does not drown the others.
+
+    Args:
+        teacher: the guided teacher; its features in the order of the student's.
+        diffusion: the noise schedule.
+        guidance: scale of the target, uncond + guidance (cond - uncond).
+        feature_weight: weight of the mean of the feature terms; 0 leaves them out.
+        timesteps: timesteps are drawn from 0..timesteps - 1.
+    """
+
+    def __init__(
+        self, teacher: Teacher, diffusion: Noising, guidance: float, feature_weight: float, timesteps: int = 1000
+    ) -> None:
+        self._teacher, self._diffusion = teacher, diffusion
+        self._guidance, self._feature_weight, self._timesteps = guidance, feature_weight, timesteps
+
+    def losses(self, student: Denoiser, average: Denoiser, batch: Batch, generator: torch.Generator) -> Losses:
+        """Terms: ``output``, and ``feature_0``, ``feature_1``, ... from the first stage to the last."""
+        x0, text, fps = batch["latents"], batch["text"], batch["fps"]
+        t = draw_integers(0, self._timesteps, len(x0), generator)
+        x = self._diffusion.add_noise(x0, draw_noise(x0, generator), t)
+        target, taught = self._teacher(x, t, text, fps, self._guidance)
+        noise, learnt = student(x, t, text, fps=fps, return_features=True)
+        output = F.mse_loss(noise.float(), target)
+        terms = {"output": output}
+        total = output
+        if self._feature_weight:
+            features = [_relative_error(a, b) for a, b in zip(learnt, taught, strict=True)]
+            terms |= {f"feature_{stage}": error for stage, error in enumerate(features)}
+            total = total + self._feature_weight * torch.stack(features).mean()
+        return Losses(total, {name: term.detach() for name, term in terms.items()})
+
+
+def _relative_error(learnt: Tensor, taught: Tensor) -> Tensor:
+    taught = taught.float()
+    return F.mse_loss(learnt.float(), taught) / taught.square().mean().clamp_min(1e-8)

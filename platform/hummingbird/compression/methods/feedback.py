@@ -1,0 +1,146 @@
+"""Feedback: consistency distillation to a few steps, with an image and a video reward on the decoded estimate.
+
+Sources: AMD-Hummingbird, second stage (arXiv 2503.18559); T2V-Turbo (arXiv 2405.18750); latent consistency models
+(arXiv 2310.04378).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from hummingbird.compression.cache import Batch
+from hummingbird.compression.methods.base import (
+    Denoiser,
+    Losses,
+    Method,
+    Noising,
+    Teacher,
+    draw_integers,
+    draw_noise,
+)
+
+HUBER_C = 0.001
+SIGMA_DATA = 0.5
+TIMESTEP_SCALING = 10.0
+
+
+class Scorer(Protocol):
+    """The part of `hummingbird.models.rewards.TextVideoScorer` that feedback uses; differentiable in the pixels."""
+
+    def image_score(self, frames: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor: ...
+
+    def video_score(self, video: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Reward:
+    """What scores the decoded estimate.
+
+    Attributes:
+        decode: latents (B, C, T, h, w) to frames (B, T, 3, H, W) in 0..1, differentiable.
+        scorer: the reward models.
+        image_weight, video_weight: weights of the two rewards.
+        image_frames: frames drawn at random for the image reward.
+        video_frames: evenly spaced frames for the video reward.
+    """
+
+    decode: Callable[[Tensor], Tensor]
+    scorer: Scorer
+    image_weight: float
+    video_weight: float
+    image_frames: int
+    video_frames: int
+
+
+class Feedback(Method):
+    """The student's estimate of x0 at a solver's timestep t must equal that of its target one solver step earlier.
+
+    The teacher takes that step along its guided trajectory, cond + w (cond - uncond), with w drawn from a range; the
+    student embeds w. The estimate itself is decoded and rewarded.
+
+    Args:
+        teacher: the original teacher, guided.
+        diffusion: the noise schedule.
+        guidance: range of w.
+        reward: the rewards; none: consistency alone.
+        target: whose estimate is the target: the ``student``'s own, without gradient, or its moving ``average``.
+        timesteps, solver_steps: of the schedule, and of the DDIM solver on it.
+    """
+
+    def __init__(
+        self,
+        teacher: Teacher,
+        diffusion: Noising,
+        guidance: tuple[float, float],
+        reward: Reward | None = None,
+        target: str = "student",
+        timesteps: int = 1000,
+        solver_steps: int = 50,
+    ) -> None:
+        self._teacher, self._diffusion, self._reward = teacher, diffusion, reward
+        self._guidance, self._target = guidance, target
+        self._stride, self._solver_steps = timesteps // solver_steps, solver_steps
+
+    def losses(self, student: Denoiser, average: Denoiser, batch: Batch, generator: torch.Generator) -> Losses:
+        """Terms: ``consistency`` and, with rewards, ``image_reward`` and ``video_reward`` (larger is better)."""
+        x0, text, fps = batch["latents"], batch["text"], batch["fps"]
+        # The solver's timesteps are 19, 39, ..., 999; its step from the first of them ends at 0.
+        t = (draw_integers(0, self._solver_steps, len(x0), generator) + 1) * self._stride - 1
+        earlier = (t - self._stride).clamp_min(0)
+        low, high = self._guidance
+        w = low + (high - low) * torch.rand(len(x0), generator=generator, device=generator.device)
+        x = self._diffusion.add_noise(x0, draw_noise(x0, generator), t)
+
+        noise, _ = self._teacher(x, t, text, fps, 1.0 + w)
+        with torch.no_grad():
+            # A DDIM step adds the predicted noise of the earlier timestep to the predicted x0.
+            x_earlier = self._diffusion.add_noise(self._diffusion.predict_x0(noise, x, t), noise, earlier)
+            model = average if self._target == "average" else student
+            target = self._estimate(model, x_earlier, earlier, text, fps, w)
+        estimate = self._estimate(student, x, t, text, fps, w)
+        consistency = pseudo_huber(estimate, target)
+        terms = {"consistency": consistency}
+        total = consistency
+        if self._reward is not None:
+            image, video = _rewards(self._reward, estimate, batch, generator)
+            total = total - self._reward.image_weight * image - self._reward.video_weight * video
+            terms |= {"image_reward": image, "video_reward": video}
+        return Losses(total, {name: term.detach() for name, term in terms.items()})
+
+    def _estimate(self, model: Denoiser, x: Tensor, t: Tensor, text: Tensor, fps: Tensor, w: Tensor) -> Tensor:
+        noise = model(x, t, text, fps=fps, guidance=w).float()
+        skip, out = boundary_scaling(t, x.dim())
+        return skip * x + out * self._diffusion.predict_x0(noise, x, t)
+
+
+def boundary_scaling(t: Tensor, dimensions: int) -> tuple[Tensor, Tensor]:
+    """c_skip and c_out (B, 1, ...): at t = 0 a consistency model is the identity, soon after the plain estimate."""
+    scaled = (t.float() * TIMESTEP_SCALING).view(-1, *[1] * (dimensions - 1))
+    norm = scaled.square() + SIGMA_DATA**2
+    return SIGMA_DATA**2 / norm, scaled / norm.sqrt()
+
+
+def pseudo_huber(estimate: Tensor, target: Tensor, c: float = HUBER_C) -> Tensor:
+    """Mean of sqrt(d^2 + c^2) - c: squared near zero, absolute beyond c."""
+    return ((estimate.float() - target.float()).square() + c * c).sqrt().mean() - c
+
+
+def _rewards(reward: Reward, latents: Tensor, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The mean image and video scores of the estimate; only the frames that are scored are decoded."""
+    count, frames = len(latents), latents.shape[2]
+    even = torch.linspace(0, frames - 1, min(reward.video_frames, frames)).round().long().to(latents.device)
+    drawn = torch.randperm(frames, generator=generator, device=generator.device)[: reward.image_frames]
+    needed, position = torch.unique(torch.cat([even, drawn]), return_inverse=True)
+    pixels = reward.decode(latents[:, :, needed])
+    ids, mask = batch["input_ids"], batch["attention_mask"]
+    video = reward.scorer.video_score(pixels[:, position[: len(even)]], ids, mask).float().mean()
+    images = pixels[:, position[len(even) :]]
+    repeats = images.shape[1]
+    image = reward.scorer.image_score(
+        images.flatten(0, 1), ids.repeat_interleave(repeats, 0), mask.repeat_interleave(repeats, 0)
+    )
+    assert len(image) == count * repeats
+    return image.float().mean(), video

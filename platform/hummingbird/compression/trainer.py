@@ -1,0 +1,183 @@
+"""The one trainer: a job on Ray Train with DeepSpeed, or in this process alone.
+
+A job that was killed goes on from its last checkpoint when it is started again with the same folder. Ray and
+DeepSpeed are imported only where they run.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hummingbird.compression.engine import PlainEngine, moving_average, optimizer_and_schedule
+from hummingbird.compression.loop import (
+    Job,
+    Worker,
+    load_state,
+    resolve_precision,
+    run_loop,
+    save_state,
+)
+from hummingbird.config.cluster import RaySettings, connect
+from hummingbird.config.section import InputError
+
+CHECKPOINTS_KEPT = 2
+
+
+def train(job: Job, ray: RaySettings) -> Path:
+    """Runs a job to its last step and returns the folder of the trained U-Net (the moving average).
+
+    Raises:
+        InputError: the cluster is too small for the workers, or the job's inputs are bad.
+        FloatingPointError: the loss is no longer finite.
+        ray.train.TrainingFailedError: more workers were lost than ``training.max_failures``.
+    """
+    job.folder.mkdir(parents=True, exist_ok=True)
+    if job.training.engine == "process":
+        train_in_process(job)
+    else:
+        train_on_ray(job, ray)
+    return job.folder / "unet"
+
+
+def train_in_process(job: Job) -> None:
+    """One worker, in this process, without Ray and DeepSpeed."""
+    from tqdm import tqdm
+
+    device = torch.device(_device(job.training.device, torch.cuda.is_available()))
+    student, method = job.build(device)
+    average = moving_average(student, job.training.average)
+    engine = PlainEngine(student, job.steps, job.learning_rate, job.training)
+    folder = job.folder / "checkpoint"
+    start = load_state(folder, engine, average) if folder.is_dir() else 0
+
+    def save(step: int) -> None:
+        with tempfile.TemporaryDirectory(dir=job.folder) as fresh:
+            save_state(Path(fresh) / "new", engine, average, step, rank=0)
+            if folder.is_dir():
+                folder.rename(Path(fresh) / "old")
+            (Path(fresh) / "new").rename(folder)
+
+    bar = tqdm(total=job.steps, initial=start, desc=job.name, unit="step")
+    run_loop(job, engine, method, average, Worker(0, 1, device), start, save, bar)
+    bar.close()
+    _save_student(average.module, job.folder)
+
+
+def train_on_ray(job: Job, settings: RaySettings) -> None:
+    """Ray Train and DeepSpeed; lost workers are replaced, and the run goes on from its last checkpoint."""
+    connect(settings)
+    import ray
+    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    resources = ray.cluster_resources()
+    device = _device(job.training.device, resources.get("GPU", 0) > 0)
+    unit = "GPU" if device == "cuda" else "CPU"
+    workers = job.training.workers
+    if resources.get(unit, 0) < workers:
+        raise InputError(
+            f"training.workers={workers} needs {workers} {unit}s, the Ray cluster has {resources.get(unit, 0):g}: "
+            "use fewer workers, or another training.device"
+        )
+    trainer = TorchTrainer(
+        train_worker,
+        train_loop_config={"job": job},
+        torch_config=TorchConfig(backend="nccl" if device == "cuda" else "gloo"),
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu=device == "cuda"),
+        run_config=RunConfig(
+            name="ray",
+            storage_path=str(job.folder),
+            failure_config=FailureConfig(max_failures=job.training.max_failures),
+            checkpoint_config=CheckpointConfig(num_to_keep=CHECKPOINTS_KEPT),
+        ),
+    )
+    hopeless = trainer.fit().return_value
+    if hopeless is not None:
+        raise FloatingPointError(hopeless)
+
+
+def train_worker(config: dict[str, Any]) -> str | None:
+    """What Ray Train runs in every worker.
+
+    Returns:
+        None, or why it is of no use to start the workers again: every worker ends at the same step with this.
+    """
+    import ray.train
+    from ray.experimental import tqdm_ray
+    from ray.train.torch import get_device
+
+    job: Job = config["job"]
+    context = ray.train.get_context()
+    worker = Worker(context.get_world_rank(), context.get_world_size(), get_device())
+    student, method = job.build(worker.device)
+    average = moving_average(student, job.training.average)
+    engine = _deepspeed_engine(job, student, worker.device)
+    start = 0
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is not None:
+        with checkpoint.as_directory() as folder:
+            start = load_state(Path(folder), engine, average)
+
+    def save(step: int) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            save_state(Path(folder), engine, average, step, worker.rank)
+            ray.train.report(
+                {"step": step},
+                checkpoint=ray.train.Checkpoint.from_directory(folder),
+                checkpoint_dir_name=f"step_{step:08d}",
+            )
+
+    bar = None
+    if worker.rank == 0:
+        bar = tqdm_ray.tqdm(total=job.steps, desc=job.name)
+        bar.update(start)
+    try:
+        run_loop(job, engine, method, average, worker, start, save, bar)
+    except FloatingPointError as error:
+        return str(error)
+    if bar is not None:
+        bar.close()
+        _save_student(average.module, job.folder)
+    return None
+
+
+def _deepspeed_engine(job: Job, student: torch.nn.Module, device: torch.device) -> Any:
+    if device.type == "cpu":
+        os.environ["DS_ACCELERATOR"] = "cpu"
+    import deepspeed
+    from deepspeed.ops import __compatible_ops__
+    from deepspeed.utils import logger
+
+    logger.setLevel("WARNING")
+    # Else a first run compiles a shared-memory operator for most of a minute, and fails without a compiler.
+    __compatible_ops__["deepspeed_shm_comm"] = False
+    optimizer, schedule = optimizer_and_schedule(student, job.steps, job.learning_rate, job.training)
+    bf16 = resolve_precision(device, job.training.precision) == "bf16"
+    config: dict[str, Any] = {
+        "train_micro_batch_size_per_gpu": job.batch,
+        "gradient_accumulation_steps": 1,
+        "gradient_clipping": job.training.clip,
+        "zero_optimization": {"stage": job.training.zero_stage},
+        # The same autocast as the loop's, and no module's gradients reduced in less than float32.
+        "torch_autocast": {"enabled": bf16, "dtype": "bfloat16", "lower_precision_safe_modules": []},
+        "steps_per_print": 10**9,
+    }
+    engine, *_ = deepspeed.initialize(model=student, optimizer=optimizer, lr_scheduler=schedule, config=config)
+    return engine
+
+
+def _device(wanted: str, gpu: bool) -> str:
+    if wanted == "cuda" and not gpu:
+        raise InputError("training.device=cuda, but there is no GPU")
+    return ("cuda" if gpu else "cpu") if wanted == "auto" else wanted
+
+
+def _save_student(student: Any, folder: Path) -> None:
+    """Writes ``unet`` whole or not at all."""
+    student.save_pretrained(folder / "unet.new")
+    shutil.rmtree(folder / "unet", ignore_errors=True)
+    (folder / "unet.new").rename(folder / "unet")

@@ -1,0 +1,109 @@
+"""A small cache of random latents, and a small training job on it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from torch import Tensor
+
+from hummingbird.compression.cache import CACHE_SCHEMA, CACHE_VERSION
+from hummingbird.compression.loop import Job
+from hummingbird.compression.methods.base import Method, Teacher
+from hummingbird.compression.methods.distillation import Distillation
+from hummingbird.compression.plan import load_plan, pruned_config
+from hummingbird.config.training import TrainingSettings
+from hummingbird.models.architectures import unet_config
+from hummingbird.models.unet import VideoUNet
+
+SHAPE, TEXT = (4, 8, 8, 8), (6, 16)
+
+
+def _write(folder: Path, count: int = 12, parts: int = 2) -> Path:
+    """Sample i: constant latents i / 8, frame rate 8 + i."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    rows = [
+        {
+            "clip_id": str(i),
+            "caption": f"clip {i}",
+            "fps": 8.0 + i,
+            "latents": (np.full(SHAPE, i / 8) + 0.1 * rng.standard_normal(SHAPE)).astype(np.float16).tobytes(),
+            "text": rng.standard_normal(TEXT).astype(np.float16).tobytes(),
+            "input_ids": [i] * TEXT[0],
+            "attention_mask": [1] * TEXT[0],
+        }
+        for i in range(count)
+    ]
+    for part in range(parts):
+        table = pa.Table.from_pylist(rows[part::parts], schema=CACHE_SCHEMA)
+        pq.write_table(table, folder / f"part-{part}.parquet", row_group_size=4)
+    np.save(folder / "empty.npy", np.zeros(TEXT, np.float16))
+    about = {"schema_version": CACHE_VERSION, "snapshot_id": 7, "shape": SHAPE, "count": count, "fps": 8.0}
+    (folder / "cache.json").write_text(json.dumps({**about, "vae_hash": "v", "text_hash": "t"}))
+    return folder
+
+
+@pytest.fixture
+def write_cache() -> Callable[..., Path]:
+    """Writes a cache of ``count`` samples in ``parts`` files to a new folder, and returns the folder."""
+    return _write
+
+
+@pytest.fixture
+def make_job(tmp_path: Path) -> Callable[..., Job]:
+    """A job that distils a two-stage teacher into its pruned student on a cache of 12 samples."""
+    _write(tmp_path / "cache")
+
+    def make(build: Any = None, steps: int = 4, **training: Any) -> Job:
+        return Job(
+            name="test",
+            build=build or tiny_distillation(),
+            cache=tmp_path / "cache",
+            folder=tmp_path / "run",
+            steps=steps,
+            batch=2,
+            learning_rate=1e-3,
+            seed=3,
+            training=TrainingSettings(precision="fp32", warmup=1, checkpoint_every=2, **training),
+        )
+
+    return make
+
+
+class CosineNoising:
+    """A variance-preserving schedule of 1000 steps."""
+
+    def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        signal, sigma = self._scales(t)
+        return signal * x0 + sigma * noise
+
+    def predict_x0(self, eps: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        signal, sigma = self._scales(t)
+        return (x - sigma * eps) / signal
+
+    @staticmethod
+    def _scales(t: Tensor) -> tuple[Tensor, Tensor]:
+        angle = (t.float() / 1000 * 1.5).view(-1, 1, 1, 1, 1)
+        return angle.cos(), angle.sin()
+
+
+def tiny_distillation() -> Callable[[torch.device], tuple[VideoUNet, Method]]:
+    """A local function, so that it travels to workers by value."""
+
+    def build(device: torch.device) -> tuple[VideoUNet, Method]:
+        torch.manual_seed(0)
+        config = unet_config(
+            (16, 16), head_size=8, in_channels=8, text_width=16, norm_groups=8, first_temporal_heads=1, middle=True
+        )
+        teacher = VideoUNet(**config).to(device)
+        student = VideoUNet(**pruned_config(load_plan("hummingbird-0.7b", config), config)).to(device)
+        method = Distillation(Teacher(teacher, torch.zeros(6, 16), [0, 1, 3, 4]), CosineNoising(), 3.0, 0.1)
+        return student, method
+
+    return build

@@ -1,0 +1,59 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from hummingbird.compression.cache import LatentCache, Shard
+from hummingbird.config.section import InputError
+
+
+def test_samples_come_back_as_they_were_written(tmp_path: Path, write_cache: Callable[..., Path]) -> None:
+    cache = LatentCache(write_cache(tmp_path / "cache"), memory=1)
+    assert len(cache) == 12
+    for order in ([0, 11, 5], [3, 3]):
+        batch = cache.load(order)
+        assert batch["latents"].shape == (len(order), 8, 4, 8, 8)
+        assert batch["text"].shape == (len(order), 6, 16)
+        clips = batch["fps"] - 8
+        assert torch.equal(batch["input_ids"][:, 0].float(), clips)
+        assert torch.allclose(batch["latents"].mean(dim=(1, 2, 3, 4)), clips / 8, atol=0.02)
+    with pytest.raises(IndexError):
+        cache.load([12])
+
+
+def test_a_folder_that_is_no_whole_cache_is_refused(tmp_path: Path, write_cache: Callable[..., Path]) -> None:
+    with pytest.raises(InputError, match="run encode first"):
+        LatentCache(tmp_path)
+    folder = write_cache(tmp_path / "cache")
+    about = json.loads((folder / "cache.json").read_text())
+    (folder / "cache.json").write_text(json.dumps({**about, "schema_version": 2}))
+    with pytest.raises(InputError, match="schema version 2"):
+        LatentCache(folder)
+    (folder / "cache.json").write_text(json.dumps({**about, "count": 13}))
+    with pytest.raises(InputError, match="12 samples"):
+        LatentCache(folder)
+    (folder / "cache.json").write_text(json.dumps({**about, "shape": [4, 8, 8, 4]}))
+    with pytest.raises(InputError, match="not of shape"):
+        LatentCache(folder).load([0])
+
+
+def test_workers_never_share_a_clip_and_see_all() -> None:
+    shards = [Shard(count=23, rank=rank, world=3, seed=1) for rank in range(3)]
+    seen = [{i for step in range(8) for i in shard.indices(step, 2)} for shard in shards]
+    assert not seen[0] & seen[1] and not seen[1] & seen[2] and not seen[0] & seen[2]
+    assert set.union(*seen) == set(range(23))
+
+
+def test_an_epoch_holds_every_clip_once_in_a_new_order() -> None:
+    shard = Shard(count=20, rank=0, world=2, seed=1)
+    epochs = [sum((shard.indices(step, 5) for step in (2 * epoch, 2 * epoch + 1)), []) for epoch in range(2)]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(0, 20, 2))
+    assert epochs[0] != epochs[1]
+    assert Shard(count=20, rank=0, world=2, seed=1).indices(3, 5) == shard.indices(3, 5)  # no state but the step
+
+
+def test_fewer_clips_than_workers_is_an_error() -> None:
+    with pytest.raises(InputError, match="1 samples"):
+        Shard(count=1, rank=0, world=2, seed=0)

@@ -1,0 +1,188 @@
+"""The methods' losses on models whose outputs are known."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from hummingbird.compression.loop import autocast
+from hummingbird.compression.methods.base import Teacher
+from hummingbird.compression.methods.distillation import Distillation
+from hummingbird.compression.methods.feedback import Feedback, Reward, boundary_scaling, pseudo_huber
+from hummingbird.models.architectures import unet_config
+from hummingbird.models.unet import VideoUNet
+
+SHAPE = (2, 4, 8, 4, 4)
+
+
+class Known(nn.Module):
+    """Noise: a constant plus the mean of the text, after dropout; one feature, twice the input; keeps its calls."""
+
+    def __init__(self, constant: float) -> None:
+        super().__init__()
+        self.constant, self.dropout = nn.Parameter(torch.tensor(constant)), nn.Dropout(0.5)
+        self.calls: list[dict[str, Any]] = []
+
+    def forward(self, sample, timestep, encoder_hidden_states, fps=None, guidance=None, return_features=False):
+        self.calls.append({"x": sample, "t": timestep, "text": encoder_hidden_states, "fps": fps, "w": guidance})
+        shift = encoder_hidden_states.mean(dim=(1, 2)).view(-1, 1, 1, 1, 1)
+        noise = self.dropout(torch.ones_like(sample)) * (self.constant + shift)
+        return (noise, [2 * sample.flatten(1)]) if return_features else noise
+
+
+class NoNoising:
+    """x is x0 plus 0.1 t times the noise."""
+
+    def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        return x0 + 0.1 * t.view(-1, 1, 1, 1, 1) * noise
+
+    def predict_x0(self, eps: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        return x - 0.1 * t.view(-1, 1, 1, 1, 1) * eps
+
+
+def batch() -> dict[str, Tensor]:
+    return {
+        "latents": torch.zeros(SHAPE),
+        "text": torch.full((2, 3, 5), 0.25),
+        "fps": torch.tensor([8.0, 24.0]),
+        "input_ids": torch.tensor([[1, 2], [3, 4]]),
+        "attention_mask": torch.ones(2, 2, dtype=torch.long),
+    }
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_the_teacher_is_guided_frozen_and_in_evaluation_mode() -> None:
+    model = Known(1.0).train()
+    teacher = Teacher(model, torch.full((3, 5), -0.25))
+    x, t, fps = torch.ones(SHAPE), torch.tensor([3, 4]), torch.tensor([8.0, 24.0])
+    noise, (feature,) = teacher(x, t, batch()["text"], fps, 3.0)
+    # Conditional 1.25, unconditional 0.75: 0.75 + 3 * 0.5, without dropout.
+    torch.testing.assert_close(noise, torch.full(SHAPE, 2.25))
+    scaled, _ = teacher(x, t, batch()["text"], fps, torch.tensor([1.0, 5.0]))
+    torch.testing.assert_close(scaled.mean(dim=(1, 2, 3, 4)), torch.tensor([1.25, 3.25]))
+    assert feature.shape[0] == 2
+    assert not noise.requires_grad and not model.training and not model.constant.requires_grad
+    call = model.calls[0]
+    assert torch.equal(call["fps"], torch.tensor([8.0, 24.0, 8.0, 24.0]))  # both passes at the clip's frame rate
+    assert torch.equal(call["t"], torch.tensor([3, 4, 3, 4]))
+    assert torch.equal(call["text"][2:], torch.full((2, 3, 5), -0.25))
+
+
+def test_distillation_losses_on_known_outputs() -> None:
+    teacher, student = Known(1.0), Known(0.5).eval()
+    method = Distillation(Teacher(teacher, torch.full((3, 5), -0.25)), NoNoising(), guidance=3.0, feature_weight=0.5)
+    losses = method.losses(student, student, batch(), generator())
+    # Guided teacher 2.25, student 0.75; the features are equal.
+    assert float(losses.terms["output"]) == pytest.approx(1.5**2)
+    assert float(losses.terms["feature_0"]) == 0.0
+    assert losses.total.item() == pytest.approx(2.25)
+    assert torch.equal(student.calls[0]["x"], teacher.calls[0]["x"][:2])
+    losses.total.backward()
+    assert float(student.constant.grad) == pytest.approx(-3.0)
+
+
+def test_distillation_compares_features_relative_to_the_teachers() -> None:
+    class Scaled(Known):
+        def forward(self, *args, **kwargs):
+            noise, features = super().forward(*args, **kwargs)
+            return noise, [3 * feature for feature in features]
+
+    method = Distillation(Teacher(Known(1.0), torch.zeros(3, 5)), NoNoising(), guidance=1.0, feature_weight=0.5)
+    losses = method.losses(Scaled(1.0).eval(), Known(1.0), batch(), generator())
+    assert float(losses.terms["feature_0"]) == pytest.approx(4.0, rel=1e-5)  # (3 f - f)^2 / f^2
+    assert losses.total.item() == pytest.approx(2.0, rel=1e-5)
+
+
+def test_boundary_scaling_and_pseudo_huber_on_known_values() -> None:
+    skip, out = boundary_scaling(torch.tensor([0, 19]), 5)
+    s = 190.0
+    assert skip.flatten().tolist() == pytest.approx([1.0, 0.25 / (s * s + 0.25)])
+    assert out.flatten().tolist() == pytest.approx([0.0, s / (s * s + 0.25) ** 0.5])
+    d = torch.tensor([0.0, 0.001, 3.0])
+    expected = (0.0 + 0.001 * (2**0.5 - 1) + (9 + 1e-6) ** 0.5 - 0.001) / 3
+    assert float(pseudo_huber(d, torch.zeros(3))) == pytest.approx(expected, rel=1e-4)
+
+
+def test_feedback_takes_one_solver_step_with_the_guided_teacher() -> None:
+    teacher, student = Known(1.0), Known(0.5).eval()
+    method = Feedback(Teacher(teacher, torch.full((3, 5), -0.25)), NoNoising(), guidance=(5.0, 15.0))
+    losses = method.losses(student, student, batch(), generator())
+    target_call, call = student.calls
+    t, earlier, w = call["t"], target_call["t"], call["w"]
+    assert set((t + 1).remainder(20).tolist()) == {0}
+    assert torch.equal(earlier, (t - 20).clamp_min(0))
+    assert torch.equal(w, target_call["w"])
+    assert bool(((w >= 5) & (w <= 15)).all()) and w[0] != w[1]
+    # The teacher's noise is cond + w (cond - uncond) = 1.25 + 0.5 w; the step goes along it from t to earlier.
+    shift = 0.1 * (t - earlier) * (1.25 + 0.5 * w)
+    torch.testing.assert_close(target_call["x"], call["x"] - shift.view(-1, 1, 1, 1, 1), rtol=1e-5, atol=1e-3)
+    # Both estimates subtract the student's 0.75 at their own timestep; c_out is almost 1.
+    gap = 0.1 * (t - earlier) * 0.75 - shift
+    assert losses.total.item() == pytest.approx(float(gap.abs().mean()), rel=2e-3)
+
+
+def test_the_target_carries_no_gradient_and_can_come_from_the_average() -> None:
+    student, average = Known(0.5).eval(), Known(0.7).eval()
+    teacher = Teacher(Known(1.0), torch.zeros(3, 5))
+    method = Feedback(teacher, NoNoising(), guidance=(5.0, 15.0), target="average")
+    method.losses(student, average, batch(), generator()).total.backward()
+    assert len(student.calls) == len(average.calls) == 1
+    assert average.constant.grad is None
+    assert student.constant.grad is not None
+
+
+class Brightness:
+    """Scores the mean of the pixels; keeps what it was shown."""
+
+    def image_score(self, frames: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        self.images, self.image_ids = frames, input_ids
+        return frames.mean(dim=(1, 2, 3))
+
+    def video_score(self, video: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        self.video, self.video_ids = video, input_ids
+        return video.mean(dim=(1, 2, 3, 4))
+
+
+def test_rewards_reach_the_student_and_see_the_right_frames_and_texts() -> None:
+    scorer, decoded = Brightness(), []
+
+    def decode(latents: Tensor) -> Tensor:
+        decoded.append(latents.shape[2])
+        return latents[:, :3].transpose(1, 2) + 0.5
+
+    reward = Reward(decode, scorer, image_weight=1.0, video_weight=2.0, image_frames=2, video_frames=4)
+    student = Known(0.5).eval()
+    method = Feedback(Teacher(Known(0.5), torch.zeros(3, 5)), NoNoising(), (0.0, 0.0), reward)
+    losses = method.losses(student, student, batch(), generator())
+    expected = losses.terms["consistency"] - losses.terms["image_reward"] - 2 * losses.terms["video_reward"]
+    assert losses.total.item() == pytest.approx(float(expected), rel=1e-5)
+    assert decoded[0] < 8  # only frames that are scored
+    estimates = student.calls[-1]["x"] - 0.1 * student.calls[-1]["t"].view(-1, 1, 1, 1, 1) * 0.75
+    frames = estimates[:, :3].transpose(1, 2) + 0.5
+    torch.testing.assert_close(scorer.video.detach(), frames[:, [0, 2, 5, 7]], rtol=1e-3, atol=1e-3)
+    assert scorer.images.shape == (4, 3, 4, 4)
+    assert scorer.image_ids.tolist() == [[1, 2], [1, 2], [3, 4], [3, 4]]
+    losses.total.backward()
+    # More of the student's constant is less brightness: raising it must raise the loss by 3 mean(0.1 t).
+    assert float(student.constant.grad) > 0.2 * float(student.calls[-1]["t"].float().mean())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_every_weight_of_a_real_student_learns_from_feedback(precision: str) -> None:
+    torch.manual_seed(0)
+    shared = {"head_size": 8, "in_channels": 4, "text_width": 5, "norm_groups": 8, "first_temporal_heads": 1}
+    teacher = VideoUNet(**unet_config((16,), **shared))
+    student = VideoUNet(**unet_config((16,), **shared, guidance_size=8))
+    for parameter in student.parameters():  # else zero-initialised layers hide those before them
+        nn.init.normal_(parameter, std=0.1)
+    method = Feedback(Teacher(teacher, torch.zeros(3, 5)), NoNoising(), (5.0, 15.0))
+    with autocast(torch.device("cpu"), precision):
+        losses = method.losses(student, student, batch(), generator())
+    losses.total.backward()
+    without = [name for name, p in student.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    # A key's bias and the like have none by their nature; here only layers of a single token are left out.
+    assert without == []

@@ -1,0 +1,87 @@
+"""The trainer in one plain process."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from hummingbird.compression.loop import Job
+from hummingbird.compression.methods.base import Losses, Method
+from hummingbird.compression.trainer import train
+from hummingbird.config.cluster import RaySettings
+
+UNET = "diffusion_pytorch_model.safetensors"
+
+
+def log_of(job: Job) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (job.folder / "losses.jsonl").read_text().splitlines()]
+
+
+def test_a_run_that_was_cut_off_ends_as_one_that_was_not(make_job: Callable[..., Job], tmp_path: Path) -> None:
+    whole = dataclasses.replace(make_job(engine="process", steps=5), folder=tmp_path / "whole")
+    train(whole, RaySettings())
+    cut = dataclasses.replace(whole, folder=tmp_path / "cut")
+    stop = dataclasses.replace(cut, build=_stops_at_call(cut, 4))
+    with pytest.raises(KeyboardInterrupt):
+        train(stop, RaySettings())  # checkpoint at step 2, interrupted in step 4
+    assert [line["step"] for line in log_of(cut)] == [1, 2, 3]
+    train(cut, RaySettings())
+    assert [line["step"] for line in log_of(cut)] == [1, 2, 3, 4, 5]
+    assert [line["total"] for line in log_of(cut)] == [line["total"] for line in log_of(whole)]
+    weights = load_file(whole.folder / "unet" / UNET)
+    for name, tensor in load_file(cut.folder / "unet" / UNET).items():
+        torch.testing.assert_close(tensor, weights[name], rtol=0, atol=0)
+
+
+def test_training_learns_and_logs_every_term(make_job: Callable[..., Job]) -> None:
+    job = make_job(engine="process", steps=30)
+    train(job, RaySettings())
+    lines = log_of(job)
+    terms = {"step", "total", "output", "feature_0", "feature_3", "learning_rate", "gradient_norm", "seconds"}
+    assert terms <= set(lines[0])
+    assert sum(line["total"] for line in lines[-5:]) < 0.8 * sum(line["total"] for line in lines[:5])
+    assert lines[-1]["learning_rate"] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(make_job: Callable[..., Job]) -> None:
+    def build(device: torch.device) -> tuple[nn.Module, Method]:
+        student, method = make_job().build(device)
+        with torch.no_grad():
+            next(student.parameters()).fill_(float("nan"))
+        return student, method
+
+    with pytest.raises(FloatingPointError, match="step 1"):
+        train(make_job(build, engine="process"), RaySettings())
+
+
+def test_methods_and_training_in_one_process_need_neither_ray_nor_deepspeed() -> None:
+    code = (
+        "import sys; import hummingbird.compression.trainer, hummingbird.compression.methods.distillation, "
+        "hummingbird.compression.methods.feedback; print([m for m in ('ray', 'deepspeed') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def _stops_at_call(job: Job, call: int) -> Callable[[torch.device], tuple[nn.Module, Method]]:
+    class Stops(Method):
+        def __init__(self, method: Method) -> None:
+            self.method, self.calls = method, 0
+
+        def losses(self, *args: object) -> Losses:
+            self.calls += 1
+            if self.calls == call:
+                raise KeyboardInterrupt
+            return self.method.losses(*args)  # type: ignore[arg-type]
+
+    def build(device: torch.device) -> tuple[nn.Module, Method]:
+        student, method = job.build(device)
+        return student, Stops(method)
+
+    return build
