@@ -2,9 +2,11 @@
 
 import os
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, field_validator
 
 from hummingbird.config.section import Section
+
+SECRET_WORDS = ("secret", "token", "password", "credential")
 
 
 class CatalogSettings(Section):
@@ -14,8 +16,18 @@ class CatalogSettings(Section):
     properties: dict[str, str] = Field(
         default_factory=dict,
         description="pyiceberg catalog properties, e.g. {type: rest, uri: ..., warehouse: s3://...}; "
-        "empty: SQLite at <storage>/catalog.db and the warehouse <storage>/warehouse",
+        "empty: SQLite at <storage>/catalog.db and the warehouse <storage>/warehouse; credentials come from "
+        "the environment (PYICEBERG_CATALOG__HUMMINGBIRD__TOKEN, ...__S3__SECRET_ACCESS_KEY, ...)",
     )
+
+    @field_validator("properties")
+    @classmethod
+    def _hold_no_secret(cls, properties: dict[str, str]) -> dict[str, str]:
+        """Settings are printed and stored with every run, so credentials must not be among them."""
+        secret = [key for key in properties if any(word in key.lower() for word in SECRET_WORDS)]
+        if secret:
+            raise ValueError(f"{', '.join(secret)} must not stand in settings: use the environment")
+        return properties
 
 
 class RaySettings(Section):

@@ -1,0 +1,232 @@
+"""The one committer: what is written to the lake is written here, one writer at a time.
+
+Iceberg commits are atomic for one table, a batch touches two. So a batch is first written on the branch
+"pending" of ``clips`` and ``quarantine``; then its ledger row in ``runs`` names the two new snapshots, which
+is the moment it counts; then the tables' main branches follow. A writer that dies before the ledger row
+leaves nothing that a reader sees; one that dies after it is finished by the next writer.
+"""
+
+import fcntl
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.catalog import Catalog
+from pyiceberg.expressions import BooleanExpression, EqualTo, In, Or
+from pyiceberg.table import Table
+
+from hummingbird.lake.schemas import ARROW, CLIPS, QUARANTINE, REASONS, VERDICTS, TableName
+
+PENDING = "pending"
+
+
+@dataclass(frozen=True)
+class Pins:
+    """What the newest ledger row says is visible: a snapshot of each of the two tables of data."""
+
+    sequence: int
+    clips: int
+    quarantine: int
+
+
+class Committer:
+    """Writes batches and rows under a lock of the storage folder, which must be on a shared file system."""
+
+    def __init__(self, catalog: Catalog, namespace: str, lock: Path) -> None:
+        self._catalog = catalog
+        self._namespace = namespace
+        self._lock = lock
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Waits for, holds and releases the writer's lock; the system releases it when a process dies."""
+        with self._lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def table(self, name: TableName) -> Table:
+        """The table as it is now."""
+        return self._catalog.load_table((self._namespace, name))
+
+    def pins(self) -> Pins:
+        """The state that readers see; before the first batch: the empty tables."""
+        rows = (
+            self.table("runs")
+            .scan(
+                row_filter=_equal("kind", "batch"),
+                selected_fields=("sequence", "clips_snapshot", "quarantine_snapshot"),
+            )
+            .to_arrow()
+        )
+        if rows.num_rows == 0:
+            return Pins(0, *(self.table(name).history()[0].snapshot_id for name in ("clips", "quarantine")))
+        last = rows.slice(pc.index(rows["sequence"], pc.max(rows["sequence"])).as_py(), 1).to_pylist()[0]
+        return Pins(last["sequence"], last["clips_snapshot"], last["quarantine_snapshot"])
+
+    def commit_batch(self, batch_id: str, clips: pa.Table | None, quarantine: pa.Table | None) -> int:
+        """Replaces all rows of the batch's sources; returns the snapshot of clips that holds them.
+
+        The same batch again changes nothing and returns the current snapshot.
+
+        Raises:
+            ValueError: rows that break the tables' rules (see `conform` and `_check`).
+        """
+        stamp = pa.scalar(batch_id)
+        new_clips = conform("clips", _stamped(clips, stamp, CLIPS))
+        new_quarantine = conform("quarantine", _stamped(quarantine, stamp, QUARANTINE))
+        _check(new_clips, new_quarantine)
+        sources = set(new_clips["source_uri"].to_pylist()) | set(new_quarantine["source_uri"].to_pylist())
+        if not sources:
+            raise ValueError(f"batch {batch_id} holds no row: every source gives a clip or a quarantine row")
+        of_sources = _among("source_uri", sources)
+        of_clips: BooleanExpression = of_sources
+        if new_clips.num_rows:
+            of_clips = Or(of_sources, _among("clip_id", set(new_clips["clip_id"].to_pylist())))
+        with self.locked():
+            pins = self.pins()
+            self._publish(pins)
+            if self._holds("clips", pins.clips, of_clips, new_clips) and self._holds(
+                "quarantine", pins.quarantine, of_sources, new_quarantine
+            ):
+                return pins.clips
+            after = Pins(
+                pins.sequence + 1,
+                self._write_pending("clips", pins.clips, of_clips, new_clips),
+                self._write_pending("quarantine", pins.quarantine, of_sources, new_quarantine),
+            )
+            self._write_ledger(batch_id, after, new_clips, new_quarantine)
+            self._publish(after)
+            return after.clips
+
+    def put(self, name: TableName, key: str, row: dict[str, object]) -> None:
+        """Writes one row of ``runs`` or ``models``, in place of the row with the same key."""
+        rows = _one_row(name, row)
+        with self.locked():
+            _overwrite(self.table(name), rows, _equal(key, row[key]))
+
+    def _holds(self, name: TableName, snapshot_id: int, which: BooleanExpression, rows: pa.Table) -> bool:
+        there = self.table(name).scan(row_filter=which, snapshot_id=snapshot_id).to_arrow()
+        key = "clip_id" if name == "clips" else "source_uri"
+        return bool(there.cast(ARROW[name]).sort_by(key).equals(rows.sort_by(key)))
+
+    def _write_pending(self, name: TableName, base: int, which: BooleanExpression, rows: pa.Table) -> int:
+        table = self.table(name)
+        table.manage_snapshots().create_branch(base, PENDING).commit()
+        _overwrite(table, rows, which, branch=PENDING)
+        snapshot = table.snapshot_by_name(PENDING)
+        assert snapshot is not None
+        return snapshot.snapshot_id
+
+    def _write_ledger(self, batch_id: str, pins: Pins, clips: pa.Table, quarantine: pa.Table) -> None:
+        now = datetime.now(UTC)
+        kept = pc.sum(pc.equal(clips["verdict"], "kept")).as_py() or 0
+        row = {
+            "run_id": f"batch-{batch_id}",
+            "kind": "batch",
+            "state": "finished",
+            "metrics": f'{{"kept": {kept}, "dropped": {clips.num_rows - kept}, '
+            f'"quarantined": {quarantine.num_rows}}}',
+            "started": now,
+            "finished": now,
+            "sequence": pins.sequence,
+            "clips_snapshot": pins.clips,
+            "quarantine_snapshot": pins.quarantine,
+        }
+        self.table("runs").append(_one_row("runs", row))
+
+    def _publish(self, pins: Pins) -> None:
+        """Lets the main branches, which other Iceberg readers follow, name exactly what the ledger names."""
+        for name, snapshot_id in (("clips", pins.clips), ("quarantine", pins.quarantine)):
+            table = self.table(name)  # type: ignore[arg-type]
+            current = table.current_snapshot()
+            if current is None or current.snapshot_id != snapshot_id:
+                table.manage_snapshots().set_current_snapshot(snapshot_id).commit()
+
+
+def conform(name: TableName, rows: pa.Table) -> pa.Table:
+    """Rows in the table's own columns and types; columns that are not given are null.
+
+    Raises:
+        ValueError: unknown columns, a required value missing, or a value of the wrong type.
+    """
+    schema = ARROW[name]
+    unknown = sorted(set(rows.column_names) - set(schema.names))
+    if unknown:
+        raise ValueError(f"table {name} has no column {', '.join(unknown)}; it has {', '.join(schema.names)}")
+    columns = []
+    for field in schema:
+        if field.name in rows.column_names:
+            column = rows[field.name]
+        else:
+            column = pa.chunked_array([pa.nulls(rows.num_rows, field.type)])
+        if not field.nullable and column.null_count:
+            raise ValueError(f"column {field.name} of table {name} must not be null")
+        try:
+            columns.append(column.cast(field.type))
+        except pa.ArrowInvalid as error:
+            raise ValueError(f"column {field.name} of table {name}: {error}") from error
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _stamped(rows: pa.Table | None, batch_id: pa.Scalar, schema: pa.Schema) -> pa.Table:
+    if rows is None:
+        return schema.empty_table()
+    if "batch_id" in rows.column_names:
+        rows = rows.drop_columns(["batch_id"])
+    return rows.append_column("batch_id", pa.chunked_array([pa.repeat(batch_id, rows.num_rows)]))
+
+
+def _check(clips: pa.Table, quarantine: pa.Table) -> None:
+    """The rules of a batch that types cannot say.
+
+    Raises:
+        ValueError: a key twice; a source with clips and in quarantine; a verdict or reason that is not in the
+            fixed lists; a kept clip with reasons or a dropped one without.
+    """
+    _refuse_doubles("clips", clips["clip_id"].to_pylist())
+    _refuse_doubles("quarantine", quarantine["source_uri"].to_pylist())
+    both = set(clips["source_uri"].to_pylist()) & set(quarantine["source_uri"].to_pylist())
+    if both:
+        raise ValueError(f"a source has clips and is in quarantine too: {sorted(both)[:3]}")
+    for row in clips.select(["clip_id", "verdict", "reasons"]).to_pylist():
+        if row["verdict"] not in VERDICTS:
+            raise ValueError(f"clip {row['clip_id']}: verdict {row['verdict']!r} is none of {VERDICTS}")
+        if set(row["reasons"]) - set(REASONS):
+            raise ValueError(f"clip {row['clip_id']}: reasons {row['reasons']} are not all in {REASONS}")
+        if (row["verdict"] == "dropped") != bool(row["reasons"]):
+            raise ValueError(f"clip {row['clip_id']} is {row['verdict']} for the reasons {row['reasons']}")
+
+
+def _refuse_doubles(name: str, keys: Sequence[str]) -> None:
+    if len(set(keys)) < len(keys):
+        doubles = sorted({key for key in keys if keys.count(key) > 1})
+        raise ValueError(f"rows of {name} with the same key in one batch: {doubles[:3]}")
+
+
+def _one_row(name: TableName, row: dict[str, object]) -> pa.Table:
+    schema = ARROW[name]
+    fields = [
+        schema.field(column) if column in schema.names else pa.field(column, pa.null()) for column in row
+    ]
+    given = {column: value if column in schema.names else None for column, value in row.items()}
+    return conform(name, pa.Table.from_pylist([given], schema=pa.schema(fields)))
+
+
+def _equal(column: str, value: object) -> BooleanExpression:
+    return EqualTo(column, value)  # type: ignore[call-arg]  # pyiceberg's own constructor, not pydantic's
+
+
+def _among(column: str, values: set[str]) -> BooleanExpression:
+    return In(column, values)  # type: ignore[call-arg]
+
+
+def _overwrite(table: Table, rows: pa.Table, which: BooleanExpression, branch: str = "main") -> None:
+    with warnings.catch_warnings():
+        # Replacing nothing is what a first commit does.
+        warnings.filterwarnings("ignore", message="Delete operation did not match any records")
+        table.overwrite(rows, overwrite_filter=which, branch=branch)

@@ -1,0 +1,248 @@
+"""The lake: Iceberg tables of clips, quarantine, runs and models."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.expressions import AlwaysTrue
+from pyparsing import ParseException
+
+from hummingbird.config.section import InputError
+from hummingbird.config.settings import Settings
+from hummingbird.lake.committer import Committer
+from hummingbird.lake.schemas import (
+    ARROW,
+    ICEBERG,
+    JSON_COLUMNS,
+    SCHEMA_VERSION,
+    TABLES,
+    VERSION_PROPERTY,
+    TableName,
+)
+
+PROPERTIES = {
+    VERSION_PROPERTY: str(SCHEMA_VERSION),
+    # Without it, 8 concurrent writers lose up to a quarter of their commits.
+    "commit.retry.num-retries": "30",
+}
+
+
+class Lake:
+    """Reads and writes of the tables. Readers see only batches whose ledger row is written."""
+
+    def __init__(self, committer: Committer, storage: Path) -> None:
+        self._committer = committer
+        self.storage = storage
+
+    @classmethod
+    def open(cls, settings: Settings, create: bool = True) -> "Lake":
+        """Opens the lake of the settings' storage and catalog.
+
+        Args:
+            settings: the tree; ``storage`` and ``catalog`` matter.
+            create: make the missing folders and tables.
+
+        Raises:
+            InputError: there is no lake and ``create`` is false, the catalog cannot be reached, or the tables
+                were written by another schema version.
+        """
+        storage, catalog_settings = settings.storage, settings.catalog
+        if create:
+            try:
+                storage.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(f"cannot make the storage folder {storage}: {error.strerror}") from error
+        elif not storage.is_dir():
+            raise InputError(f"there is no storage folder {storage}; name the right one with --storage")
+        elif not catalog_settings.properties and not (storage / "catalog.db").is_file():
+            raise InputError(f"there is no lake in {storage} yet; jobs/curate.py makes one")
+        catalog = _load_catalog(settings)
+        committer = Committer(catalog, catalog_settings.namespace, storage / "lake.lock")
+        if create:
+            with committer.locked():
+                _create_tables(catalog, catalog_settings.namespace)
+        _check_version(committer)
+        return cls(committer, storage)
+
+    def commit_batch(self, batch_id: str, clips: pa.Table | None, quarantine: pa.Table | None) -> int:
+        """Commits whole source files: each is replaced with its clips or with its row of quarantine.
+
+        Args:
+            batch_id: name of the batch; the same batch again ends with the same rows.
+            clips: rows with the columns of `CLIPS`, at least the required ones; ``batch_id`` is filled in.
+            quarantine: rows with the columns of `QUARANTINE`.
+
+        Returns:
+            The snapshot of clips that holds the batch.
+
+        Raises:
+            ValueError: rows that break a rule of the tables; nothing is written.
+        """
+        return self._committer.commit_batch(batch_id, clips, quarantine)
+
+    def snapshot(self) -> int:
+        """The id of the current snapshot of clips; what it reads never changes."""
+        return self._committer.pins().clips
+
+    def read(self, table: str, where: str | None = None, snapshot_id: int | None = None) -> pa.Table:
+        """The visible rows of a table, with the columns and types of its Arrow schema.
+
+        Args:
+            table: one of `TABLES`.
+            where: an Iceberg row filter, e.g. ``verdict = 'kept' and motion_score > 0.5``.
+            snapshot_id: a snapshot of clips, for clips and quarantine; none: the current one.
+
+        Raises:
+            InputError: no such table or snapshot, or a filter that cannot be read.
+        """
+        if table not in TABLES:
+            raise InputError(f"there is no table '{table}'; there are {', '.join(TABLES)}")
+        name: TableName = table
+        wanted = self._snapshot_of(name, snapshot_id)
+        try:
+            rows = (
+                self._committer.table(name)
+                .scan(row_filter=where or AlwaysTrue(), snapshot_id=wanted)
+                .to_arrow()
+            )
+        except ParseException as error:
+            raise InputError(
+                f"cannot read the filter {where!r} from character {error.loc} on: write column = 'text', "
+                "column > 1, column is null, column in (1, 2), joined by and, or, not"
+            ) from error
+        except (ValueError, TypeError) as error:  # of pyiceberg's binder: no such column, another type
+            reason, columns = " ".join(str(error).split()), ", ".join(ARROW[name].names)
+            raise InputError(f"cannot use the filter {where!r}: {reason}; {name} has {columns}") from error
+        return rows.cast(ARROW[name])
+
+    def kept_clips(self, snapshot_id: int) -> pa.Table:
+        """The clips of one snapshot that may be learned from, ordered by ``clip_id``."""
+        return self.read("clips", "verdict = 'kept'", snapshot_id).sort_by("clip_id")
+
+    def put_run(self, row: Mapping[str, object]) -> None:
+        """Writes a row of ``runs`` in place of the one with the same ``run_id``."""
+        self._committer.put("runs", "run_id", _with_json({"kind": "run", **row}))
+
+    def add_model(self, row: Mapping[str, object]) -> None:
+        """Writes a row of ``models`` in place of the one with the same ``model_id``.
+
+        Args:
+            row: columns of `MODELS`, at least ``model_id`` and ``kind``; mappings are written as JSON.
+
+        Raises:
+            InputError: the parent or the run is not in the lake.
+            ValueError: an unknown column or a missing value.
+        """
+        for column, table in (("parent_id", "models"), ("run_id", "runs")):
+            key = "model_id" if table == "models" else "run_id"
+            value = row.get(column)
+            if value is not None and self._find(table, key, str(value)) is None:
+                raise InputError(
+                    f"model {row.get('model_id')}: {column} '{value}' is not in the table {table}"
+                )
+        self._committer.put("models", "model_id", _with_json({"created": datetime.now(UTC), **row}))
+
+    def lineage(self, model_id: str) -> list[dict[str, Any]]:
+        """From a model back to the clips: one entry a model, itself first, then its parent, ....
+
+        Returns:
+            Mappings of "model" to its row, "run" to the run's row or None, "snapshot_id" to an int or None, and
+            "clips" to the number of kept clips of that snapshot or None. JSON columns are parsed.
+
+        Raises:
+            InputError: no such model.
+        """
+        line: list[dict[str, Any]] = []
+        seen: set[str] = set()
+        wanted: str | None = model_id
+        while wanted is not None and wanted not in seen:
+            seen.add(wanted)
+            model = self._find("models", "model_id", wanted)
+            if model is None:
+                raise InputError(f"there is no model '{wanted}' in the lake of {self.storage}")
+            snapshot = model["snapshot_id"]
+            run = self._find("runs", "run_id", model["run_id"]) if model["run_id"] is not None else None
+            clips = self.kept_clips(snapshot).num_rows if snapshot is not None else None
+            line.append({"model": model, "run": run, "snapshot_id": snapshot, "clips": clips})
+            wanted = model["parent_id"]
+        return line
+
+    def _find(self, table: str, key: str, value: str) -> dict[str, Any] | None:
+        rows = self.read(table)
+        found = rows.filter(pc.equal(rows[key], value)).to_pylist()
+        return parse_json(found[0]) if found else None
+
+    def _snapshot_of(self, name: TableName, snapshot_id: int | None) -> int | None:
+        """The Iceberg snapshot of a table that belongs to a snapshot of clips."""
+        if name in ("runs", "models"):
+            if snapshot_id is not None:
+                raise InputError(
+                    f"snapshots name states of clips and quarantine; {name} has only the current one"
+                )
+            return None
+        pins = self._committer.pins()
+        if snapshot_id is None:
+            return pins.clips if name == "clips" else pins.quarantine
+        first = {t: self._committer.table(t).history()[0].snapshot_id for t in ("clips", "quarantine")}
+        known = {first["clips"]: first["quarantine"]}
+        ledger = self.read("runs", "kind = 'batch'")
+        columns = (ledger[f"{t}_snapshot"].to_pylist() for t in ("clips", "quarantine"))
+        known.update(zip(*columns, strict=True))
+        if snapshot_id not in known:
+            raise InputError(f"there is no snapshot {snapshot_id}; the current one is {pins.clips}")
+        return snapshot_id if name == "clips" else known[snapshot_id]
+
+
+def parse_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with its JSON columns parsed."""
+    return {
+        key: json.loads(value) if key in JSON_COLUMNS and value is not None else value
+        for key, value in row.items()
+    }
+
+
+def _with_json(row: Mapping[str, object]) -> dict[str, object]:
+    return {
+        key: json.dumps(value, sort_keys=True, default=str)
+        if key in JSON_COLUMNS and value is not None and not isinstance(value, str)
+        else str(value)
+        if isinstance(value, Path)
+        else value
+        for key, value in row.items()
+    }
+
+
+def _load_catalog(settings: Settings) -> Catalog:
+    properties = settings.catalog.properties or {
+        "type": "sql",
+        "uri": f"sqlite:///{settings.storage / 'catalog.db'}",
+        "warehouse": f"file://{settings.storage / 'warehouse'}",
+    }
+    try:
+        return load_catalog("hummingbird", **properties)
+    except Exception as error:  # each catalog type has errors of its own
+        raise InputError(f"cannot open the {properties.get('type')} catalog: {error}") from error
+
+
+def _create_tables(catalog: Catalog, namespace: str) -> None:
+    catalog.create_namespace_if_not_exists(namespace)
+    for name in TABLES:
+        table = catalog.create_table_if_not_exists((namespace, name), ICEBERG[name], properties=PROPERTIES)
+        if table.current_snapshot() is None:
+            table.append(ARROW[name].empty_table())  # so that there is a snapshot to go back to
+
+
+def _check_version(committer: Committer) -> None:
+    for name in TABLES:
+        try:
+            found = committer.table(name).properties.get(VERSION_PROPERTY)
+        except NoSuchTableError as error:
+            raise InputError(f"the lake has no table {name} yet; jobs/curate.py makes one") from error
+        if found != str(SCHEMA_VERSION):
+            raise InputError(f"table {name} has schema version {found}, this code reads {SCHEMA_VERSION}")

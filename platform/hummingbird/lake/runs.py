@@ -1,0 +1,196 @@
+"""A run of a verb: its folder, its row in the table ``runs``, and the ``result.json`` it ends with."""
+
+import fcntl
+import hashlib
+import json
+import math
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import hummingbird
+from hummingbird.config.section import InputError
+from hummingbird.config.settings import Settings, settings_hash
+from hummingbird.lake.lake import Lake
+from hummingbird.lake.media import write_atomically
+
+RESULT_SCHEMA_VERSION = 1
+
+
+@dataclass
+class Run:
+    """What a verb works with while it runs; set ``outputs``, ``metrics`` and ``snapshot_id``."""
+
+    verb: str
+    run_id: str
+    folder: Path
+    lake: Lake
+    settings_hash: str
+    inputs: Mapping[str, object]
+    previous: dict[str, Any] | None
+    """The ``result.json`` of this same run if it finished before, else none: nothing need be redone."""
+    snapshot_id: int | None = None
+    """The snapshot of clips that is read."""
+    outputs: dict[str, Any] = field(default_factory=dict)
+    """Artefacts: names and paths or ids."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """Numbers, nested as needed; NaN and infinity become null in JSON."""
+
+    @property
+    def result_path(self) -> Path:
+        """Where ``result.json`` is, once the run has ended."""
+        return self.folder / "result.json"
+
+
+@contextmanager
+def open_run(
+    settings: Settings,
+    verb: str,
+    sections: Sequence[str] | None = None,
+    inputs: Mapping[str, object] | None = None,
+    folder: Path | None = None,
+    snapshot_id: int | None = None,
+) -> Iterator[Run]:
+    """Runs the body as one run of a verb.
+
+    The folder is ``<storage>/<verb>/<key>`` with the key from the settings that matter and the inputs, so the
+    same call after a crash finds what it left there. However the body ends, ``result.json`` and the row in
+    ``runs`` say so: finished, failed (with the error) or interrupted; the exception goes on. A process that
+    is killed without notice leaves the state "running" until the same call runs again.
+
+    Args:
+        settings: the tree.
+        verb: name of the verb.
+        sections: sections of the settings that the result depends on; none: the verb's own.
+        inputs: what else it depends on: snapshot, hashes of models, paths.
+        folder: a fixed folder in place of the one named by the key.
+        snapshot_id: the snapshot of clips that is read, where it is known from the start.
+
+    Raises:
+        InputError: the same run is running in another process.
+    """
+    inputs = dict(inputs or {})
+    sections = (verb,) if sections is None else sections
+    key = settings_hash(settings, sections, verb=verb, snapshot=snapshot_id, inputs=inputs)[:12]
+    folder = folder if folder is not None else settings.storage / verb / key
+    lake = Lake.open(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        run = Run(
+            verb=verb,
+            run_id=f"{verb}-{key}",
+            folder=folder,
+            lake=lake,
+            settings_hash=settings_hash(settings),
+            inputs=inputs,
+            previous=_finished_before(folder, f"{verb}-{key}"),
+            snapshot_id=snapshot_id,
+        )
+        yield from _recorded(run, settings)
+
+
+def _recorded(run: Run, settings: Settings) -> Iterator[Run]:
+    started, clock = datetime.now(UTC), time.monotonic()
+
+    def record(state: str, error: str | None = None) -> None:
+        finished = None if state == "running" else datetime.now(UTC)
+        result = {
+            "schema_version": RESULT_SCHEMA_VERSION,
+            "verb": run.verb,
+            "run_id": run.run_id,
+            "state": state,
+            "settings_hash": run.settings_hash,
+            "code_version": code_version(),
+            "input_snapshot": run.snapshot_id,
+            "inputs": _jsonable(run.inputs),
+            "outputs": _jsonable(run.outputs),
+            "metrics": _jsonable(run.metrics),
+            "error": error,
+            "started": started,
+            "finished": finished,
+        }
+        row = {key: value for key, value in result.items() if key != "schema_version"}
+        run.lake.put_run({**row, "settings": settings.model_dump(mode="json")})
+        if finished is not None:
+            result |= {
+                "started": started.isoformat(),
+                "finished": finished.isoformat(),
+                "seconds": round(time.monotonic() - clock, 3),
+            }
+            write_atomically(run.result_path, (json.dumps(result, indent=2, allow_nan=False) + "\n").encode())
+
+    record("running")
+    try:
+        yield run
+    except KeyboardInterrupt:
+        record("interrupted")
+        raise
+    except BaseException as error:
+        record("failed", f"{type(error).__name__}: {error}")
+        raise
+    record("finished")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Holds the folder's lock, which the system releases when the process dies."""
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"the same run is running in another process, in {folder}") from error
+        yield
+
+
+def _finished_before(folder: Path, run_id: str) -> dict[str, Any] | None:
+    path = folder / "result.json"
+    if not path.is_file():
+        return None
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    same = result["run_id"] == run_id and result["schema_version"] == RESULT_SCHEMA_VERSION
+    return result if same and result["state"] == "finished" else None
+
+
+def _jsonable(value: Any) -> Any:
+    """A value as JSON holds it: paths as text, scalars of NumPy and torch as numbers, no NaN."""
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _jsonable(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)
+
+
+@cache
+def code_version() -> str:
+    """The version of the package with the commit of its checkout ("+dirty" if changed), or, where there is no
+    checkout, with a hash of its source files."""
+    package = Path(hummingbird.__file__).parent
+    try:
+        # Installed below the checkout of some other project, the package is not tracked there.
+        _git(package, "ls-files", "--error-unmatch", "__init__.py")
+        described = _git(package, "describe", "--always", "--dirty=.dirty", "--abbrev=12", "--exclude=*")
+        return f"{hummingbird.__version__}+{described}"
+    except (OSError, subprocess.SubprocessError):
+        digest = hashlib.sha256()
+        for path in sorted(package.rglob("*.py")):
+            digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+        return f"{hummingbird.__version__}+source.{digest.hexdigest()[:12]}"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=20, check=True
+    )
+    return done.stdout.strip()

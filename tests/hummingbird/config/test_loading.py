@@ -1,0 +1,102 @@
+"""Settings: order of sources, strict types, errors that name the right key, a hash that holds."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hummingbird.config.loading import known_keys, load_settings
+from hummingbird.config.section import InputError
+from hummingbird.config.settings import Settings, settings_hash
+
+
+def test_later_sources_win(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("seed: 2\nserve: {port: 2}\nray: {num_cpus: 2}\n")
+    defaults = {"seed": 1, "serve": {"port": 1, "host": "0.0.0.0"}, "ray": {"num_cpus": 1}}
+    settings = load_settings(file, ["ray.num_cpus=3"], defaults)
+    assert (settings.seed, settings.serve.port, settings.ray.num_cpus) == (2, 2, 3)
+    assert settings.serve.host == "0.0.0.0"
+
+
+def test_paths_are_absolute_and_text_is_taken_as_written() -> None:
+    settings = load_settings(None, ["curate.source=some: 2024", "storage=x"])
+    assert settings.curate.source == Path.cwd() / "some: 2024"
+    assert settings.storage == Path.cwd() / "x"
+    assert load_settings(None, ["models.teacher=2024"]).models.teacher == "2024"
+    assert load_settings(None, ["ray.address=null"]).ray.address is None
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("curate.sorce=x", "unknown setting 'curate.sorce'; did you mean 'curate.source'?"),
+        ("storag=x", "did you mean 'storage'?"),
+        ("curat.source=x", "did you mean 'curate'?"),
+        ("xyzzy.plugh=1", "unknown setting 'xyzzy'; --print-settings shows all"),
+        ("seed='3'", "setting 'seed': input should be a valid integer"),
+        ("ray.dashboard=1", "setting 'ray.dashboard': input should be a valid boolean"),
+        ("serve.port=70000", "setting 'serve.port'"),
+        ("curate=3", "setting 'curate'"),
+        ("nonsense", "write section.key=value"),
+        ("seed=[1", "no valid YAML"),
+        ("catalog.properties={s3.secret-access-key: x}", "use the environment"),
+    ],
+)
+def test_wrong_settings_are_named(override: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_settings(None, [override])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("seed: [", "no valid YAML"),
+        ("- 1", "mapping"),
+        ("curate: {sorce: 1}", "did you mean 'curate.source'?"),
+    ],
+)
+def test_wrong_files_are_named(tmp_path: Path, content: str, message: str) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(content)
+    with pytest.raises(InputError, match=message.replace("?", r"\?")):
+        load_settings(file)
+    with pytest.raises(InputError, match="cannot read"):
+        load_settings(tmp_path / "missing.yaml")
+
+
+def test_the_hash_is_the_same_in_another_process_and_place() -> None:
+    code = (
+        "from hummingbird.config.loading import load_settings\n"
+        "from hummingbird.config.settings import settings_hash\n"
+        "print(settings_hash(load_settings(None, ['storage=/elsewhere', 'ray.num_cpus=7'])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd="/",
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+    )
+    assert done.stdout.strip() == settings_hash(Settings())
+
+
+def test_the_hash_follows_what_matters_only() -> None:
+    base, other = Settings(), load_settings(None, ["serve.port=9"])
+    assert settings_hash(base) != settings_hash(other)
+    assert settings_hash(base, ["curate"]) == settings_hash(other, ["curate"])
+    assert settings_hash(base, ["curate"], snapshot=1) != settings_hash(base, ["curate"], snapshot=2)
+    assert settings_hash(base, ["curate"]) != settings_hash(load_settings(None, ["seed=9"]), ["curate"])
+
+
+def test_every_setting_is_described() -> None:
+    for key in known_keys():
+        model: type = Settings
+        *sections, leaf = key.split(".")
+        for section in sections:
+            model = model.model_fields[section].annotation  # type: ignore[attr-defined]
+        assert model.model_fields[leaf].description, f"{key} has no description"  # type: ignore[attr-defined]

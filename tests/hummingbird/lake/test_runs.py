@@ -1,0 +1,89 @@
+"""Runs: folders that come back, states, result.json."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hummingbird.config.loading import load_settings
+from hummingbird.config.section import InputError
+from hummingbird.config.settings import Settings, settings_hash
+from hummingbird.lake.lake import Lake
+from hummingbird.lake.runs import code_version, open_run
+
+
+def test_a_finished_run_writes_its_result_and_its_row(settings: Settings) -> None:
+    with open_run(settings, "prune", inputs={"teacher": "x"}, snapshot_id=None) as run:
+        assert run.previous is None
+        run.outputs["student"] = run.folder / "student"
+        run.metrics["loss"] = np.float32(0.5)
+        run.metrics["bad"] = float("nan")
+        run.snapshot_id = 5
+    result = json.loads(run.result_path.read_text())
+    assert set(result) >= {
+        "schema_version",
+        "verb",
+        "run_id",
+        "started",
+        "finished",
+        "seconds",
+        "code_version",
+    }
+    assert (result["state"], result["input_snapshot"], result["verb"]) == ("finished", 5, "prune")
+    assert result["metrics"] == {"loss": 0.5, "bad": None}
+    assert result["settings_hash"] == settings_hash(settings)
+    assert result["outputs"] == {"student": str(run.folder / "student")}
+    (row,) = Lake.open(settings).read("runs").to_pylist()
+    assert (row["run_id"], row["state"], row["input_snapshot"]) == (run.run_id, "finished", 5)
+    assert json.loads(row["settings"])["schema_version"] == 1
+
+
+def test_the_same_call_comes_back_to_its_folder(settings: Settings) -> None:
+    def folder(settings: Settings, **inputs: object) -> Path:
+        with open_run(settings, "prune", ("prune",), inputs) as run:
+            return run.folder
+
+    first = folder(settings, teacher="x")
+    assert first.parent == settings.storage / "prune"
+    assert folder(settings, teacher="x") == first
+    assert folder(load_settings(None, [f"storage={settings.storage}", "serve.port=9"]), teacher="x") == first
+    assert folder(settings, teacher="y") != first
+    assert folder(load_settings(None, [f"storage={settings.storage}", "seed=9"]), teacher="x") != first
+    with open_run(settings, "prune", ("prune",), {"teacher": "x"}) as run:
+        assert run.previous is not None
+        assert run.previous["state"] == "finished"
+    states = Lake.open(settings).read("runs")["state"].to_pylist()
+    assert states == ["finished"] * 3
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "message"),
+    [(KeyboardInterrupt(), "interrupted", None), (OSError("disk full"), "failed", "OSError: disk full")],
+)
+def test_a_broken_run_says_so(
+    settings: Settings, error: BaseException, state: str, message: str | None
+) -> None:
+    with pytest.raises(type(error)), open_run(settings, "prune") as run:
+        raise error
+    result = json.loads(run.result_path.read_text())
+    assert (result["state"], result["error"]) == (state, message)
+    (row,) = Lake.open(settings).read("runs").to_pylist()
+    assert (row["state"], row["error"]) == (state, message)
+    with open_run(settings, "prune") as again:
+        assert again.previous is None
+        assert Lake.open(settings).read("runs")["state"].to_pylist() == ["running"]
+
+
+def test_the_same_run_does_not_run_twice_at_once(settings: Settings) -> None:
+    with (
+        open_run(settings, "prune"),
+        pytest.raises(InputError, match="running in another process"),
+        open_run(settings, "prune"),
+    ):
+        pass
+
+
+def test_the_code_version_names_the_commit() -> None:
+    version, _, commit = code_version().partition("+")
+    assert version
+    assert commit
