@@ -1,11 +1,29 @@
-"""Settings of the benchmark: models side by side, end to end."""
+"""Settings of the benchmark: teacher and student side by side, end to end, in one run."""
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from hummingbird.config.section import Section
+from hummingbird.config.evaluate import Decoder
+from hummingbird.config.section import AbsolutePath, Section
 
 
 class BenchmarkSettings(Section):
-    """What is timed and how often."""
+    """What is timed, how often, and with which steps."""
 
-    repeats: PositiveInt = Field(3, description="timed videos a model, after one that is not timed")
+    student: str | None = Field(
+        None, description="pipeline folder of the student; none: models.student, else the shipped one"
+    )
+    teacher_package: AbsolutePath | None = Field(None, description="compiled teacher; none: compiled here")
+    student_package: AbsolutePath | None = Field(None, description="compiled student; none: compiled here")
+    teacher_steps: PositiveInt = Field(50, description="DDIM steps of the teacher, two passes each")
+    student_steps: PositiveInt = Field(4, description="steps of the student, one pass each")
+    guidance: PositiveFloat = Field(5.0, description="guidance scale")
+    teacher_decoder: Decoder = Field(
+        "full", description="decoder of the teacher: the paper times the full one"
+    )
+    student_decoder: Decoder = Field("small", description="decoder of the student")
+    frames: PositiveInt = Field(16, description="frames of a video")
+    fps: PositiveInt = Field(8, description="frames a second")
+    warmup: NonNegativeInt = Field(1, description="videos a model before the timed ones")
+    repeats: PositiveInt = Field(
+        3, description="timed videos a model, all models in turn; medians are reported"
+    )

@@ -1,13 +1,47 @@
-"""Settings of evaluation: models and prompts to scores, videos and a page."""
+"""Settings of evaluation: models and prompts to scores, videos and intervals."""
 
-from pydantic import Field, PositiveInt
+from typing import Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from hummingbird.config.section import Section
 
+Decoder = Literal["full", "small"]
+
+
+class Candidate(Section):
+    """One model as it is evaluated. What is not given follows from whether it is a few-step student."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", description="what tables and pictures call it"
+    )
+    path: str = Field(description="pipeline folder, or a name of shipped weights")
+    steps: PositiveInt | None = Field(None, description="denoising steps")
+    guidance: PositiveFloat | None = Field(None, description="guidance scale")
+    decoder: Decoder | None = Field(None, description="full: the autoencoder's; small: the small decoder")
+
 
 class EvaluateSettings(Section):
-    """Which models are scored on how many prompts."""
+    """Which models are scored on how many prompts, and how they sample."""
 
-    models: tuple[str, ...] = Field((), description="pipeline folders; empty: teacher and student")
-    prompts: PositiveInt = Field(200, description="number of prompts")
-    seed: int = Field(0, ge=0, description="seed of prompts and noise")
+    models: tuple[Candidate, ...] = Field(
+        (), description="models, the first being the one compared with; empty: teacher and student"
+    )
+    prompts: int = Field(200, ge=2, description="number of prompts, of one object and of two in turn")
+    seed: NonNegativeInt = Field(0, description="seed of prompts, of their noise and of the intervals")
+    steps: PositiveInt = Field(50, description="DDIM steps of models that are guided by two passes")
+    few_steps: PositiveInt = Field(4, description="steps of few-step students")
+    guidance: NonNegativeFloat = Field(5.0, description="guidance scale")
+    decoder: Decoder = Field("full", description="decoder of models that are guided by two passes")
+    few_step_decoder: Decoder = Field("small", description="decoder of few-step students")
+    frames: int = Field(16, ge=16, description="frames of a video")
+    fps: PositiveInt = Field(8, description="frames a second")
+    batch: PositiveInt = Field(4, description="videos a pass of the model")
+    resamples: int = Field(1000, ge=100, description="bootstrap samples behind the 95 % intervals")
+
+    @model_validator(mode="after")
+    def _have_distinct_names(self) -> Self:
+        names = [model.name for model in self.models]
+        if len(set(names)) < len(names):
+            raise ValueError(f"models need distinct names, not {', '.join(names)}")
+        return self

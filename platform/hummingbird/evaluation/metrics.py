@@ -1,11 +1,12 @@
 """What the judge and the pixels say of one video: the raw values behind `hummingbird.evaluation.score`.
 
-No model is asked. Quality is measured on the pixels, with the judge's objects telling subject from background;
-semantics are the judge's comparison with the prompt. A video in which the judge sees no object has no subject
-to be consistent and no motion to be smooth: both are 0 there, not left out.
+No model is asked. Quality is measured on the pixels, with the judge's objects telling subject from
+background; semantics are the judge's comparison with the prompt. A video in which the judge sees no object
+has no subject to be consistent and no motion to be smooth: both are 0 there, not left out.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -26,26 +27,36 @@ _LEAST_EDGE = 0.1  # local contrast below which there is no edge to be sharp
 _LEAST_EDGES = 0.02  # of the picture
 
 
-def measure(frames: NDArray[np.uint8], attributes: Attributes) -> dict[str, float]:
-    """Raw values of one video's dimensions, uint8 RGB (T >= 16, H, W, 3), for a prompt with ``attributes``.
+@dataclass(frozen=True)
+class Measured:
+    """``values``: raw values by dimension, without those the prompt says nothing about; ``right``: the
+    judge's comparison with the prompt, by attribute (count, color, shape, motion, background, relation)."""
 
-    Dimensions that the prompt says nothing about (multiple objects, with one object) are absent. Raises
-    ValueError for frames of another kind or too few.
+    values: Mapping[str, float]
+    right: Mapping[str, bool]
+
+
+def measure(frames: NDArray[np.uint8], attributes: Attributes) -> Measured:
+    """Measure one video, uint8 RGB (T >= 16, H, W, 3), made for a prompt with ``attributes``.
+
+    Raises ValueError for frames of another kind or too few.
     """
     if len(frames) < 4 * _PARTS:
         raise ValueError(f"a video of at least {4 * _PARTS} frames is needed, not {len(frames)}")
     seen = observe(frames)
     pixels = frames.astype(np.float32) / 255.0
     still = still_region(pixels, seen.objects)
-    return {
+    right = matches(seen, attributes)
+    values = {
         "subject consistency": subject_consistency(frames, seen),
         "background consistency": background_consistency(pixels, still),
         "temporal flickering": temporal_stillness(pixels, still),
         "motion smoothness": motion_smoothness(seen.objects),
         "imaging quality": imaging_quality(pixels),
         "dynamic degree": float(any(thing.motion is not None for thing in seen.objects)),
-        **semantics(matches(seen, attributes), len(attributes.objects)),
+        **semantics(right, len(attributes.objects)),
     }
+    return Measured(values, right)
 
 
 def semantics(right: Mapping[str, bool], objects: int) -> dict[str, float]:
@@ -77,7 +88,7 @@ def still_region(pixels: Frames, objects: tuple[SeenObject, ...]) -> NDArray[np.
 
 
 def subject_consistency(frames: NDArray[np.uint8], seen: Observation) -> float:
-    """The share of objects and quarters of the clip in which the object keeps the whole clip's color and shape."""
+    """The share of objects and quarters of the clip in which an object keeps the clip's color and shape."""
     if not seen.objects:
         return 0.0
     kept = []
@@ -126,7 +137,8 @@ def imaging_quality(pixels: Frames) -> float:
 
 
 def sharpness(frame: Frames) -> float:
-    """The steepest step from pixel to pixel over the local contrast, the mean over all edges; 0 without edges.
+    """The steepest step from pixel to pixel over the local contrast, the mean over all edges; 0 without
+    edges.
 
     1 for a step within one pixel, about 0.4 / sigma for an edge blurred by a Gaussian of ``sigma`` pixels.
     """
@@ -135,10 +147,12 @@ def sharpness(frame: Frames) -> float:
     step = cv2.dilate(np.maximum(across, down).max(-1), window)
     contrast = (cv2.dilate(frame, window) - cv2.erode(frame, window)).max(-1)[:-1, :-1]
     edges = contrast > _LEAST_EDGE
-    return float(np.minimum(step[edges] / contrast[edges], 1.0).mean()) if edges.mean() > _LEAST_EDGES else 0.0
+    return (
+        float(np.minimum(step[edges] / contrast[edges], 1.0).mean()) if edges.mean() > _LEAST_EDGES else 0.0
+    )
 
 
 def cleanness(frame: Frames) -> float:
-    """1 - noise over the worst noise: the median answer to Immerkaer's mask, which straight edges leave at 0."""
+    """1 - noise over the worst: the median answer to Immerkaer's mask, which straight edges leave at 0."""
     answer = np.abs(cv2.filter2D(frame.mean(-1), -1, _NOISE_MASK))
     return max(0.0, 1.0 - float(np.median(answer)) / 0.6745 / _WORST_NOISE)

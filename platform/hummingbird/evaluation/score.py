@@ -1,15 +1,16 @@
 """The score: dimensions, normalisation, weights and parts, in VBench's form (arXiv 2311.17982).
 
-This file alone says what a score means, and it was fixed before any student was trained. A dimension's raw value
-is min-max normalised and weighted; Quality and Semantic are weighted means, Total = (4 Quality + Semantic) / 5.
-`VBENCH` is the published table, kept to check the arithmetic against published rows. `SHAPES` is the table for
-the shapes world: the same weights, with raw values that `hummingbird.evaluation.metrics` computes from pixels and
-from the judge's observations, without any model.
+This file alone says what a score means, and it was fixed before any student was trained. A dimension's raw
+value is min-max normalised and weighted; Quality and Semantic are weighted means, Total = (4 Quality +
+Semantic) / 5. `VBENCH` is the published table, kept to check the arithmetic against published rows.
+`SHAPES` is the table for the shapes world: the same weights, with raw values that
+`hummingbird.evaluation.metrics` computes from pixels and from the judge's observations, without any model.
 
-How the shapes table was set: ``maximum`` is what scenes drawn by `hummingbird.shapes.scene` get (their mean,
-rounded down), ``minimum`` a level at which nobody would call the quality acceptable: a background that changes by
-15 % of the range, paths that jitter by half a radius, edges blurred by a twentieth of the side. So drawn scenes
-score 1 and noise near 0. Values outside [minimum, maximum] are clipped: no dimension pays for another.
+How the shapes table was set: ``maximum`` is what scenes drawn by `hummingbird.shapes.scene` get (their
+mean, rounded down), ``minimum`` a level at which nobody would call the quality acceptable: a background
+that changes by 15 % of the range, paths that jitter by half a radius, edges blurred by a twentieth of the
+side. So drawn scenes score 1 and noise near 0. Values outside [minimum, maximum] are clipped: no dimension
+pays for another.
 
 VBench's other dimensions are left out of the shapes table, with the reasons in `LEFT_OUT`.
 """
@@ -62,7 +63,7 @@ VBENCH = (
 SHAPES = (
     Dimension(
         "subject consistency", 0.0, 1.0, 1.0, "quality",
-        "share of objects and quarters of the clip in which the object keeps the whole clip's shape and color",
+        "share of objects and quarters of the clip in which an object keeps the clip's shape and color",
     ),
     Dimension(
         "background consistency", 0.85, 1.0, 1.0, "quality",
@@ -96,7 +97,10 @@ SHAPES = (
         "motion", 0.0, 1.0, 1.0, "semantic",
         "share of videos whose prompted objects all move as prompted; stands where VBench has human action",
     ),
-    Dimension("color", 0.0, 1.0, 1.0, "semantic", "share of videos whose prompted objects all have the prompted color"),
+    Dimension(
+        "color", 0.0, 1.0, 1.0, "semantic",
+        "share of videos whose prompted objects all have the prompted color",
+    ),
     Dimension(
         "spatial relationship", 0.0, 1.0, 1.0, "semantic",
         "prompts of two objects: share whose two objects lie to each other as prompted",
@@ -105,11 +109,11 @@ SHAPES = (
 )  # fmt: skip
 
 LEFT_OUT = {
-    "aesthetic quality": "every scene is drawn by the same few rules: there is no better or worse taste to find",
+    "aesthetic quality": "all scenes are drawn by the same few rules: there is no better or worse taste",
     "human action": "the world has no people; an object's motion stands in its place",
     "appearance style": "the world has one style, and prompts name none",
     "temporal style": "the world has one camera and one rhythm, and prompts name none",
-    "overall consistency": "it asks a video-text model, as the reward in training does: the score asks no model",
+    "overall consistency": "it asks a video-text model, as the reward in training does; the score asks none",
 }
 """VBench's dimensions without a counterpart in the shapes table, and why."""
 
@@ -134,7 +138,7 @@ def part_mean(normalised: Mapping[str, float], table: Sequence[Dimension], part:
 
 
 def score(raw: Mapping[str, float], table: Sequence[Dimension] = SHAPES) -> Score:
-    """Score raw values of all dimensions of ``table``. Raises ValueError for a missing or unknown dimension."""
+    """Score raw values of all dimensions of ``table``. ValueError for a missing or unknown one."""
     unknown = set(raw) - {d.name for d in table}
     if unknown:
         raise ValueError(f"not in the table: {', '.join(sorted(unknown))}")

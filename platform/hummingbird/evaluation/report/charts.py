@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup, escape
 
-from hummingbird.evaluation.report.data import Curve, Interval, SpeedBar
+from hummingbird.evaluation.intervals import Interval
+from hummingbird.evaluation.report.data import Curve, Speed
 
 _CHARACTER = 6.6  # pixels of a character in the 12 px type of the charts
 
@@ -30,7 +31,9 @@ def _line(x1: float, y1: float, x2: float, y2: float, kind: str = "grid") -> str
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
 
 
-def _rect(x: float, y: float, width: float, height: float, fill: str, title: str = "", radius: float = 3) -> str:
+def _rect(
+    x: float, y: float, width: float, height: float, fill: str, title: str = "", radius: float = 3
+) -> str:
     hint = f"<title>{escape(title)}</title>" if title else ""
     return (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.5):.1f}" height="{height:.1f}" rx="{radius}" '
@@ -75,7 +78,9 @@ def histogram(kept: Sequence[float], dropped: Sequence[float], label: str, bins:
         for count, color, up in ((above[index], "var(--good)", True), (below[index], "var(--bad)", False)):
             tall = 48.0 * count / most
             if count:
-                body.append(_rect(x, middle - tall if up else middle, column - 2, tall, color, str(count), 1.5))
+                body.append(
+                    _rect(x, middle - tall if up else middle, column - 2, tall, color, str(count), 1.5)
+                )
     body.append(_text(4, height - 4, f"{low:.3g}", "small"))
     body.append(_text(width - 4, height - 4, f"{high:.3g}", "small", "end"))
     return _svg(width, height, "".join(body), label)
@@ -89,6 +94,13 @@ def _ticks(low: float, high: float, count: int = 5) -> list[float]:
     step = min((m * power for m in (1, 2, 2.5, 5, 10)), key=lambda s: abs(s - rough))
     first = math.ceil(low / step - 1e-9)
     return [i * step for i in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """The values 1, 2 and 5 of every decade within the range; 1 alone where that is still many."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if len(powers) <= 4 else (1,)
+    return [v for power in powers for v in (m * 10.0**power for m in steps) if low <= v <= high]
 
 
 def _smooth(values: Sequence[float]) -> list[float]:
@@ -120,29 +132,33 @@ def curves(curve: Curve) -> Markup:
         return x, top + (height - bottom - top) * (1 - (scaled(value) - y_low) / (y_high - y_low))
 
     body = []
-    for tick in _ticks(y_low, y_high):
-        value = 10.0**tick if logarithmic else tick
+    for value in _decades(10.0**y_low, 10.0**y_high) if logarithmic else _ticks(y_low, y_high):
         y = at(x_low, value)[1]
-        body += [_line(left, y, width - 8, y), _text(left - 8, y + 4, f"{value:.2g}", "small", "end")]
+        body += [_line(left, y, width - 8, y), _text(left - 8, y + 4, f"{value:.3g}", "small", "end")]
     for tick in _ticks(x_low, x_high):
         x = at(tick, 10.0**y_low if logarithmic else y_low)[0]
         body.append(_text(x, height - 8, f"{tick:g}", "small", "middle"))
     for index, (name, (steps, values)) in enumerate(curve.series.items()):
         pairs = [(s, v) for s, v in zip(steps, values, strict=True) if math.isfinite(v)]
         for kind, shown in (("faint", [v for _, v in pairs]), ("", _smooth([v for _, v in pairs]))):
-            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(s, v) for (s, _), v in zip(pairs, shown, strict=True)))
+            path = " ".join(
+                f"{x:.1f},{y:.1f}" for x, y in (at(s, v) for (s, _), v in zip(pairs, shown, strict=True))
+            )
             color = series_color(index)
             body.append(
-                f'<polyline points="{path}" class="line {kind}" stroke="{color}"><title>{escape(name)}</title></polyline>'
+                f'<polyline points="{path}" class="line {kind}" stroke="{color}">'
+                f"<title>{escape(name)}</title></polyline>"
             )
     return _svg(width, height, "".join(body), curve.title)
 
 
-def intervals(rows: Sequence[str], values: Mapping[str, Mapping[str, Interval]], models: Sequence[str]) -> Markup:
+def intervals(
+    rows: Sequence[str], values: Mapping[str, Mapping[str, Interval]], models: Sequence[str]
+) -> Markup:
     """A bar with its 95 % interval for every model in every row, on one scale from 0 to 1."""
     thick, gap = 9.0, 14.0
     left = max((len(row) for row in rows), default=0) * _CHARACTER + 20
-    width, top = 760.0, 22.0
+    width, top = 1060.0, 22.0
     scale = width - left - 64
     block = thick * len(models) + gap
     height = top + block * len(rows)
@@ -160,7 +176,9 @@ def intervals(rows: Sequence[str], values: Mapping[str, Mapping[str, Interval]],
                 continue
             here = y + place * thick
             middle = here + thick / 2 - 1
-            hint = f"{model}, {row}: {100 * found.value:.1f} ({100 * found.low:.1f} to {100 * found.high:.1f})"
+            hint = (
+                f"{model}, {row}: {100 * found.value:.1f} ({100 * found.low:.1f} to {100 * found.high:.1f})"
+            )
             body.append(_rect(left, here, scale * found.value, thick - 2, series_color(place), hint, 2))
             low, high = left + scale * found.low, left + scale * found.high
             body.append(_line(low, middle, high, middle, "whisker"))
@@ -170,11 +188,11 @@ def intervals(rows: Sequence[str], values: Mapping[str, Mapping[str, Interval]],
     return _svg(width, height, "".join(body), "scores with 95 % intervals")
 
 
-def speed(entries: Sequence[SpeedBar]) -> Markup:
-    """Stacked bars of seconds a video, part by part, on one scale, with the total and the gain over the first."""
-    names = list(dict.fromkeys(part for entry in entries for part in entry.parts))
+def speed(data: Speed) -> Markup:
+    """Stacked bars of seconds a video, part by part, with the total and the gain over the first bar."""
+    entries = data.bars
     left = max((max(len(e.name), len(e.note)) for e in entries), default=0) * _CHARACTER + 20
-    width, step = 760.0, 46
+    width, step = 1060.0, 46
     longest = max((e.seconds for e in entries), default=1.0) or 1.0
     body = []
     for index, entry in enumerate(entries):
@@ -182,7 +200,7 @@ def speed(entries: Sequence[SpeedBar]) -> Markup:
         body.append(_text(left - 12, y + 13, entry.name, "strong", "end"))
         body.append(_text(left - 12, y + 28, entry.note, "small", "end"))
         x = left
-        for place, part in enumerate(names):
+        for place, part in enumerate(data.parts):
             seconds = entry.parts.get(part, 0.0)
             length = (width - left - 130) * seconds / longest
             if seconds:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hummingbird.evaluation.intervals import Interval
+
 
 @dataclass(frozen=True)
 class Headline:
@@ -28,9 +30,9 @@ class Strip:
 class Curation:
     """What was kept, dropped and set aside.
 
-    ``reasons`` counts the dropped clips by reason (a clip may have several), ``examples`` holds strips by reason,
-    ``quarantine`` (source, stage, error), ``truth`` rates by name where the truth is known, ``distributions`` the
-    values of a score of kept and of dropped clips.
+    ``reasons`` counts the dropped clips by reason (a clip may have several), ``examples`` holds strips by
+    reason, ``quarantine`` (source, stage, error), ``truth`` rates by name where the truth is known,
+    ``distributions`` the values of a score of kept and of dropped clips.
     """
 
     kept: int
@@ -77,7 +79,7 @@ class PlanBlock:
 
 @dataclass(frozen=True)
 class PlanStage:
-    """The blocks of one stage; ``side`` is down, middle or up, ``level`` 0 at full size and rising with depth."""
+    """The blocks of a stage; ``side`` is down, middle or up, ``level`` is 0 at full size, then rises."""
 
     side: str
     level: int
@@ -131,17 +133,8 @@ class VideoGrid:
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A value with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Scores:
-    """``values``: model to row (total, quality, semantic, each dimension) to interval. ``parts``: row to part."""
+    """``values``: model to row (total, quality, semantic, dimensions) to interval. ``parts``: row to part."""
 
     models: tuple[str, ...]
     rows: tuple[str, ...]
@@ -173,6 +166,11 @@ class Speed:
     bars: tuple[SpeedBar, ...]
     speedup: float
     device: str
+
+    @property
+    def parts(self) -> list[str]:
+        """The names of all parts, in the order of the bars."""
+        return list(dict.fromkeys(name for bar in self.bars for name in bar.parts))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ _COLUMN, _TALL, _GAP, _LABEL = 36.0, 15.0, 5.0, 26.0
 
 
 def plan_picture(plan: Plan) -> Markup:
-    """Down stages on the left, the middle block below, up stages on the right; a block is as wide as its layer."""
+    """Down stages on the left, the middle block below, up stages on the right; widths as the layers'."""
     down = [s for s in plan.stages if s.side == "down"]
     middle = [s for s in plan.stages if s.side == "middle"]
     up = [s for s in plan.stages if s.side == "up"]
@@ -45,7 +45,8 @@ def plan_picture(plan: Plan) -> Markup:
         body.append(_stage(stage, width / 2 - span / 2, y, span, widest))
     height = y + sum(len(s.blocks) for s in middle) * (_TALL + _GAP) + (_LABEL if middle else 0)
     head = (
-        '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+        'orient="auto">'
         '<path d="M0 0 L8 4 L0 8 z" class="head"/></marker></defs>'
     )
     return Markup(

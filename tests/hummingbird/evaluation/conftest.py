@@ -1,17 +1,18 @@
-"""A report with every part filled by drawn scenes: for the tests, and for looking at the page."""
+"""What the tests of evaluation share: a report with every part filled by drawn scenes."""
 
 import io
 import math
 
 import av
 import numpy as np
+import pytest
+from hummingbird.evaluation.intervals import Interval
 from hummingbird.evaluation.report.data import (
     CaptionChange,
     Captions,
     Curation,
     Curve,
     Headline,
-    Interval,
     LineageNode,
     Plan,
     PlanBlock,
@@ -32,7 +33,15 @@ from hummingbird.shapes.scene import Scene, caption, render_clip, sample_scene
 from numpy.typing import NDArray
 
 MODELS = ("teacher", "pruned", "distilled", "feedback")
-REASONS = {"technical_quality": 31, "duplicate": 12, "static": 9, "text": 8, "flicker": 7, "zoom": 6, "too_short": 4}
+REASONS = {
+    "technical_quality": 31,
+    "duplicate": 12,
+    "static": 9,
+    "text": 8,
+    "flicker": 7,
+    "zoom": 6,
+    "too_short": 4,
+}
 PARTS = {"text": 0.02, "denoising": 9.6, "decoding": 0.21, "mp4": 0.02}
 
 
@@ -48,13 +57,19 @@ def mp4(frames: NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
+@pytest.fixture(scope="session")
 def example_report() -> ReportData:
+    return make_example()
+
+
+def make_example() -> ReportData:
     rng = np.random.default_rng(3)
     scenes = [sample_scene(rng) for _ in range(12)]
     clips = [render_clip(scene, size=128) for scene in scenes]
     facts = (("quality", "0.71"), ("motion", "1.24"))
     strips = [
-        Strip(strip_uris(clip), f"file_{i:03d}.mp4", caption(scenes[i]), facts) for i, clip in enumerate(clips)
+        Strip(strip_uris(clip), f"file_{i:03d}.mp4", caption(scenes[i]), facts)
+        for i, clip in enumerate(clips)
     ]
     steps = tuple(float(s) for s in range(0, 400, 2))
     loss = tuple(0.4 * math.exp(-s / 90) + 0.02 + float(rng.uniform(0, 0.02)) for s in steps)
@@ -62,7 +77,7 @@ def example_report() -> ReportData:
     poor = ((1, "nice video #shorts"), (2, "a green thing"), (3, ""), (4, "IMG_2041"))
     return ReportData(
         title="From raw video to a small, fast model",
-        subtitle="One run of the line on the shapes world: curated, pruned, distilled, given visual feedback, "
+        subtitle="One run of the line on the shapes world: curated, pruned, distilled, given feedback, "
         "compiled, and measured against its teacher.",
         created="Written 22 November 2026 by hummingbird 0.1.0 on AMD EPYC, 2 threads",
         headlines=(
@@ -78,7 +93,11 @@ def example_report() -> ReportData:
             6,
             REASONS,
             tuple(strips[:2]),
-            {"technical_quality": tuple(strips[2:4]), "static": tuple(strips[4:5]), "text": tuple(strips[5:8])},
+            {
+                "technical_quality": tuple(strips[2:4]),
+                "static": tuple(strips[4:5]),
+                "text": tuple(strips[5:8]),
+            },
             (("broken_01.mp4", "probe", "moov atom not found"), ("empty.mp4", "probe", "file is <empty>")),
             {"precision": 0.98, "recall": 0.97, "right reason": 0.96},
             {
@@ -87,15 +106,23 @@ def example_report() -> ReportData:
             },
         ),
         captions=Captions(
-            tuple(CaptionChange(strip_uris(clips[i]), old, caption(scenes[i]), False, i != 2) for i, old in poor),
+            tuple(
+                CaptionChange(strip_uris(clips[i]), old, caption(scenes[i]), False, i != 2) for i, old in poor
+            ),
             0.34,
             0.99,
             "shapes-captioner (transformers)",
         ),
         plan=Plan(_stages(), 11_034_120, 6_201_544, "hummingbird-0.7b"),
         curves=(
-            Curve("Distillation", {"output": (steps, loss), "features": (steps, tuple(v * 0.4 for v in loss))}),
-            Curve("Feedback", {"image": (steps, reward), "video": (steps, tuple(v * 0.8 for v in reward))}, False),
+            Curve(
+                "Distillation", {"output": (steps, loss), "features": (steps, tuple(v * 0.4 for v in loss))}
+            ),
+            Curve(
+                "Feedback",
+                {"image": (steps, reward), "video": (steps, tuple(v * 0.8 for v in reward))},
+                False,
+            ),
         ),
         grid=_grid(scenes[:4]),
         scores=_scores(rng),
@@ -115,7 +142,9 @@ def example_report() -> ReportData:
             LineageNode("model", "distilled", "feedback", (("id", "77ab120c"),)),
             LineageNode("model", "pruned", "distill", (("id", "0c1144fe"),)),
             LineageNode("model", "shapes-teacher", "prune", (("licence", "Apache-2.0"),)),
-            LineageNode("data", "142 clips", "snapshot", (("snapshot", "8412369874511"), ("sources", "38 files"))),
+            LineageNode(
+                "data", "142 clips", "snapshot", (("snapshot", "8412369874511"), ("sources", "38 files"))
+            ),
         ),
         runs=(
             RunRow("curate", "a1b2c3d4e5f6", 151.2, "f00dfeed12345678"),
@@ -127,7 +156,9 @@ def example_report() -> ReportData:
 def _stages() -> tuple[PlanStage, ...]:
     stages = [PlanStage("middle", 2, (PlanBlock("middle", 128, False),))]
     for level, width in enumerate((64, 96, 128)):
-        stages.append(PlanStage("down", level, tuple(PlanBlock(f"block {i}", width, i == 0) for i in range(2))))
+        stages.append(
+            PlanStage("down", level, tuple(PlanBlock(f"block {i}", width, i == 0) for i in range(2)))
+        )
         stages.append(PlanStage("up", level, tuple(PlanBlock(f"block {i}", width, i != 1) for i in range(3))))
     return tuple(stages)
 
@@ -147,7 +178,8 @@ def _scores(rng: np.random.Generator) -> Scores:
     for index, model in enumerate(MODELS):
         drawn = np.clip(0.6 + 0.08 * index + rng.normal(0, 0.08, len(rows)), 0, 0.98)
         values[model] = {
-            row: Interval(float(v), float(v) - 0.05, min(float(v) + 0.04, 1)) for row, v in zip(rows, drawn, strict=True)
+            row: Interval(float(v), float(v) - 0.05, min(float(v) + 0.04, 1))
+            for row, v in zip(rows, drawn, strict=True)
         }
     return Scores(
         MODELS,
