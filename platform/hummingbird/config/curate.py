@@ -2,16 +2,54 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from hummingbird.config.section import AbsolutePath, Section
 
 
 class CurateSettings(Section):
-    """What is curated, with which engines and thresholds."""
+    """What is curated, with which engines, limits and thresholds."""
 
     source: AbsolutePath | None = Field(None, description="folder of raw video files")
-    caption_engine: Literal["auto", "transformers", "vllm", "none"] = Field(
-        "auto", description="engine that runs the captioner; auto: vllm where it can run, else transformers"
+    batch_files: PositiveInt = Field(64, description="source files committed together, about")
+
+    max_megabytes: PositiveFloat = Field(4096.0, description="largest source file")
+    max_source_seconds: PositiveFloat = Field(3600.0, description="longest source")
+    max_pixels: PositiveInt = Field(4096 * 2304, description="largest picture of a source, width x height")
+    max_frames: PositiveInt = Field(250_000, description="most frames of a source")
+    read_seconds: PositiveFloat = Field(300.0, description="time to read one source; then it is quarantined")
+    read_megabytes: PositiveInt = Field(2048, description="memory to read one source; then it is quarantined")
+
+    shot_ratio: PositiveFloat = Field(3.0, description="how far a cut stands out from its neighbours' change")
+    shot_content: PositiveFloat = Field(8.0, description="least change of the picture at a cut, 0 to 255")
+    min_seconds: PositiveFloat = Field(2.0, description="shortest clip; shorter shots are too_short")
+    max_seconds: PositiveFloat = Field(4.0, description="longest clip; longer shots are split evenly")
+    short_side: PositiveInt = Field(480, description="most pixels of a clip's shorter side")
+
+    min_technical: float | None = Field(
+        None, description="least technical quality; none: the threshold that the quality model came with"
     )
-    batch_files: PositiveInt = Field(32, description="source files committed together")
+    min_motion: NonNegativeFloat = Field(0.002, description="least motion in widths a second; below: static")
+    max_freeze: PositiveFloat = Field(0.5, description="longest stretch without change in seconds: freeze")
+    max_zoom: PositiveFloat = Field(0.045, description="fastest growth of the whole picture, 1/s: zoom")
+    max_flicker: PositiveFloat = Field(0.015, description="largest jump of brightness (rms): flicker")
+    max_text: NonNegativeFloat = Field(0.003, description="largest share of the picture under text: text")
+    duplicate_luma: NonNegativeFloat = Field(
+        0.25, description="share of luma bits that differ in near copies"
+    )
+    duplicate_chroma: NonNegativeFloat = Field(
+        0.3, description="share of colour bits that differ in near copies"
+    )
+
+    caption_engine: Literal["transformers", "vllm"] = Field(
+        "transformers", description="engine that runs the captioner; vllm goes through ray.data.llm"
+    )
+    caption_frames: PositiveInt = Field(4, description="frames of a clip shown to the captioner")
+    caption_prompt: str = Field("Describe the video.", description="question to the captioner")
+    caption_prompt_version: str = Field("1", description="its version, recorded with each caption")
+    caption_tokens: PositiveInt = Field(48, description="most tokens of a caption")
+    caption_batch: PositiveInt = Field(8, description="clips captioned at once by one actor")
+
+    quality_actors: PositiveInt = Field(1, description="actors that hold the quality model")
+    caption_actors: PositiveInt = Field(1, description="actors that hold the captioner")
+    model_gpus: NonNegativeFloat = Field(0.0, description="GPUs of each of these actors")

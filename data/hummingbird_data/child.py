@@ -1,0 +1,156 @@
+"""A child process for work on untrusted bytes: its crash, hang or greed costs one file.
+
+The server process (this module run as a script) has everything imported and forks a fresh worker for each
+job, so a job costs milliseconds, not a start of Python. Forking the caller itself would not be safe: a Ray
+worker has threads.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from hummingbird_data.stage import StageError
+
+_MEGABYTE = 1 << 20
+_PR_SET_PDEATHSIG = 1
+_GRACE = 10.0  # seconds for the server to report before it is given up itself
+
+
+class ChildProcess:
+    """Runs `hummingbird_data.extract.extract` in a fresh process each time.
+
+    ``seconds`` of wall time and ``megabytes`` of memory on top of the libraries' own are the limits of a job.
+    """
+
+    def __init__(self, seconds: float, megabytes: int) -> None:
+        self.seconds, self.megabytes = seconds, megabytes
+        self._server: subprocess.Popen[str] | None = None
+
+    def run(self, job: dict[str, Any]) -> dict[str, Any]:
+        """The job's result. Raises `StageError` when the job failed, crashed, hung or took too much."""
+        reply = self._ask({**job, "seconds": self.seconds, "megabytes": self.megabytes})
+        if "error" in reply:
+            raise StageError(reply["stage"], reply["error"])
+        result: dict[str, Any] = reply["result"]
+        return result
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
+            for pipe in (self._server.stdin, self._server.stdout):
+                if pipe is not None:
+                    pipe.close()
+            self._server = None
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        server = self._started()
+        assert server.stdin is not None
+        assert server.stdout is not None
+        watchdog = threading.Timer(self.seconds + _GRACE, server.kill)
+        watchdog.start()
+        try:
+            server.stdin.write(json.dumps(request) + "\n")
+            server.stdin.flush()
+            line = server.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        finally:
+            watchdog.cancel()
+        if not line:
+            code = server.wait()
+            self.close()
+            raise StageError("decode", f"the decoder's process ended (exit code {code})")
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def _started(self) -> subprocess.Popen[str]:
+        if self._server is None or self._server.poll() is not None:
+            self.close()
+            paths = [path for path in sys.path if path]
+            self._server = subprocess.Popen(
+                [sys.executable, "-m", "hummingbird_data.child"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            )
+        return self._server
+
+
+def _serve() -> None:
+    """Answers requests, one JSON line each, until the caller is gone."""
+    from hummingbird_data.extract import extract
+
+    # Results travel on the real standard output; whatever a library prints goes to standard error.
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        request = json.loads(line)
+        reply = _isolated(extract, request)
+        replies.write(json.dumps(reply) + "\n")
+        replies.flush()
+
+
+def _isolated(function: Any, request: dict[str, Any]) -> dict[str, Any]:
+    """Forks, runs, waits."""
+    seconds, megabytes = request.pop("seconds"), request.pop("megabytes")
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        _work(function, request, writer, megabytes)
+    os.close(writer)
+    timed_out = threading.Event()
+
+    def stop() -> None:
+        timed_out.set()
+        os.kill(pid, signal.SIGKILL)
+
+    watchdog = threading.Timer(seconds, stop)
+    watchdog.start()
+    with os.fdopen(reader) as pipe:
+        text = pipe.read()
+    watchdog.cancel()
+    watchdog.join()  # so that it can never kill a process that got the same id later
+    _, status = os.waitpid(pid, 0)
+    if timed_out.is_set():
+        return {"stage": "decode", "error": f"not done after {seconds:.0f} s: the decoder was stopped"}
+    if os.WIFSIGNALED(status):
+        name = signal.Signals(os.WTERMSIG(status)).name
+        return {"stage": "decode", "error": f"the decoder crashed ({name})"}
+    if not text:
+        return {"stage": "decode", "error": f"the decoder ended with code {os.WEXITSTATUS(status)}"}
+    reply: dict[str, Any] = json.loads(text)
+    return reply
+
+
+def _work(function: Any, request: dict[str, Any], writer: int, megabytes: int) -> None:
+    """In the fork: limits, the job, its reply; never returns."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    own = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    limit = own + megabytes * _MEGABYTE
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        reply = {"result": function(**request)}
+    except StageError as error:
+        reply = {"stage": error.stage, "error": str(error)}
+    except MemoryError:
+        reply = {"stage": "decode", "error": f"more than {megabytes} MB of memory"}
+    except Exception as error:
+        reply = {"stage": "decode", "error": f"{type(error).__name__}: {error}"}
+    with os.fdopen(writer, "w") as pipe:
+        pipe.write(json.dumps(reply))
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,78 @@
+"""Decoded frames as a viewer sees them: upright, with square pixels, each with its time.
+
+Runs in the child process (`hummingbird_data.child`): the bytes are not trusted.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from hummingbird_data.probe import Limits, VideoInfo, open_video
+from hummingbird_data.stage import StageError
+
+# Share of the declared frames (or of the duration) that must decode, or the file counts as truncated.
+_COMPLETE = 0.97
+
+
+@dataclass(frozen=True)
+class Frame:
+    """``time`` in seconds as stamped in the file (a delayed start stays delayed); ``rgb`` uint8 (H, W, 3)."""
+
+    time: float
+    rgb: NDArray[np.uint8]
+
+
+def decode(path: Path, info: VideoInfo, limits: Limits, short_side: int) -> Iterator[Frame]:
+    """Yields every frame in order of time, its shorter side at most ``short_side``, both sides even.
+
+    Raises `StageError` for a stream that cannot be decoded, ends early or outgrows the limits.
+    """
+    width, height = fitted(info, short_side)
+    count, last = 0, float("-inf")
+    first = None
+    container, stream = open_video(path)
+    with container:
+        stream.thread_type = "AUTO"
+        try:
+            for frame in container.decode(stream):
+                time = frame.time if frame.time is not None else last + 1 / float(info.fps)
+                if not time > last:
+                    continue  # a repeated time stamp: nobody would see this frame
+                if frame.is_corrupt:
+                    raise StageError("decode", f"damaged picture at {time:.2f} s")
+                count += 1
+                if count > limits.frames or (first is not None and time - first > limits.seconds):
+                    raise StageError("decode", f"longer than the limit ({count} frames, {time:.0f} s)")
+                first = time if first is None else first
+                last = time
+                picture = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
+                yield Frame(time, _upright(picture.to_ndarray().astype(np.uint8, copy=False), frame.rotation))
+        except av.error.FFmpegError as error:
+            reason = error.strerror or type(error).__name__
+            raise StageError("decode", f"{reason} after {count} frames") from error
+    if count == 0 or first is None:
+        raise StageError("decode", "no frame could be decoded")
+    _check_complete(info, count, last - first)
+
+
+def fitted(info: VideoInfo, short_side: int) -> tuple[int, int]:
+    """Width and height to decode at (before rotation): square pixels, never enlarged, both even."""
+    width, height = float(info.width * info.pixel_aspect), float(info.height)
+    scale = min(1.0, short_side / min(width, height))
+    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+
+
+def _upright(rgb: NDArray[np.uint8], degrees: int) -> NDArray[np.uint8]:
+    """Turned as the file's display matrix asks; PyAV gives the angle anticlockwise."""
+    return np.ascontiguousarray(np.rot90(rgb, round(degrees / 90) % 4))
+
+
+def _check_complete(info: VideoInfo, count: int, seconds: float) -> None:
+    if info.frames and count < _COMPLETE * info.frames:
+        raise StageError("decode", f"truncated: {count} of {info.frames} frames could be decoded")
+    if not info.frames and info.seconds and seconds + 1 < _COMPLETE * info.seconds:
+        raise StageError("decode", f"truncated: {seconds:.1f} of {info.seconds:.1f} seconds could be decoded")

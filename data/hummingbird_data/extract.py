@@ -1,0 +1,54 @@
+"""A source file to clip files: probe, decode, shots, clips. Runs in the child process.
+
+The file is decoded twice, once to find the shots and once to write the clips, so memory does not grow with
+its length and nothing is written for a file that cannot be read to its end.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hummingbird_data.clips import ClipSettings, cut_windows, write_clips
+from hummingbird_data.decode import decode
+from hummingbird_data.probe import Limits, probe
+from hummingbird_data.shots import ShotSettings, find_shots
+
+_SHOT_SIDE = 144  # pixels: enough to find a cut
+
+
+def extract(
+    path: str, folder: str, limits: dict[str, Any], shots: dict[str, Any], clips: dict[str, Any]
+) -> dict[str, Any]:
+    """Writes the clips of the video at ``path`` to ``folder``, named by their order.
+
+    Returns JSON: the video's ``info`` and, for each of ``clips``, its file, times, size and frame count.
+    Raises `StageError` for what cannot be read.
+    """
+    source, bounds, cutting = Path(path), Limits(**limits), ClipSettings(**clips)
+    info = probe(source, bounds)
+    times: list[float] = []
+
+    def small() -> Any:
+        for frame in decode(source, info, bounds, _SHOT_SIDE):
+            times.append(frame.time)
+            yield frame.rgb
+
+    found = find_shots(small(), info.fps, ShotSettings(**shots))
+    windows = cut_windows(found, times, info.fps, cutting)
+    frames = decode(source, info, bounds, cutting.short_side)
+    written = write_clips(frames, windows, info.fps, Path(folder), cutting)
+    return {
+        "info": {**asdict(info), "fps": float(info.fps), "pixel_aspect": float(info.pixel_aspect)},
+        "clips": [
+            {
+                "file": clip.path.name,
+                "shot_index": clip.window.shot_index,
+                "start_seconds": clip.window.start,
+                "end_seconds": clip.window.end,
+                "width": clip.width,
+                "height": clip.height,
+                "num_frames": clip.frames,
+            }
+            for clip in written
+        ],
+    }

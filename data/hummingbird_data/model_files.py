@@ -1,0 +1,47 @@
+"""Where a model's files are, what they hash to, and under which licence they come."""
+
+import hashlib
+import re
+from pathlib import Path
+
+from hummingbird.config.section import InputError
+
+_SHIPPED = "shapes-"
+
+
+def model_folder(name: str) -> Path:
+    """The folder of shipped weights ("shapes-quality") or the folder that ``name`` is.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if name.startswith(_SHIPPED):
+        from hummingbird.shapes import weights_folder
+
+        folder = Path(weights_folder(name.removeprefix(_SHIPPED)))
+    else:
+        folder = Path(name).expanduser().absolute()
+    if not (folder / "config.json").is_file():
+        raise InputError(f"there is no model in {folder} (no config.json)")
+    return folder
+
+
+def folder_hash(folder: Path) -> str:
+    """SHA-256 (hex) of the weights and settings in ``folder``; documents do not count."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix in {".safetensors", ".json", ".txt", ".jinja", ".model"}:
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def licence(folder: Path) -> str:
+    """The licence that the folder's model card states in its header, or "unknown"."""
+    card = folder / "README.md"
+    if card.is_file():
+        found = re.search(r"^license:\s*(\S+)\s*$", card.read_text(encoding="utf-8"), re.MULTILINE)
+        if found:
+            return found.group(1)
+    return "unknown"

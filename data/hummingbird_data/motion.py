@@ -1,0 +1,144 @@
+"""Motion of a clip from dense optical flow: how much there is, freezes, zooms; and flicker of the light."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hummingbird_data.clip_frames import Frames, at_rate, clip_frames
+from hummingbird_data.stage import Row, Stage
+
+_STEP = 4  # pixels between the points of the grid that a zoom is fitted to
+_BLOCK = 8  # pixels: side of the blocks in which a change of the picture is looked for
+_CHANGED = 3.0  # grey levels: least change of a block that is more than coding noise
+
+Gray = NDArray[np.uint8]
+
+
+@dataclass
+class MotionStage(Stage):
+    """``rate``: frames a second looked at; ``side``: pixels of their shorter side.
+
+    The scores:
+    - ``motion_score``: speed of the fastest hundredth of the picture, in widths a second (mean in time);
+    - ``freeze_score``: longest stretch without any change, in seconds;
+    - ``zoom_score``: rate of growth of the whole picture (1/s) by the radial part of the flow; the size of a
+      minority of the picture that grows does not count;
+    - ``flicker_score``: root mean square jump of the brightness between frames, as a share of it.
+    """
+
+    name: ClassVar[str] = "motion"
+    inputs: ClassVar[tuple[str, ...]] = ("media_path", "storage")
+    outputs: ClassVar[tuple[str, ...]] = ("motion_score", "freeze_score", "zoom_score", "flicker_score")
+    rate: float = 8.0
+    side: int = 128
+
+    def process(self, row: Row) -> Iterable[Row]:
+        frames, fps = clip_frames(row)
+        small = shrink(frames, self.side)
+        sampled = at_rate(small, fps, self.rate)
+        rate = min(fps, self.rate)
+        gray, changed = to_gray(sampled), changes(sampled)
+        flows = optical_flow(gray)
+        return [
+            {
+                "motion_score": motion_score(flows, changed, rate),
+                "freeze_score": freeze_score(changed, rate),
+                "zoom_score": zoom_score(flows, gray, rate),
+                "flicker_score": flicker_score(to_gray(small)),
+            }
+        ]
+
+
+def shrink(frames: Frames, side: int) -> Frames:
+    """Frames (T, H, W, 3) with the shorter side at most ``side`` pixels."""
+    height, width = frames.shape[1:3]
+    scale = min(1.0, side / min(height, width))
+    size = (max(_BLOCK, round(width * scale)), max(_BLOCK, round(height * scale)))
+    return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames])
+
+
+def to_gray(frames: Frames) -> Gray:
+    """Grey frames (T, H, W) of ``frames`` (T, H, W, 3)."""
+    return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
+
+
+def changes(frames: Frames) -> NDArray[np.bool_]:
+    """Where any colour changes between neighbours of ``frames`` (T, H, W, 3): (T - 1, H, W)."""
+    result = np.zeros((len(frames) - 1, *frames.shape[1:3]), bool)
+    for index, (a, b) in enumerate(pairwise(frames)):
+        difference = cv2.absdiff(a, b).max(-1).astype(np.float32)
+        result[index] = cv2.blur(difference, (_BLOCK, _BLOCK)) > _CHANGED
+    return result
+
+
+def optical_flow(gray: Gray) -> NDArray[np.float32]:
+    """Dense flow (dx, dy) in pixels between neighbours of ``gray`` (T, H, W): (T - 1, H, W, 2)."""
+    cv2.setNumThreads(1)
+    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flows = [np.asarray(method.calc(a, b, np.zeros((*a.shape, 2), np.float32))) for a, b in pairwise(gray)]
+    return np.stack(flows) if flows else np.zeros((0, *gray.shape[1:], 2), np.float32)
+
+
+def motion_score(flows: NDArray[np.float32], changed: NDArray[np.bool_], rate: float) -> float:
+    """Speed of the fastest hundredth of the picture, in widths a second; what does not change has none."""
+    if not len(flows):
+        return 0.0
+    # Flow alone is not enough: on even or periodic texture coding noise makes it drift.
+    speed = np.percentile(np.linalg.norm(flows, axis=-1) * changed, 99, axis=(1, 2))
+    return float(speed.mean() * rate / flows.shape[2])
+
+
+def freeze_score(changed: NDArray[np.bool_], rate: float) -> float:
+    """Longest stretch, in seconds, in which no part of the picture changes."""
+    longest = run = 0
+    for moving in np.asarray(changed.any(axis=(1, 2))):
+        run = 0 if moving else run + 1
+        longest = max(longest, run)
+    return longest / rate
+
+
+def zoom_score(flows: NDArray[np.float32], gray: Gray, rate: float) -> float:
+    """Absolute rate at which the whole picture grows or shrinks, 1/s.
+
+    The flow between two frames is fitted by a shift, a turn and a growth that most textured points agree on
+    (RANSAC), so objects that grow before a still background leave no trace.
+    """
+    growth = [_growth(flow, frame) for flow, frame in zip(flows, gray, strict=False)]
+    return float(abs(np.mean(growth)) * rate) if growth else 0.0
+
+
+def _growth(flow: NDArray[np.float32], frame: Gray) -> float:
+    edges = cv2.magnitude(
+        cv2.Sobel(frame, cv2.CV_32F, 1, 0, ksize=3), cv2.Sobel(frame, cv2.CV_32F, 0, 1, ksize=3)
+    )
+    ys, xs = np.mgrid[_STEP : frame.shape[0] - _STEP : _STEP, _STEP : frame.shape[1] - _STEP : _STEP]
+    textured = edges[ys, xs] > max(16.0, float(np.median(edges)))
+    points = np.stack([xs[textured], ys[textured]], 1).astype(np.float32)
+    if len(points) < 16:
+        return 0.0
+    moved = points + flow[ys[textured], xs[textured]]
+    fit: Any = cv2.estimateAffinePartial2D(points, moved, method=cv2.RANSAC, ransacReprojThreshold=0.5)
+    matrix = fit[0]
+    if matrix is None:
+        return 0.0
+    return float(np.log(np.hypot(matrix[0, 0], matrix[1, 0])))
+
+
+def flicker_score(gray: Gray) -> float:
+    """Root mean square jump of the brightness of the whole picture from frame to frame, as a share of it.
+
+    A jump is what a straight line through the neighbours does not explain, so fades and drifts do not count;
+    the brightness is compared at each point and the median taken, so moving objects do not count.
+    """
+    if len(gray) < 3:
+        return 0.0
+    levels = gray.astype(np.float32)
+    base = max(float(np.median(levels)), 16.0)
+    ratios = [float(np.median(b - a)) for a, b in pairwise(levels)]
+    jumps = np.diff(np.asarray(ratios)) / 2
+    return float(np.sqrt(np.mean(jumps**2)) / base)

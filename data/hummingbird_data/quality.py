@@ -1,0 +1,41 @@
+"""Technical and aesthetic quality by the DOVER-structured model."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from hummingbird_data.clip_frames import clip_frames
+from hummingbird_data.stage import Row, Stage
+
+if TYPE_CHECKING:
+    from hummingbird.models.dover import DOVER
+
+
+@dataclass
+class QualityStage(Stage):
+    """``model`` is the folder of the weights."""
+
+    name: ClassVar[str] = "quality"
+    inputs: ClassVar[tuple[str, ...]] = ("media_path", "storage")
+    outputs: ClassVar[tuple[str, ...]] = ("quality_technical", "quality_aesthetic", "quality_overall")
+    model: Path
+    actors: int = 1
+    gpus: float = 0.0
+    cpus: float = 0.5
+    batch_rows: int = 1
+    _model: "DOVER | None" = field(default=None, init=False, repr=False)
+
+    def setup(self) -> None:
+        import torch
+        from hummingbird.models.dover import DOVER
+
+        torch.set_num_threads(1)  # the cluster's cores are shared out by Ray
+        device = "cuda" if self.gpus else "cpu"
+        self._model = DOVER.from_pretrained(str(self.model)).to(device).eval()
+
+    def process(self, row: Row) -> Iterable[Row]:
+        assert self._model is not None, "setup() was not called"
+        frames, _ = clip_frames(row)
+        scores = self._model.score(frames)
+        return [{f"quality_{name}": float(scores[name]) for name in ("technical", "aesthetic", "overall")}]

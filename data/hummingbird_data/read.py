@@ -1,0 +1,70 @@
+"""From a source file to clips: the child process's work, and its clips stored as media objects."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+from hummingbird.lake.media import store_media
+
+from hummingbird_data.child import ChildProcess
+from hummingbird_data.clips import ClipSettings
+from hummingbird_data.probe import Limits
+from hummingbird_data.shots import ShotSettings
+from hummingbird_data.stage import Row, Stage
+
+
+@dataclass
+class ReadStage(Stage):
+    """One source in, one row a clip out, in order of time."""
+
+    name: ClassVar[str] = "read"
+    inputs: ClassVar[tuple[str, ...]] = ("source_uri", "storage")
+    outputs: ClassVar[tuple[str, ...]] = (
+        "clip_id", "shot_index", "start_seconds", "end_seconds", "width", "height", "fps", "num_frames",
+        "content_hash", "media_path",
+    )  # fmt: skip
+    limits: Limits = field(default_factory=Limits)
+    shots: ShotSettings = field(default_factory=ShotSettings)
+    clips: ClipSettings = field(default_factory=ClipSettings)
+    seconds: float = 300.0
+    megabytes: int = 2048
+
+    def process(self, row: Row) -> Iterable[Row]:
+        with tempfile.TemporaryDirectory(prefix="hummingbird-") as folder:
+            result = _child(self.seconds, self.megabytes).run(
+                {
+                    "path": row["source_uri"],
+                    "folder": folder,
+                    "limits": asdict(self.limits),
+                    "shots": asdict(self.shots),
+                    "clips": asdict(self.clips),
+                }
+            )
+            made = []
+            for clip in result["clips"]:
+                media = store_media(Path(row["storage"]), (Path(folder) / clip.pop("file")).read_bytes())
+                made.append(
+                    {
+                        **clip,
+                        "clip_id": clip_id(row["source_uri"], clip["start_seconds"], clip["end_seconds"]),
+                        "fps": result["info"]["fps"],
+                        "content_hash": media.content_hash,
+                        "media_path": media.media_path,
+                    }
+                )
+        return made
+
+
+def clip_id(source_uri: str, start: float, end: float) -> str:
+    """The clip's key: the same for the same range of the same source, whatever its content."""
+    return hashlib.sha256(f"{source_uri}\n{start:.4f}\n{end:.4f}".encode()).hexdigest()[:32]
+
+
+@cache
+def _child(seconds: float, megabytes: int) -> ChildProcess:
+    """One server of child processes for each process of Ray; it ends when its caller does."""
+    return ChildProcess(seconds, megabytes)

@@ -1,0 +1,60 @@
+"""Shots: where one camera take ends and the next begins (PySceneDetect's adaptive content detector)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scenedetect import AdaptiveDetector, FrameTimecode
+
+_THUMBNAIL = (48, 48)
+
+
+@dataclass(frozen=True)
+class ShotSettings:
+    """``ratio``: how far a frame's change stands out from its neighbours' at a cut; ``content``: its least
+    absolute change (0..255); ``same_picture``: correlation of two frames, brightness aside, from which on
+    no cut lies between them (a flash is no cut)."""
+
+    ratio: float = 3.0
+    content: float = 8.0
+    same_picture: float = 0.9
+
+
+def find_shots(
+    frames: Iterable[NDArray[np.uint8]], fps: Fraction, settings: ShotSettings
+) -> list[tuple[int, int]]:
+    """Shots as (first frame, frame after the last), which together cover all of ``frames`` (RGB, (H, W, 3)).
+
+    The frames are consumed one by one; memory does not grow with their number.
+    """
+    detector = AdaptiveDetector(
+        adaptive_threshold=settings.ratio, min_content_val=settings.content, min_scene_len=1
+    )
+    recent: dict[int, NDArray[np.float32]] = {}
+    cuts: list[int] = []
+    count = 0
+    for count, frame in enumerate(frames, start=1):
+        index = count - 1
+        recent[index] = _thumbnail(frame)
+        recent.pop(index - 2 - detector.event_buffer_length, None)
+        for cut in detector.process_frame(FrameTimecode(index, fps), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)):
+            at = cut.frame_num
+            if at > 0 and _correlation(recent[at - 1], recent[at]) < settings.same_picture:
+                cuts.append(at)
+    bounds = [0, *cuts, count]
+    return [(a, b) for a, b in pairwise(bounds) if b > a]
+
+
+def _thumbnail(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+    small = cv2.resize(frame, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
+    return np.asarray(small - small.mean((0, 1)), np.float32)
+
+
+def _correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    scale = float(np.linalg.norm(a) * np.linalg.norm(b))
+    # Two even pictures (black, white) have no structure to differ in.
+    return float((a * b).sum()) / scale if scale > 1e-3 else 1.0

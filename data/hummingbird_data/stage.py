@@ -1,0 +1,133 @@
+"""What a stage of the pipelines is, and how Ray Data runs one.
+
+A stage turns a row into rows and says which columns it reads and writes and what it needs to run. Its errors
+stay with the row: the row goes on with `error` and `error_stage` set, no later stage touches it, and its
+source file ends in quarantine. An error is never a rejection.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
+Row = dict[str, Any]
+
+
+class StageError(Exception):
+    """What went wrong with one row, in words for the quarantine table; ``stage`` names the step."""
+
+    def __init__(self, stage: str, message: str) -> None:
+        super().__init__(message)
+        self.stage = stage
+
+
+class Stage(ABC):
+    """One step, on one row at a time. A subclass is a small dataclass: its fields are its settings.
+
+    ``actors`` is the size of the pool of actors that keep the stage's model loaded; 0 runs it as tasks.
+    """
+
+    name: ClassVar[str]
+    inputs: ClassVar[tuple[str, ...]]
+    outputs: ClassVar[tuple[str, ...]]
+    cpus: float = 1.0
+    gpus: float = 0.0
+    actors: int = 0
+    batch_rows: int = 1
+
+    def setup(self) -> None:  # noqa: B027 (most stages have nothing to load)
+        """Loads what the stage needs, once in each process. A failure here ends the job."""
+
+    @abstractmethod
+    def process(self, row: Row) -> Iterable[Row]:
+        """The rows that a row becomes: exactly the columns ``outputs`` of each; the rest is carried over."""
+
+    def process_batch(self, rows: Sequence[Row]) -> list[list[Row]]:
+        """`process` for several rows at once, for models that gain from it."""
+        return [list(self.process(row)) for row in rows]
+
+
+class StageRunner:
+    """Runs a stage inside Ray Data: checks its columns and keeps its errors with their rows."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        stage.setup()
+
+    def __call__(self, row: Row) -> list[Row]:
+        return self.run([row])
+
+    def run(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows that ``rows`` become, in order. Rows that carry an error pass through."""
+        waiting = [row for row in rows if not row.get("error")]
+        done = iter(self._attempt(waiting))
+        return [made for row in rows for made in ([self._failed(row)] if row.get("error") else next(done))]
+
+    def _attempt(self, rows: list[Row]) -> list[list[Row]]:
+        if not rows:
+            return []
+        try:
+            inputs = [{key: row[key] for key in self.stage.inputs} for row in rows]
+            results = self.stage.process_batch(inputs)
+        except StageError as error:
+            if len(rows) == 1:
+                return [[self._failed(rows[0], error.stage, str(error))]]
+        except Exception as error:
+            if len(rows) == 1:
+                return [[self._failed(rows[0], self.stage.name, f"{type(error).__name__}: {error}")]]
+        else:
+            return [
+                [{**row, **self._checked(made)} for made in result]
+                for row, result in zip(rows, results, strict=True)
+            ]
+        # One bad row must not take its neighbours with it.
+        return [result for row in rows for result in self._attempt([row])]
+
+    def _checked(self, made: Row) -> Row:
+        if set(made) != set(self.stage.outputs):
+            raise TypeError(f"stage {self.stage.name} declares {self.stage.outputs} but made {tuple(made)}")
+        return made
+
+    def _failed(self, row: Row, stage: str | None = None, message: str | None = None) -> Row:
+        missing = {key: None for key in self.stage.outputs if key not in row}
+        if message is None:
+            return {**row, **missing}
+        return {**row, **missing, "error_stage": stage, "error": message}
+
+
+class _BatchRunner(StageRunner):
+    def __call__(self, batch: Any) -> Any:
+        import pyarrow as pa
+
+        return pa.Table.from_pylist(self.run(batch.to_pylist()))
+
+
+def add_stage(dataset: "Dataset", stage: Stage) -> "Dataset":
+    """The dataset with ``stage`` after it: as tasks, or in a pool of actors where it asks for one."""
+    from ray.data import ActorPoolStrategy
+
+    resources: dict[str, Any] = {"num_cpus": stage.cpus, "num_gpus": stage.gpus}
+    if stage.actors == 0:
+        return dataset.flat_map(_Task(stage), **resources)
+    resources["compute"] = ActorPoolStrategy(size=stage.actors)
+    resources["fn_constructor_args"] = (stage,)
+    return dataset.map_batches(_BatchRunner, batch_size=stage.batch_rows, batch_format="pyarrow", **resources)
+
+
+class _Task:
+    """A stage as Ray tasks: set up once in each process that runs it."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.__name__ = stage.name  # what Ray's progress and dashboard show
+        self._runner: StageRunner | None = None
+
+    def __call__(self, row: Row) -> list[Row]:
+        if self._runner is None:
+            self._runner = StageRunner(self.stage)
+        return self._runner(row)
+
+    def __reduce__(self) -> tuple[type["_Task"], tuple[Stage]]:
+        return (_Task, (self.stage,))

@@ -1,0 +1,54 @@
+"""Verdicts: from scores to kept or dropped, with reasons from the lake's fixed list."""
+
+from dataclasses import dataclass
+
+from hummingbird_data.stage import Row
+
+_MIN_WORDS, _MAX_WORDS, _MAX_REPEATS = 3, 77, 4
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """See the settings of curation; they can be applied again without scoring again."""
+
+    min_seconds: float
+    min_technical: float
+    min_motion: float
+    max_freeze: float
+    max_zoom: float
+    max_flicker: float
+    max_text: float
+
+
+def score_reasons(row: Row, limits: Thresholds) -> list[str]:
+    """Why the clip's scores drop it, in the order of the lake's list; empty: they do not.
+
+    A static clip is not also called frozen.
+    """
+    # Half a frame of tolerance: time stamps are rounded.
+    too_short = row["end_seconds"] - row["start_seconds"] < limits.min_seconds - 0.5 / row["fps"]
+    static = row["motion_score"] < limits.min_motion
+    found = {
+        "technical_quality": row["quality_technical"] < limits.min_technical,
+        "static": static,
+        "freeze": not static and row["freeze_score"] >= limits.max_freeze,
+        "flicker": row["flicker_score"] > limits.max_flicker,
+        "zoom": row["zoom_score"] > limits.max_zoom,
+        "text": row["text_share"] > limits.max_text,
+        "too_short": too_short,
+    }
+    return [reason for reason, applies in found.items() if applies]
+
+
+def caption_problem(text: str) -> str | None:
+    """What is wrong with a caption, or None: too few words, too many, or one word over and over."""
+    words = text.lower().split()
+    if not _MIN_WORDS <= len(words) <= _MAX_WORDS:
+        return f"{len(words)} words"
+    runs = (words[i : i + _MAX_REPEATS] for i in range(len(words) - _MAX_REPEATS + 1))
+    return "repetition" if any(len(set(run)) == 1 for run in runs) else None
+
+
+def with_verdict(row: Row, reasons: list[str]) -> Row:
+    """The row with its verdict: kept where there is no reason to drop it."""
+    return {**row, "verdict": "dropped" if reasons else "kept", "reasons": reasons}
