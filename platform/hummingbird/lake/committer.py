@@ -34,6 +34,14 @@ class Pins:
     quarantine: int
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Waits for, holds and releases the writers' lock; the system releases it when a process dies."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 class Committer:
     """Writes batches and rows under a lock of the storage folder, which must be on a shared file system."""
 
@@ -41,13 +49,6 @@ class Committer:
         self._catalog = catalog
         self._namespace = namespace
         self._lock = lock
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Waits for, holds and releases the writer's lock; the system releases it when a process dies."""
-        with self._lock.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
     def table(self, name: TableName) -> Table:
         """The table as it is now."""
@@ -87,7 +88,7 @@ class Committer:
         of_clips: BooleanExpression = of_sources
         if new_clips.num_rows:
             of_clips = Or(of_sources, _among("clip_id", set(new_clips["clip_id"].to_pylist())))
-        with self.locked():
+        with locked(self._lock):
             pins = self.pins()
             self._publish(pins)
             if self._holds("clips", pins.clips, of_clips, new_clips) and self._holds(
@@ -106,7 +107,7 @@ class Committer:
     def put(self, name: TableName, key: str, row: dict[str, object]) -> None:
         """Writes one row of ``runs`` or ``models``, in place of the row with the same key."""
         rows = _one_row(name, row)
-        with self.locked():
+        with locked(self._lock):
             _overwrite(self.table(name), rows, _equal(key, row[key]))
 
     def _holds(self, name: TableName, snapshot_id: int, which: BooleanExpression, rows: pa.Table) -> bool:

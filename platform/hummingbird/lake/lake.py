@@ -15,7 +15,7 @@ from pyparsing import ParseException
 
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
-from hummingbird.lake.committer import Committer
+from hummingbird.lake.committer import Committer, locked
 from hummingbird.lake.schemas import (
     ARROW,
     ICEBERG,
@@ -62,11 +62,15 @@ class Lake:
             raise InputError(f"there is no storage folder {storage}; name the right one with --storage")
         elif not catalog_settings.properties and not (storage / "catalog.db").is_file():
             raise InputError(f"there is no lake in {storage} yet; jobs/curate.py makes one")
-        catalog = _load_catalog(settings)
-        committer = Committer(catalog, catalog_settings.namespace, storage / "lake.lock")
+        lock = storage / "lake.lock"
         if create:
-            with committer.locked():
+            # The SQL catalog makes its own tables when it is opened, which two processes must not do at once.
+            with locked(lock):
+                catalog = _load_catalog(settings)
                 _create_tables(catalog, catalog_settings.namespace)
+        else:
+            catalog = _load_catalog(settings)
+        committer = Committer(catalog, catalog_settings.namespace, lock)
         _check_version(committer)
         return cls(committer, storage)
 
@@ -152,8 +156,8 @@ class Lake:
         """From a model back to the clips: one entry a model, itself first, then its parent, ....
 
         Returns:
-            Mappings of "model" to its row, "run" to the run's row or None, "snapshot_id" to an int or None, and
-            "clips" to the number of kept clips of that snapshot or None. JSON columns are parsed.
+            Mappings with "model": its row; "run": the run's row or None; "snapshot_id": int or None; "clips":
+            the number of kept clips of that snapshot or None. JSON columns are parsed.
 
         Raises:
             InputError: no such model.
@@ -227,7 +231,9 @@ def _load_catalog(settings: Settings) -> Catalog:
     try:
         return load_catalog("hummingbird", **properties)
     except Exception as error:  # each catalog type has errors of its own
-        raise InputError(f"cannot open the {properties.get('type')} catalog: {error}") from error
+        raise InputError(
+            f"cannot open the {properties.get('type')} catalog: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _create_tables(catalog: Catalog, namespace: str) -> None:
