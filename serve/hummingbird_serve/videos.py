@@ -1,0 +1,229 @@
+"""The videos of a server: records and mp4 files in a bounded store, and the tasks that make them."""
+
+import asyncio
+import json
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from hummingbird.lake.media import write_atomically
+
+from hummingbird_serve.requests import APIError, Event, Failure, Progress, Result, VideoRequest
+
+Status = Literal["queued", "in_progress", "completed", "failed"]
+Generate = Callable[[VideoRequest], AsyncIterator[Event]]
+"""Makes one video: progress, then a result or a failure."""
+
+WATCH_SECONDS = 0.05
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Video:
+    """A video, from the request on. Times are Unix seconds."""
+
+    request: VideoRequest
+    created_at: int
+    id: str = field(default_factory=lambda: f"video_{secrets.token_hex(16)}")
+    status: Status = "queued"
+    progress: int = 0
+    """Percent."""
+    completed_at: int | None = None
+    expires_at: int | None = None
+    error: str | None = None
+    generation_seconds: float | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.status in ("completed", "failed")
+
+    def as_json(self) -> dict[str, Any]:
+        """The video object of OpenAI's API, with this server's own fields."""
+        request = self.request
+        return {
+            "id": self.id,
+            "object": "video",
+            "status": self.status,
+            "progress": self.progress,
+            "model": request.model,
+            "created_at": self.created_at,
+            "completed_at": self.completed_at,
+            "expires_at": self.expires_at,
+            "prompt": request.prompt,
+            "seconds": request.seconds,
+            "size": request.size,
+            "error": {"code": "generation_failed", "message": self.error} if self.error else None,
+            "remixed_from_video_id": None,
+            "seed": request.seed,
+            "steps": request.steps,
+            "guidance": request.guidance,
+            "num_frames": request.num_frames,
+            "fps": request.fps,
+            "generation_seconds": self.generation_seconds,
+        }
+
+
+class VideoStore:
+    """At most ``max_videos`` videos, each for ``keep_seconds`` after it finished; files in one folder.
+
+    Files are named by the server's own ids. A new store on the same folder finds what was there; what had
+    not finished by then has failed.
+    """
+
+    def __init__(
+        self, folder: Path, max_videos: int, keep_seconds: float, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.folder, self.max_videos, self.keep_seconds, self.clock = folder, max_videos, keep_seconds, clock
+        folder.mkdir(parents=True, exist_ok=True)
+        self._videos: dict[str, Video] = {}
+        found = [_read(path) for path in folder.glob("video_*.json")]
+        for video in sorted(found, key=lambda video: video.created_at):
+            self._videos[video.id] = video
+            if not video.finished:
+                self.fail(video, "the server was stopped before the video was made")
+
+    def add(self, request: VideoRequest) -> Video:
+        """A new video, queued. Makes room by removing the oldest finished ones."""
+        self.sweep()
+        finished = [video for video in self._videos.values() if video.finished]
+        for video in finished[: len(self._videos) + 1 - self.max_videos]:
+            self.delete(video.id)
+        video = Video(request, created_at=int(self.clock()))
+        self._videos[video.id] = video
+        self._save(video)
+        return video
+
+    def get(self, video_id: str) -> Video:
+        """The video of that id.
+
+        Raises:
+            APIError: 404.
+        """
+        self.sweep()
+        video = self._videos.get(video_id)
+        if video is None:
+            raise APIError(404, "there is no video of this id", "video_id", "video_not_found")
+        return video
+
+    def all(self) -> list[Video]:
+        """All videos, oldest first."""
+        self.sweep()
+        return list(self._videos.values())
+
+    def content(self, video: Video) -> Path:
+        """Where the mp4 file of a completed video is."""
+        return self.folder / f"{video.id}.mp4"
+
+    def complete(self, video: Video, result: Result) -> None:
+        """Keeps the file and marks the video completed."""
+        write_atomically(self.content(video), result.mp4)
+        video.progress, video.generation_seconds = 100, round(result.seconds, 3)
+        self._finish(video, "completed")
+
+    def fail(self, video: Video, message: str) -> None:
+        """Marks the video failed."""
+        video.error = message
+        self._finish(video, "failed")
+
+    def delete(self, video_id: str) -> None:
+        """Removes a video and its files; nothing happens if it is gone already."""
+        video = self._videos.pop(video_id, None)
+        if video is not None:
+            self.content(video).unlink(missing_ok=True)
+            self._record(video).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Removes what has expired."""
+        now = self.clock()
+        expired = [v.id for v in self._videos.values() if v.expires_at is not None and v.expires_at <= now]
+        for video_id in expired:
+            self.delete(video_id)
+
+    def _finish(self, video: Video, status: Status) -> None:
+        now = self.clock()
+        video.status, video.completed_at, video.expires_at = status, int(now), int(now + self.keep_seconds)
+        self._save(video)
+
+    def _record(self, video: Video) -> Path:
+        return self.folder / f"{video.id}.json"
+
+    def _save(self, video: Video) -> None:
+        write_atomically(self._record(video), json.dumps(asdict(video)).encode())
+
+
+def _read(path: Path) -> Video:
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    return Video(**{**fields, "request": VideoRequest(**fields["request"])})
+
+
+class VideoJobs:
+    """Makes the videos of a store, at most ``max_queued`` waiting or in work. Belongs to one event loop.
+
+    Args:
+        store: where they are kept.
+        generators: what makes them, by the name of the model.
+        max_queued: bound of the queue.
+    """
+
+    def __init__(self, store: VideoStore, generators: Mapping[str, Generate], max_queued: int) -> None:
+        self.store, self.generators, self.max_queued = store, generators, max_queued
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def create(self, request: VideoRequest) -> Video:
+        """Queues a video.
+
+        Raises:
+            APIError: 429 when the queue is full.
+        """
+        if len(self._tasks) >= self.max_queued:
+            message = f"{len(self._tasks)} videos are waiting already; try again in a few seconds"
+            raise APIError(429, message, None, "queue_full")
+        video = self.store.add(request)
+        task = asyncio.create_task(self._make(video))
+        self._tasks[video.id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(video.id, None))
+        return video
+
+    async def watch(self, video: Video) -> AsyncIterator[Video]:
+        """The video each time that its state or progress has changed, until it is finished or deleted."""
+        seen: tuple[Status, int] | None = None
+        while video.id in self._tasks:
+            if (video.status, video.progress) != seen:
+                seen = (video.status, video.progress)
+                yield video
+            await asyncio.sleep(WATCH_SECONDS)
+
+    def delete(self, video_id: str) -> None:
+        """Removes a video, whatever its state; one in work is given up.
+
+        Raises:
+            APIError: 404.
+        """
+        self.store.get(video_id)
+        task = self._tasks.pop(video_id, None)
+        if task is not None:
+            task.cancel()
+        self.store.delete(video_id)
+
+    async def _make(self, video: Video) -> None:
+        try:
+            async for event in self.generators[video.request.model](video.request):
+                match event:
+                    case Progress(done, steps):
+                        video.status = "in_progress"
+                        video.progress = min(99, 100 * done // steps)
+                    case Result():
+                        self.store.complete(video, event)
+                    case Failure(message):
+                        self.store.fail(video, message)
+            if not video.finished:
+                self.store.fail(video, "the generator ended without a video")
+        except Exception:
+            logger.exception("making %s failed", video.id)
+            self.store.fail(video, "the generator failed; the server's log says why")
