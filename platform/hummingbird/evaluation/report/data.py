@@ -148,15 +148,12 @@ class Scores:
 
 @dataclass(frozen=True)
 class SpeedBar:
-    """Seconds a video of one model, by part."""
+    """Median seconds a video of one model: the parts, and the whole."""
 
     name: str
     note: str
     parts: Mapping[str, float]
-
-    @property
-    def seconds(self) -> float:
-        return sum(self.parts.values())
+    seconds: float
 
 
 @dataclass(frozen=True)
