@@ -46,5 +46,11 @@ def videocrafter2() -> dict[str, Any]:
 def shapes_teacher() -> dict[str, Any]:
     """The teacher of the shapes world: VideoCrafter2's structure with three stages, at a small width."""
     return unet_config(
-        (64, 96, 128), attention=(True, True, True), in_channels=8, head_size=32, text_width=128, first_temporal_heads=2
+        (64, 96, 128),
+        attention=(True, True, True),
+        in_channels=8,
+        head_size=32,
+        text_width=128,
+        first_temporal_heads=2,
+        dropout=0.0,
     )

@@ -36,7 +36,7 @@ class Stage(nn.Module):
             key, heads = str(index), layer.get("heads") or width // cfg.head_size
             inner = layer.get("feed_forward") or heads * cfg.head_size * 4
             if layer["temporal_conv"]:
-                self.temp_convs[key] = TemporalConv(width, groups)
+                self.temp_convs[key] = TemporalConv(width, groups, cfg.dropout)
             if layer["attention"]:
                 self.attentions[key] = SpatialTransformer(width, heads, cfg.head_size, groups, inner, cfg.text_width)
             if layer["temporal_attention"]:
@@ -77,7 +77,7 @@ class MiddleStage(nn.Module):
         super().__init__()
         groups, embedding, heads = cfg.norm_groups, cfg.base_width * 4, width // cfg.head_size
         self.resnets = nn.ModuleList([ResnetBlock(width, width, embedding, groups) for _ in range(2)])
-        self.temp_convs = nn.ModuleList([TemporalConv(width, groups) for _ in range(2)])
+        self.temp_convs = nn.ModuleList([TemporalConv(width, groups, cfg.dropout) for _ in range(2)])
         self.attentions = nn.ModuleList(
             [SpatialTransformer(width, heads, cfg.head_size, groups, width * 4, cfg.text_width)]
         )
@@ -125,8 +125,9 @@ class VideoUNet(ModelMixin, ConfigMixin):
         middle: whether there is a middle block.
         head_size: channels of an attention head.
         text_width: channels of the text embedding.
-        fps_embedding: whether the frame rate is embedded and added to the timestep's embedding.
-        guidance_embedding: size of the guidance-scale embedding of few-step students, or None.
+        embed_fps: whether the frame rate is embedded and added to the timestep's embedding.
+        guidance_size: size of the guidance-scale embedding of few-step students, or None.
+        dropout: of the temporal convolutions in training.
         first_temporal_heads: heads of the temporal transformer right after the first convolution; 0 for none.
 
     Structure: VideoCrafter2 (arXiv 2401.09047); names: diffusers' ``UNet3DConditionModel``.
@@ -145,16 +146,17 @@ class VideoUNet(ModelMixin, ConfigMixin):
         head_size: int = 64,
         text_width: int = 1024,
         norm_groups: int = 32,
-        fps_embedding: bool = True,
-        guidance_embedding: int | None = None,
+        embed_fps: bool = True,
+        guidance_size: int | None = None,
         first_temporal_heads: int = 8,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         cfg = self.config
         check_stages(down_stages, up_stages)
         self.conv_in = nn.Conv2d(in_channels, base_width, 3, padding=1)
-        self.time_embedding = TimestepEmbedding(base_width, base_width * 4, guidance_embedding)
-        self.fps_embedding = TimestepEmbedding(base_width, base_width * 4) if fps_embedding else None
+        self.time_embedding = TimestepEmbedding(base_width, base_width * 4, guidance_size)
+        self.fps_embedding = TimestepEmbedding(base_width, base_width * 4) if embed_fps else None
         self.transformer_in = (
             TemporalTransformer(
                 base_width, first_temporal_heads, head_size, norm_groups, first_temporal_heads * head_size * 4
@@ -241,10 +243,10 @@ class VideoUNet(ModelMixin, ConfigMixin):
         width: int = self.config.base_width
         signal = sinusoidal_embedding(timestep, width).to(dtype)
         condition = None
-        if self.config.guidance_embedding:
+        if self.config.guidance_size:
             if guidance is None:
                 raise ValueError("this model embeds the guidance scale: pass guidance=(B,)")
-            condition = guidance_embedding(guidance, self.config.guidance_embedding).to(dtype)
+            condition = guidance_embedding(guidance, self.config.guidance_size).to(dtype)
         embedding = self.time_embedding(signal, condition)
         if self.fps_embedding is not None:
             if fps is None:

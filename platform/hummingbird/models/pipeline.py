@@ -1,0 +1,213 @@
+"""Text to video: a diffusers pipeline of U-Net, autoencoder, small decoder, text encoder, tokenizer and scheduler."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import CLIPTextModel, PreTrainedTokenizerFast
+
+from hummingbird.models.diffusion import Diffusion
+from hummingbird.models.unet import VideoUNet
+from hummingbird.shapes import weights_folder
+
+SHIPPED = "shapes-"
+PARTS = ("vae", "decoder", "text_encoder", "tokenizer", "scheduler")
+DECODE_BATCH = 32  # frames decoded at a time
+
+
+class TextToVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
+    """Makes videos from prompts.
+
+    A U-Net that embeds the guidance scale is a few-step student: one pass a step, consistency sampling. Any other is
+    sampled with DDIM and classifier-free guidance, both passes in one batch.
+    """
+
+    def __init__(
+        self,
+        unet: VideoUNet,
+        vae: AutoencoderKL,
+        decoder: AutoencoderTiny,
+        text_encoder: CLIPTextModel,
+        tokenizer: PreTrainedTokenizerFast,
+        scheduler: Diffusion,
+    ) -> None:
+        super().__init__()
+        self.register_modules(
+            unet=unet, vae=vae, decoder=decoder, text_encoder=text_encoder, tokenizer=tokenizer, scheduler=scheduler
+        )
+
+    @property
+    def few_steps(self) -> bool:
+        """Whether the U-Net is a few-step student."""
+        return bool(self.unet.config.guidance_size)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        steps: int | None = None,
+        guidance: float | None = None,
+        num_frames: int = 16,
+        fps: float = 8,
+        decoder: str | None = None,
+        on_step: Callable[[int], None] | None = None,
+    ) -> Tensor:
+        """Sample one video a prompt; a video depends on its prompt and seed alone, not on its batch.
+
+        Args:
+            prompts, seeds: one each a video.
+            steps: default 4 for few-step students, else 50.
+            guidance: guidance scale, default 7.5.
+            decoder: ``full`` (the autoencoder's) or ``small``; default small for few-step students.
+            on_step: called with the number of steps done.
+
+        Returns:
+            uint8 RGB (B, T, H, W, 3), on the CPU.
+
+        Raises:
+            ValueError: numbers of prompts and seeds differ, or a setting is out of range.
+        """
+        if len(prompts) != len(seeds) or not prompts:
+            raise ValueError(f"one seed a prompt, at least one of each; got {len(prompts)} and {len(seeds)}")
+        text = self.encode_prompts(prompts)
+        generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+        latents = self.sample(text, generators, steps, guidance, num_frames, fps, on_step)
+        chosen = decoder or ("small" if self.few_steps else "full")
+        pixels = self.decode(latents, chosen)
+        return (pixels * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 1, 3, 4, 2).contiguous().cpu()
+
+    @torch.no_grad()
+    def sample(
+        self,
+        text: Tensor,
+        generators: Sequence[torch.Generator],
+        steps: int | None = None,
+        guidance: float | None = None,
+        num_frames: int = 16,
+        fps: float = 8,
+        on_step: Callable[[int], None] | None = None,
+    ) -> Tensor:
+        """Latents (B, C, T, h, w) for text embeddings (B, L, D); noise from one CPU generator a video."""
+        schedule: Diffusion = self.scheduler
+        scale = 7.5 if guidance is None else guidance
+        shape = (self.unet.config.in_channels, num_frames, self.latent_size, self.latent_size)
+        x = self._noise(shape, generators, text)
+        count = len(x)
+        rates = torch.full((count,), float(fps), device=x.device)
+        if self.few_steps:
+            times = schedule.few_step_timesteps(steps or 4)
+            scales = torch.full((count,), float(scale), device=x.device)
+            for done, time in enumerate(times, 1):
+                t = torch.full((count,), time, device=x.device)
+                x = schedule.denoised(self.unet(x, t, text, rates, scales).float(), x, t)
+                if done < len(times):
+                    later = torch.full_like(t, times[done])
+                    x = schedule.add_noise(x, self._noise(shape, generators, text), later)
+                if on_step:
+                    on_step(done)
+            return x
+        times = schedule.ddim_timesteps(steps or 50)
+        both = torch.cat([text, self.encode_prompts([""]).expand_as(text)])
+        for done, time in enumerate(times, 1):
+            t = torch.full((count,), time, device=x.device)
+            earlier = torch.full_like(t, times[done] if done < len(times) else 0)
+            noise = self.unet(torch.cat([x, x]), torch.cat([t, t]), both, torch.cat([rates, rates])).float()
+            wanted, free = noise.chunk(2)
+            eps = free + scale * (wanted - free)
+            x = schedule.ddim_step(schedule.predict_x0(eps, x, t), eps, t, earlier)
+            if on_step:
+                on_step(done)
+        return x
+
+    @property
+    def latent_size(self) -> int:
+        """Height and width of the latents of this pipeline's square videos."""
+        return int(self.vae.config.sample_size) // 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    def tokenize(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Token ids and attention mask, (B, L) each, padded to the text encoder's length."""
+        length = self.text_encoder.config.max_position_embeddings
+        out = self.tokenizer(
+            list(prompts), padding="max_length", truncation=True, max_length=length, return_tensors="pt"
+        )
+        return out["input_ids"].to(self.device), out["attention_mask"].to(self.device)
+
+    @torch.no_grad()
+    def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
+        """Text embeddings (B, L, D)."""
+        ids, mask = self.tokenize(prompts)
+        embedding: Tensor = self.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        return embedding
+
+    @torch.no_grad()
+    def encode_frames(self, frames: NDArray[np.uint8]) -> Tensor:
+        """Scaled latents (T, C, h, w) of frames (T, H, W, 3) uint8."""
+        pixels = torch.from_numpy(frames).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        parts = [self.vae.encode(part).latent_dist.mode() for part in pixels.split(DECODE_BATCH)]
+        return torch.cat(parts) * self.vae.config.scaling_factor
+
+    def decode(self, latents: Tensor, decoder: str = "full") -> Tensor:
+        """Frames (B, T, 3, H, W) in 0..1 of scaled latents (B, C, T, h, w); differentiable.
+
+        Raises ValueError for a decoder other than ``full`` and ``small``.
+        """
+        if decoder not in ("full", "small"):
+            raise ValueError(f"decoder must be full or small, not {decoder!r}")
+        module = self.vae if decoder == "full" else self.decoder
+        flat = latents.transpose(1, 2).flatten(0, 1) / self.vae.config.scaling_factor
+        if decoder == "small":
+            flat = flat.contiguous(memory_format=torch.channels_last)
+        pixels = torch.cat([module.decode(part).sample for part in flat.split(DECODE_BATCH)])
+        return (pixels.float() / 2 + 0.5).clamp(0, 1).unflatten(0, latents.shape[:3:2])
+
+    def _noise(self, shape: tuple[int, ...], generators: Sequence[torch.Generator], like: Tensor) -> Tensor:
+        return torch.stack([torch.randn(shape, generator=g) for g in generators]).to(like.device)
+
+
+def pipeline_folder(name_or_path: str | Path) -> Path:
+    """The folder of a pipeline: a name of shipped weights ("shapes-teacher", "shapes-student"), or a path.
+
+    Raises:
+        FileNotFoundError: there is no pipeline there.
+    """
+    name = str(name_or_path)
+    folder = weights_folder(name.removeprefix(SHIPPED)) if name.startswith(SHIPPED) else Path(name_or_path)
+    if not (folder / "unet" / "config.json").is_file():
+        raise FileNotFoundError(f"no pipeline in {folder}: unet/config.json is missing")
+    return folder
+
+
+def load_pipeline(name_or_path: str | Path) -> TextToVideoPipeline:
+    """Load a pipeline in float32, in evaluation mode. Shipped pipelines share one set of parts beside the U-Net.
+
+    Raises:
+        FileNotFoundError: there is no pipeline there, or a part of it is missing.
+    """
+    folder = pipeline_folder(name_or_path)
+    unet = VideoUNet.from_pretrained(folder / "unet", torch_dtype=torch.float32)
+    return TextToVideoPipeline(unet=unet.eval(), **load_parts(folder))
+
+
+def load_parts(folder: Path) -> dict[str, Any]:
+    """Everything of a pipeline but its U-Net."""
+    home = folder if (folder / "vae").is_dir() else folder.parent / "components"
+    for part in PARTS:
+        if not (home / part).is_dir():
+            raise FileNotFoundError(f"the pipeline in {folder} lacks {part} (looked in {home})")
+    return {
+        "vae": AutoencoderKL.from_pretrained(home / "vae", torch_dtype=torch.float32).eval(),
+        "decoder": AutoencoderTiny.from_pretrained(home / "decoder", torch_dtype=torch.float32)
+        .eval()
+        .to(memory_format=torch.channels_last),
+        "text_encoder": CLIPTextModel.from_pretrained(home / "text_encoder", dtype=torch.float32).eval(),
+        "tokenizer": PreTrainedTokenizerFast.from_pretrained(home / "tokenizer"),
+        "scheduler": Diffusion.from_config(json.loads((home / "scheduler" / "scheduler_config.json").read_text())),
+    }

@@ -1,0 +1,44 @@
+"""Reading and writing the project's own mp4 files. Untrusted video is decoded elsewhere, in a child process."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+
+def write_mp4(
+    frames: NDArray[np.uint8], fps: float, target: Path | BinaryIO, *, crf: int = 16, preset: str = "veryfast"
+) -> None:
+    """Write frames (T, H, W, 3) uint8 RGB as H.264 in an mp4; height and width must be even.
+
+    Raises:
+        ValueError: the frames are not of that shape and type.
+    """
+    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
+        raise ValueError(f"frames must be uint8 (T, H, W, 3), not {frames.dtype} {frames.shape}")
+    if frames.shape[1] % 2 or frames.shape[2] % 2 or not len(frames):
+        raise ValueError(f"H.264 needs frames of even height and width, at least one, not {frames.shape}")
+    output = str(target) if isinstance(target, Path) else target
+    with av.open(output, "w", format="mp4", options={"movflags": "faststart"}) as container:
+        rate = Fraction(fps).limit_denominator(1001)
+        stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": preset, "threads": "1"})
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+        container.mux(stream.encode())
+
+
+def read_mp4(source: Path | BinaryIO) -> tuple[NDArray[np.uint8], float]:
+    """All frames (T, H, W, 3) uint8 RGB and the average rate of a file that this project wrote."""
+    with av.open(str(source) if isinstance(source, Path) else source) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+        rate = stream.average_rate
+    if not frames or rate is None:
+        raise ValueError(f"no video frames in {source}")
+    return np.stack(frames), float(rate)
