@@ -1,8 +1,8 @@
 """The tables of the lake: columns, field ids, and the Arrow schemas that writers fill.
 
 A field id is forever: a new column takes the next free id, a removed one is never reused. (Iceberg numbers
-the columns of a new table first, then the elements of its lists.) `SCHEMA_VERSION` is written into every table
-as the property ``hummingbird.schema-version``.
+the columns of a new table first, then the elements of its lists.) `SCHEMA_VERSION` is written into every
+table as the property ``hummingbird.schema-version``.
 """
 
 from typing import Literal, get_args

@@ -83,7 +83,7 @@ from hummingbird.lake.lake import Lake
 worker = sys.argv[2]
 lake = Lake.open(load_settings(None, ["storage=" + sys.argv[1]]))
 row = {"start_seconds": 0.0, "end_seconds": 1.0, "verdict": "dropped", "reasons": ["static"]}
-for number in range(3):
+for number in range(2):
     rows = [{**row, "clip_id": s, "source_uri": s} for s in (f"{worker}-{number}", "shared")]
     lake.commit_batch(f"{worker}-{number}", pa.Table.from_pylist(rows), None)
     lake.put_run({"run_id": f"curate-{worker}", "state": "running", "started": datetime.now(UTC)})
@@ -93,12 +93,12 @@ for number in range(3):
 def test_many_committers_lose_nothing(tmp_path: Path) -> None:
     workers = [
         subprocess.Popen([sys.executable, "-c", COMMIT_SOME, str(tmp_path / "runs"), str(number)])
-        for number in range(4)
+        for number in range(3)
     ]
-    assert [worker.wait(120) for worker in workers] == [0] * 4
+    assert [worker.wait(300) for worker in workers] == [0] * 3
     lake = Lake.open(Settings(storage=tmp_path / "runs"))
-    expected = sorted([f"{w}-{n}" for w in range(4) for n in range(3)] + ["shared"])
+    expected = sorted([f"{w}-{n}" for w in range(3) for n in range(2)] + ["shared"])
     assert sorted(lake.read("clips")["source_uri"].to_pylist()) == expected
     ledger = lake.read("runs", "kind = 'batch'")
-    assert sorted(ledger["sequence"].to_pylist()) == list(range(1, 13))
-    assert lake.read("runs", "kind = 'run'").num_rows == 4
+    assert sorted(ledger["sequence"].to_pylist()) == list(range(1, 7))
+    assert lake.read("runs", "kind = 'run'").num_rows == 3

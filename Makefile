@@ -1,0 +1,53 @@
+# Everything runs in .venv with the versions of constraints.txt.
+SHELL := /bin/bash
+PYTHON ?= python3
+STORAGE ?= runs
+PRESET ?= default
+PORT ?= 8000
+ARGS ?=
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help install quickstart test test-all serve lint pretrain clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  Variables: STORAGE=$(STORAGE) PRESET=$(PRESET) PORT=$(PORT) PYTHON=$(PYTHON) ARGS='section.key=value ...'"
+
+install: $(READY) ## Make the environment in .venv
+
+# pip takes a CPU build of torch where PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL names a place that has one, as
+# PyTorch's own index does; else PyPI's build, larger because of its CUDA libraries, which a CPU runs as well.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is another: make install PYTHON=python3.12"; exit 1; }
+	@command -v c++ >/dev/null || { echo "a C++ compiler is needed (Debian: apt-get install g++)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,serve,dev]'
+	@touch $@
+
+quickstart: $(READY) ## Run the whole line on the small world; ends with a report
+	$(BIN)/python jobs/quickstart.py --storage '$(STORAGE)' quickstart.preset=$(PRESET) $(ARGS)
+
+test: $(READY) ## Run the default tests
+	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+
+test-all: $(READY) ## Run every test
+	$(BIN)/python -m pytest $(ARGS)
+
+serve: $(READY) ## Serve quickstart's student, or the shipped one, on 127.0.0.1:PORT
+	$(BIN)/python jobs/serve.py --storage '$(STORAGE)' serve.port=$(PORT) $(ARGS)
+
+lint: $(READY) ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+pretrain: $(READY) ## Train the small world's models again (hours)
+	$(BIN)/python jobs/pretrain.py --storage '$(STORAGE)' $(ARGS)
+
+clean: ## Remove the environment and caches; runs stay
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
