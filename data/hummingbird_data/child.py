@@ -7,6 +7,7 @@ worker has threads.
 
 import ctypes
 import json
+import math
 import os
 import resource
 import signal
@@ -20,13 +21,15 @@ from hummingbird_data.stage import StageError
 
 _MEGABYTE = 1 << 20
 _PR_SET_PDEATHSIG = 1
-_GRACE = 10.0  # seconds for the server to report before it is given up itself
+_PATIENCE = 10  # wall time over processor time: a busy machine must not look like a hang
+_GRACE = 30.0  # seconds for the server to report before it is given up itself
 
 
 class ChildProcess:
     """Runs `hummingbird_data.extract.extract` in a fresh process each time.
 
-    ``seconds`` of wall time and ``megabytes`` of memory on top of the libraries' own are the limits of a job.
+    ``seconds`` of processor time and ``megabytes`` of memory on top of the libraries' own are the limits of a
+    job; one that waits without working is stopped after ten times as long.
     """
 
     def __init__(self, seconds: float, megabytes: int) -> None:
@@ -54,7 +57,7 @@ class ChildProcess:
         server = self._started()
         assert server.stdin is not None
         assert server.stdout is not None
-        watchdog = threading.Timer(self.seconds + _GRACE, server.kill)
+        watchdog = threading.Timer(_PATIENCE * self.seconds + _GRACE, server.kill)
         watchdog.start()
         try:
             server.stdin.write(json.dumps(request) + "\n")
@@ -106,7 +109,7 @@ def _isolated(function: Any, request: dict[str, Any]) -> dict[str, Any]:
     pid = os.fork()
     if pid == 0:
         os.close(reader)
-        _work(function, request, writer, megabytes)
+        _work(function, request, writer, seconds, megabytes)
     os.close(writer)
     timed_out = threading.Event()
 
@@ -114,7 +117,7 @@ def _isolated(function: Any, request: dict[str, Any]) -> dict[str, Any]:
         timed_out.set()
         os.kill(pid, signal.SIGKILL)
 
-    watchdog = threading.Timer(seconds, stop)
+    watchdog = threading.Timer(_PATIENCE * seconds, stop)
     watchdog.start()
     with os.fdopen(reader) as pipe:
         text = pipe.read()
@@ -122,8 +125,10 @@ def _isolated(function: Any, request: dict[str, Any]) -> dict[str, Any]:
     watchdog.join()  # so that it can never kill a process that got the same id later
     _, status = os.waitpid(pid, 0)
     if timed_out.is_set():
-        return {"stage": "decode", "error": f"not done after {seconds:.0f} s: the decoder was stopped"}
+        return {"stage": "decode", "error": f"hung: no end after {_PATIENCE * seconds:.0f} s"}
     if os.WIFSIGNALED(status):
+        if os.WTERMSIG(status) == signal.SIGXCPU:
+            return {"stage": "decode", "error": f"more than {seconds:.0f} s of processor time"}
         name = signal.Signals(os.WTERMSIG(status)).name
         return {"stage": "decode", "error": f"the decoder crashed ({name})"}
     if not text:
@@ -132,12 +137,14 @@ def _isolated(function: Any, request: dict[str, Any]) -> dict[str, Any]:
     return reply
 
 
-def _work(function: Any, request: dict[str, Any], writer: int, megabytes: int) -> None:
+def _work(function: Any, request: dict[str, Any], writer: int, seconds: float, megabytes: int) -> None:
     """In the fork: limits, the job, its reply; never returns."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     own = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     limit = own + megabytes * _MEGABYTE
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    processor = max(1, math.ceil(seconds))
+    resource.setrlimit(resource.RLIMIT_CPU, (processor, processor + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         reply = {"result": function(**request)}

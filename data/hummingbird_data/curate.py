@@ -35,7 +35,7 @@ from hummingbird_data.quality import QualityStage
 from hummingbird_data.read import ReadStage
 from hummingbird_data.shots import ShotSettings
 from hummingbird_data.sources import Source, batches, find_sources
-from hummingbird_data.stage import Row, Stage, add_stage
+from hummingbird_data.stage import Row, Stage, add_stage, quiet_ray_data
 from hummingbird_data.text import TextStage
 from hummingbird_data.verdict import Thresholds, caption_problem, score_reasons, with_verdict
 
@@ -56,7 +56,7 @@ def curate(settings: Settings) -> Path:
     inputs = {"source": str(settings.curate.source), "models": plan.models}
     with open_run(settings, "curate", inputs=inputs) as run:
         connect(settings.ray)
-        _quiet_ray_data()
+        quiet_ray_data()
         log.info("captions: engine %s, model %s", settings.curate.caption_engine, plan.captions.name)
         started = time.monotonic()
         all_batches = list(batches(sources, settings.curate.batch_files, plan.key))
@@ -313,11 +313,3 @@ def _counts(clips: Iterable[Row]) -> dict[str, int]:
         for reason in row["reasons"]:
             counts[reason] = counts.get(reason, 0) + 1
     return counts
-
-
-def _quiet_ray_data() -> None:
-    """One progress bar is enough."""
-    from ray.data import DataContext
-
-    DataContext.get_current().enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.WARNING)

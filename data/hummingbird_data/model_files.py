@@ -18,7 +18,10 @@ def model_folder(name: str) -> Path:
     if name.startswith(_SHIPPED):
         from hummingbird.shapes import weights_folder
 
-        folder = Path(weights_folder(name.removeprefix(_SHIPPED)))
+        try:
+            folder = weights_folder(name.removeprefix(_SHIPPED))
+        except FileNotFoundError as error:
+            raise InputError(str(error)) from error
     else:
         folder = Path(name).expanduser().absolute()
     if not (folder / "config.json").is_file():

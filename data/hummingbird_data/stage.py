@@ -5,6 +5,7 @@ stay with the row: the row goes on with `error` and `error_stage` set, no later 
 source file ends in quarantine. An error is never a rejection.
 """
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -131,3 +132,11 @@ class _Task:
 
     def __reduce__(self) -> tuple[type["_Task"], tuple[Stage]]:
         return (_Task, (self.stage,))
+
+
+def quiet_ray_data() -> None:
+    """Turns Ray Data's own progress bars off: a verb shows one of its own, with counts."""
+    from ray.data import DataContext
+
+    DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.WARNING)

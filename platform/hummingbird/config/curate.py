@@ -17,7 +17,9 @@ class CurateSettings(Section):
     max_source_seconds: PositiveFloat = Field(3600.0, description="longest source")
     max_pixels: PositiveInt = Field(4096 * 2304, description="largest picture of a source, width x height")
     max_frames: PositiveInt = Field(250_000, description="most frames of a source")
-    read_seconds: PositiveFloat = Field(300.0, description="time to read one source; then it is quarantined")
+    read_seconds: PositiveFloat = Field(
+        300.0, description="processor time to read one source (10 times that in all); then it is quarantined"
+    )
     read_megabytes: PositiveInt = Field(2048, description="memory to read one source; then it is quarantined")
 
     shot_ratio: PositiveFloat = Field(3.0, description="how far a cut stands out from its neighbours' change")

@@ -1,6 +1,6 @@
 """Settings of encoding: a snapshot of clips to a cache of latents and text embeddings."""
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from hummingbird.config.section import Section
 
@@ -10,6 +10,8 @@ class EncodeSettings(Section):
 
     snapshot: int | None = Field(None, description="snapshot of clips; none: the current one")
     num_frames: PositiveInt = Field(16, description="frames a sample")
-    width: PositiveInt = Field(64, description="pixels")
-    height: PositiveInt = Field(64, description="pixels")
-    fps: float = Field(8.0, gt=0, description="frames a second that clips are sampled at")
+    size: PositiveInt = Field(64, description="pixels: samples are square, cropped from the centre")
+    fps: PositiveFloat = Field(8.0, description="frames a second that clips are sampled at")
+    part_clips: PositiveInt = Field(64, description="clips in one file of the cache: the unit of a restart")
+    actors: PositiveInt = Field(1, description="actors that hold the autoencoder and the text encoder")
+    model_gpus: NonNegativeFloat = Field(0.0, description="GPUs of each of these actors")

@@ -1,0 +1,135 @@
+"""Encoding: the kept clips of one snapshot to a cache of latents and text embeddings for training.
+
+The cache is keyed by the snapshot, the autoencoder, the text encoder and the way frames are sampled. It is
+written in parts; a restart makes only the parts that are missing, and ``cache.json`` comes last.
+"""
+
+import hashlib
+import json
+import logging
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from hummingbird.compression.cache import CACHE_VERSION
+from hummingbird.config.cluster import connect
+from hummingbird.config.section import InputError
+from hummingbird.config.settings import Settings
+from hummingbird.lake.lake import Lake
+from hummingbird.lake.media import write_atomically
+from hummingbird.lake.runs import open_run
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from hummingbird_data.latents import LatentStage
+from hummingbird_data.model_files import folder_hash
+from hummingbird_data.stage import Row, add_stage, quiet_ray_data
+
+log = logging.getLogger(__name__)
+
+
+def encode(settings: Settings) -> Path:
+    """Encodes ``encode.snapshot``; returns the path of ``result.json``, whose outputs name the cache.
+
+    Raises:
+        InputError: no lake, no such snapshot, no kept clip in it, or no pipeline.
+    """
+    s = settings.encode
+    lake = Lake.open(settings, create=False)
+    snapshot = s.snapshot if s.snapshot is not None else lake.snapshot()
+    hashes = component_hashes(settings.models.teacher)
+    about = {"snapshot_id": snapshot, **hashes, "num_frames": s.num_frames, "size": s.size, "fps": s.fps}
+    key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
+    folder = settings.storage / "cache" / key
+    with open_run(settings, "encode", inputs=hashes, snapshot_id=snapshot) as run:
+        clips = lake.kept_clips(snapshot).select(["clip_id", "caption", "media_path"]).to_pylist()
+        if not clips:
+            raise InputError(f"snapshot {snapshot} holds no kept clip: nothing to encode")
+        if not (folder / "cache.json").is_file():
+            _make_parts(settings, folder, clips)
+            _finish(settings, folder, about, len(clips))
+        run.outputs["cache"] = str(folder)
+        run.metrics["clips"] = len(clips)
+        return run.result_path
+
+
+def component_hashes(pipeline: str) -> dict[str, str]:
+    """Hashes of the parts of a pipeline that a cache depends on.
+
+    Raises:
+        InputError: there is no such pipeline.
+    """
+    from hummingbird.models.pipeline import pipeline_folder
+
+    try:
+        folder = pipeline_folder(pipeline)
+    except FileNotFoundError as error:
+        raise InputError(str(error)) from error
+    # Shipped pipelines share one set of parts beside the U-Net.
+    home = folder if (folder / "vae").is_dir() else folder.parent / "components"
+    text = folder_hash(home / "text_encoder") + folder_hash(home / "tokenizer")
+    return {
+        "vae_hash": folder_hash(home / "vae"),
+        "text_hash": hashlib.sha256(text.encode()).hexdigest(),
+    }
+
+
+def _make_parts(settings: Settings, folder: Path, clips: list[Row]) -> None:
+    """Writes the parts that are missing."""
+    import ray.data
+
+    s = settings.encode
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = [clips[at : at + s.part_clips] for at in range(0, len(clips), s.part_clips)]
+    storage = str(settings.storage)
+    missing = [
+        {"part": number, "clips": part, "storage": storage}
+        for number, part in enumerate(parts)
+        if not _holds(folder / f"part-{number:05d}.parquet", part)
+    ]
+    for path in sorted(folder.glob("part-*.parquet"))[len(parts) :]:
+        path.unlink()  # from a run with smaller parts
+    if not missing:
+        return
+    connect(settings.ray)
+    quiet_ray_data()
+    log.info("encoding %d of %d parts into %s", len(missing), len(parts), folder)
+    stage = LatentStage(
+        pipeline=settings.models.teacher,
+        folder=folder,
+        num_frames=s.num_frames,
+        size=s.size,
+        fps=s.fps,
+        actors=s.actors,
+        gpus=s.model_gpus,
+    )
+    dataset: ray.data.Dataset = ray.data.from_items(missing, override_num_blocks=len(missing))
+    with tqdm(total=len(clips), initial=len(clips) - sum(len(m["clips"]) for m in missing), desc="encode",
+              unit="clip", mininterval=1.0, dynamic_ncols=True) as bar:  # fmt: skip
+        for row in add_stage(dataset, stage).iter_rows():
+            if row.get("error"):
+                raise RuntimeError(f"part {row['part']} of the cache: {row['error']}")
+            bar.update(row["count"])
+
+
+def _holds(path: Path, clips: list[Row]) -> bool:
+    """Whether a part is there and holds these clips with these captions."""
+    if not path.is_file():
+        return False
+    found = pq.read_table(path, columns=["clip_id", "caption"]).to_pylist()
+    return found == [{"clip_id": clip["clip_id"], "caption": clip["caption"]} for clip in clips]
+
+
+def _finish(settings: Settings, folder: Path, about: dict[str, Any], count: int) -> None:
+    """The embedding of the empty text, then ``cache.json``."""
+    from hummingbird.models.pipeline import load_pipeline
+
+    pipeline = load_pipeline(settings.models.teacher)
+    buffer = BytesIO()
+    np.save(buffer, pipeline.encode_prompts([""])[0].numpy().astype(np.float16))
+    write_atomically(folder / "empty.npy", buffer.getvalue())
+    side = pipeline.latent_size * settings.encode.size // pipeline.vae.config.sample_size
+    shape = [settings.encode.num_frames, pipeline.vae.config.latent_channels, side, side]
+    document = {"schema_version": CACHE_VERSION, **about, "shape": shape, "count": count}
+    write_atomically(folder / "cache.json", (json.dumps(document, indent=2) + "\n").encode())
