@@ -3,11 +3,11 @@
 The engine's methods are those of DeepSpeed's engine, so the training loop does not know which of the two it has.
 """
 
+import math
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from diffusers.optimization import get_cosine_schedule_with_warmup
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -37,9 +37,9 @@ class Engine(Protocol):
 class PlainEngine:
     """AdamW, clipping and checkpoints in one process, without DeepSpeed."""
 
-    def __init__(self, module: nn.Module, steps: int, learning_rate: float, settings: TrainingSettings) -> None:
+    def __init__(self, module: nn.Module, learning_rate: float, pace: "Pace", settings: TrainingSettings) -> None:
         self.module, self._clip = module, settings.clip
-        self._optimizer, self._schedule = optimizer_and_schedule(module, steps, learning_rate, settings)
+        self._optimizer, self._schedule = optimizer_and_schedule(module, learning_rate, pace, settings)
         self._norm = 0.0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -79,14 +79,40 @@ class PlainEngine:
         return str(path), client_state
 
 
+class Pace:
+    """How far a run is, by its steps or by its time, whichever ends first; and the learning rate that belongs to it.
+
+    As a schedule's function it is saved and restored with the schedule, so a resumed run has used its time too.
+
+    Args:
+        steps: optimizer steps of the whole run.
+        warmup: steps to the full learning rate.
+        minutes: training time of the whole run, where that is limited.
+    """
+
+    def __init__(self, steps: int, warmup: int, minutes: float | None) -> None:
+        self.step, self.seconds = 0, 0.0
+        self._steps, self._warmup = steps, min(warmup, steps // 4)
+        self._limit = math.inf if minutes is None else 60 * minutes
+
+    @property
+    def done(self) -> float:
+        """0 at the start, 1 or more at the end."""
+        return max(self.step / self._steps, self.seconds / self._limit)
+
+    def __call__(self, _: int) -> float:
+        """The share of the peak learning rate for the next step: a linear warm-up, then a cosine to zero."""
+        warm = min(1.0, (self.step + 1) / (self._warmup + 1))
+        return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, self.done)))
+
+
 def optimizer_and_schedule(
-    module: nn.Module, steps: int, learning_rate: float, settings: TrainingSettings
+    module: nn.Module, learning_rate: float, pace: Pace, settings: TrainingSettings
 ) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
-    """AdamW (0.9, 0.999) on what can be trained, with a linear warm-up and a cosine to zero."""
+    """AdamW (0.9, 0.999) on what can be trained, at the pace's learning rate."""
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=settings.weight_decay)
-    warmup = min(settings.warmup, steps // 4)
-    return optimizer, get_cosine_schedule_with_warmup(optimizer, warmup, steps)
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, pace)
 
 
 def moving_average(module: nn.Module, decay: float) -> AveragedModel:

@@ -3,8 +3,8 @@
 import json
 import math
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,10 +12,11 @@ from typing import Any, Protocol
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim.swa_utils import AveragedModel
 
 from hummingbird.compression.cache import LatentCache, Shard
-from hummingbird.compression.engine import Engine
+from hummingbird.compression.engine import Engine, Pace
 from hummingbird.compression.methods.base import Method
 from hummingbird.config.training import TrainingSettings
 
@@ -35,6 +36,7 @@ class Job:
         folder: the run's; checkpoints, ``losses.jsonl`` and the trained ``unet`` go there. On a cluster every
             node must see it.
         steps: optimizer steps.
+        minutes: limit of the training time; none: all steps.
         batch: samples a step and worker.
         learning_rate: peak.
         seed: of order, noise and timesteps; every rank and step draws from its own.
@@ -46,6 +48,7 @@ class Job:
     cache: Path
     folder: Path
     steps: int
+    minutes: float | None
     batch: int
     learning_rate: float
     seed: int
@@ -77,14 +80,14 @@ def run_loop(
     method: Method,
     average: AveragedModel,
     worker: Worker,
-    start: int,
+    pace: Pace,
     save: Callable[[int], None],
     progress: Progress | None,
 ) -> None:
-    """Trains from step ``start`` to the last.
+    """Trains from where ``pace`` stands to the last step, or until the time is up.
 
     Args:
-        engine, average: of the student; updated.
+        engine, average, pace: of the student; updated.
         save: called with the number of steps done, every ``checkpoint_every`` steps and at the end.
         progress: shown by rank 0.
 
@@ -94,61 +97,68 @@ def run_loop(
     cache = LatentCache(job.cache)
     shard = Shard(len(cache), worker.rank, worker.world, job.seed)
     generator = torch.Generator(worker.device)
-    log = LossLog(job.folder / "losses.jsonl", start) if worker.rank == 0 else None
-    for step in range(start, job.steps):
-        began = time.perf_counter()
+    log = LossLog(job.folder / "losses.jsonl", pace.step) if worker.rank == 0 else None
+    mark = time.perf_counter()
+    while pace.done < 1:
         # Seeded by step, so that a resumed run draws what an unbroken one would; also for dropout.
-        seed = hash((job.seed, worker.rank, step)) % 2**63
+        seed = hash((job.seed, worker.rank, pace.step)) % 2**63
         generator.manual_seed(seed)
         torch.manual_seed(seed)
-        loaded = cache.load(shard.indices(step, job.batch))
+        loaded = cache.load(shard.indices(pace.step, job.batch))
         batch = {name: tensor.to(worker.device, non_blocking=True) for name, tensor in loaded.items()}
-        with autocast(worker.device, job.training.precision):
+        with mixed_precision(worker.device, job.training.precision):
             losses = method.losses(engine, average.module, batch, generator)
         terms = mean_over_workers({"total": losses.total.detach(), **losses.terms})
         if not all(math.isfinite(value) for value in terms.values()):
-            raise FloatingPointError(f"step {step + 1}: a loss is not finite: {terms}; lower the learning rate")
+            raise FloatingPointError(f"step {pace.step + 1}: a loss is not finite: {terms}; lower the learning rate")
         engine.backward(losses.total)
+        rate = engine.get_lr()[0]
+        # A mean, so that all workers end at the same step; it counts the end of the step before, checkpoint included.
+        now = time.perf_counter()
+        seconds = mean_over_workers({"seconds": torch.tensor(now - mark, device=worker.device)})["seconds"]
+        mark = now
+        pace.step, pace.seconds = pace.step + 1, pace.seconds + seconds
         engine.step()
         average.update_parameters(engine.module)
         if log is not None:
-            rates = {"learning_rate": engine.get_lr()[0], "gradient_norm": float(engine.get_global_grad_norm() or 0.0)}
-            log.write(step + 1, {**terms, **rates, "seconds": time.perf_counter() - began})
+            norm = float(engine.get_global_grad_norm() or 0.0)
+            log.write(pace.step, {**terms, "learning_rate": rate, "gradient_norm": norm, "seconds": seconds})
         if progress is not None:
             progress.set_description(f"{job.name} loss {terms['total']:.4f}")
             progress.update(1)
-        if (step + 1) % job.training.checkpoint_every == 0 or step + 1 == job.steps:
-            save(step + 1)
+        if pace.step % job.training.checkpoint_every == 0 or pace.done >= 1:
+            save(pace.step)
 
 
-def save_state(folder: Path, engine: Engine, average: AveragedModel, step: int, rank: int) -> None:
+def save_state(folder: Path, engine: Engine, average: AveragedModel, rank: int) -> None:
     """Writes this worker's part of a checkpoint."""
     # What lets DeepSpeed's converter make a checkpoint for another number of workers.
     universal = {"universal_checkpoint_info": {"universal_checkpoint_version": 0.2}}
-    engine.save_checkpoint(str(folder), tag=ENGINE_STATE, client_state={"step": step, **universal})
+    engine.save_checkpoint(str(folder), tag=ENGINE_STATE, client_state=universal)
     if rank == 0:
         torch.save(average.state_dict(), folder / AVERAGE_STATE)
 
 
-def load_state(folder: Path, engine: Engine, average: AveragedModel) -> int:
-    """Restores a checkpoint and returns the number of steps done.
+def load_state(folder: Path, engine: Engine, average: AveragedModel) -> None:
+    """Restores a checkpoint: weights, optimizer, schedule with its pace, and moving average.
 
     Raises:
         RuntimeError: the engine found none in the folder.
     """
-    path, client_state = engine.load_checkpoint(str(folder), tag=ENGINE_STATE)
+    path, _ = engine.load_checkpoint(str(folder), tag=ENGINE_STATE)
     if path is None:
         raise RuntimeError(f"{folder} holds no checkpoint for this number of workers and ZeRO stage")
     average.load_state_dict(torch.load(folder / AVERAGE_STATE, map_location="cpu", weights_only=True))
-    return int(client_state["step"])
 
 
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    """The context of a step. Without the cache of cast weights: what a pass without gradient puts there would cut
-    the weights off from the gradient of the next pass.
-    """
+@contextmanager
+def mixed_precision(device: torch.device, precision: str) -> Iterator[None]:
+    """The context of a step's forward passes; weights and gradients stay float32."""
     enabled = resolve_precision(device, precision) == "bf16"
-    return torch.autocast(device.type, torch.bfloat16, enabled=enabled, cache_enabled=False)
+    # On a CPU the fused attention's backward pass is slower than plain matrix products for short sequences.
+    attention = sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
+    with torch.autocast(device.type, torch.bfloat16, enabled=enabled), attention:
+        yield
 
 
 def resolve_precision(device: torch.device, precision: str) -> str:

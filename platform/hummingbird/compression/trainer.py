@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from hummingbird.compression.engine import PlainEngine, moving_average, optimizer_and_schedule
+from hummingbird.compression.engine import Pace, PlainEngine, moving_average, optimizer_and_schedule
 from hummingbird.compression.loop import (
     Job,
     Worker,
@@ -50,19 +50,21 @@ def train_in_process(job: Job) -> None:
     device = torch.device(_device(job.training.device, torch.cuda.is_available()))
     student, method = job.build(device)
     average = moving_average(student, job.training.average)
-    engine = PlainEngine(student, job.steps, job.learning_rate, job.training)
+    pace = Pace(job.steps, job.training.warmup, job.minutes)
+    engine = PlainEngine(student, job.learning_rate, pace, job.training)
     folder = job.folder / "checkpoint"
-    start = load_state(folder, engine, average) if folder.is_dir() else 0
+    if folder.is_dir():
+        load_state(folder, engine, average)
 
     def save(step: int) -> None:
         with tempfile.TemporaryDirectory(dir=job.folder) as fresh:
-            save_state(Path(fresh) / "new", engine, average, step, rank=0)
+            save_state(Path(fresh) / "new", engine, average, rank=0)
             if folder.is_dir():
                 folder.rename(Path(fresh) / "old")
             (Path(fresh) / "new").rename(folder)
 
-    bar = tqdm(total=job.steps, initial=start, desc=job.name, unit="step")
-    run_loop(job, engine, method, average, Worker(0, 1, device), start, save, bar)
+    bar = tqdm(total=job.steps, initial=pace.step, desc=job.name, unit="step")
+    run_loop(job, engine, method, average, Worker(0, 1, device), pace, save, bar)
     bar.close()
     _save_student(average.module, job.folder)
 
@@ -115,16 +117,16 @@ def train_worker(config: dict[str, Any]) -> str | None:
     worker = Worker(context.get_world_rank(), context.get_world_size(), get_device())
     student, method = job.build(worker.device)
     average = moving_average(student, job.training.average)
-    engine = _deepspeed_engine(job, student, worker.device)
-    start = 0
+    pace = Pace(job.steps, job.training.warmup, job.minutes)
+    engine = _deepspeed_engine(job, student, pace, worker.device)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
-            start = load_state(Path(folder), engine, average)
+            load_state(Path(folder), engine, average)
 
     def save(step: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            save_state(Path(folder), engine, average, step, worker.rank)
+            save_state(Path(folder), engine, average, worker.rank)
             ray.train.report(
                 {"step": step},
                 checkpoint=ray.train.Checkpoint.from_directory(folder),
@@ -134,9 +136,9 @@ def train_worker(config: dict[str, Any]) -> str | None:
     bar = None
     if worker.rank == 0:
         bar = tqdm_ray.tqdm(total=job.steps, desc=job.name)
-        bar.update(start)
+        bar.update(pace.step)
     try:
-        run_loop(job, engine, method, average, worker, start, save, bar)
+        run_loop(job, engine, method, average, worker, pace, save, bar)
     except FloatingPointError as error:
         return str(error)
     if bar is not None:
@@ -145,7 +147,7 @@ def train_worker(config: dict[str, Any]) -> str | None:
     return None
 
 
-def _deepspeed_engine(job: Job, student: torch.nn.Module, device: torch.device) -> Any:
+def _deepspeed_engine(job: Job, student: torch.nn.Module, pace: Pace, device: torch.device) -> Any:
     if device.type == "cpu":
         os.environ["DS_ACCELERATOR"] = "cpu"
     import deepspeed
@@ -155,7 +157,7 @@ def _deepspeed_engine(job: Job, student: torch.nn.Module, device: torch.device) 
     logger.setLevel("WARNING")
     # Else a first run compiles a shared-memory operator for most of a minute, and fails without a compiler.
     __compatible_ops__["deepspeed_shm_comm"] = False
-    optimizer, schedule = optimizer_and_schedule(student, job.steps, job.learning_rate, job.training)
+    optimizer, schedule = optimizer_and_schedule(student, job.learning_rate, pace, job.training)
     bf16 = resolve_precision(device, job.training.precision) == "bf16"
     config: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": job.batch,

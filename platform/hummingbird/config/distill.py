@@ -9,6 +9,9 @@ class DistillSettings(Section):
     """Losses and schedule of distillation."""
 
     steps: PositiveInt = Field(200, description="optimizer steps")
+    minutes: PositiveFloat | None = Field(
+        None, description="limit of the training time, over which the learning rate then decays; none: all steps"
+    )
     batch: PositiveInt = Field(4, description="samples a step and worker")
     learning_rate: PositiveFloat = Field(3e-4, description="peak learning rate of AdamW")
     guidance: PositiveFloat = Field(4.0, description="guidance scale of the teacher's target")

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from torch import Tensor
 
 from hummingbird.compression.cache import CACHE_SCHEMA, CACHE_VERSION
 from hummingbird.compression.loop import Job
@@ -19,6 +18,7 @@ from hummingbird.compression.methods.distillation import Distillation
 from hummingbird.compression.plan import load_plan, pruned_config
 from hummingbird.config.training import TrainingSettings
 from hummingbird.models.architectures import unet_config
+from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.unet import VideoUNet
 
 SHAPE, TEXT = (4, 8, 8, 8), (6, 16)
@@ -67,6 +67,7 @@ def make_job(tmp_path: Path) -> Callable[..., Job]:
             cache=tmp_path / "cache",
             folder=tmp_path / "run",
             steps=steps,
+            minutes=None,
             batch=2,
             learning_rate=1e-3,
             seed=3,
@@ -74,23 +75,6 @@ def make_job(tmp_path: Path) -> Callable[..., Job]:
         )
 
     return make
-
-
-class CosineNoising:
-    """A variance-preserving schedule of 1000 steps."""
-
-    def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        signal, sigma = self._scales(t)
-        return signal * x0 + sigma * noise
-
-    def predict_x0(self, eps: Tensor, x: Tensor, t: Tensor) -> Tensor:
-        signal, sigma = self._scales(t)
-        return (x - sigma * eps) / signal
-
-    @staticmethod
-    def _scales(t: Tensor) -> tuple[Tensor, Tensor]:
-        angle = (t.float() / 1000 * 1.5).view(-1, 1, 1, 1, 1)
-        return angle.cos(), angle.sin()
 
 
 def tiny_distillation() -> Callable[[torch.device], tuple[VideoUNet, Method]]:
@@ -103,7 +87,7 @@ def tiny_distillation() -> Callable[[torch.device], tuple[VideoUNet, Method]]:
         )
         teacher = VideoUNet(**config).to(device)
         student = VideoUNet(**pruned_config(load_plan("hummingbird-0.7b", config), config)).to(device)
-        method = Distillation(Teacher(teacher, torch.zeros(6, 16), [0, 1, 3, 4]), CosineNoising(), 3.0, 0.1)
+        method = Distillation(Teacher(teacher, torch.zeros(6, 16), [0, 1, 3, 4]), Diffusion(), 3.0, 0.1)
         return student, method
 
     return build

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hummingbird.compression.loop import autocast
+from hummingbird.compression.loop import mixed_precision
 from hummingbird.compression.methods.base import Teacher
 from hummingbird.compression.methods.distillation import Distillation
-from hummingbird.compression.methods.feedback import Feedback, Reward, boundary_scaling, pseudo_huber
+from hummingbird.compression.methods.feedback import Feedback, Reward, pseudo_huber
 from hummingbird.models.architectures import unet_config
+from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.unet import VideoUNet
 
 SHAPE = (2, 4, 8, 4, 4)
@@ -31,7 +32,7 @@ class Known(nn.Module):
         return (noise, [2 * sample.flatten(1)]) if return_features else noise
 
 
-class NoNoising:
+class Additive(Diffusion):
     """x is x0 plus 0.1 t times the noise."""
 
     def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
@@ -39,6 +40,9 @@ class NoNoising:
 
     def predict_x0(self, eps: Tensor, x: Tensor, t: Tensor) -> Tensor:
         return x - 0.1 * t.view(-1, 1, 1, 1, 1) * eps
+
+    def ddim_step(self, x0: Tensor, eps: Tensor, t: Tensor, earlier: Tensor) -> Tensor:
+        return self.add_noise(x0, eps, earlier)
 
 
 def batch() -> dict[str, Tensor]:
@@ -74,7 +78,7 @@ def test_the_teacher_is_guided_frozen_and_in_evaluation_mode() -> None:
 
 def test_distillation_losses_on_known_outputs() -> None:
     teacher, student = Known(1.0), Known(0.5).eval()
-    method = Distillation(Teacher(teacher, torch.full((3, 5), -0.25)), NoNoising(), guidance=3.0, feature_weight=0.5)
+    method = Distillation(Teacher(teacher, torch.full((3, 5), -0.25)), Additive(), guidance=3.0, feature_weight=0.5)
     losses = method.losses(student, student, batch(), generator())
     # Guided teacher 2.25, student 0.75; the features are equal.
     assert float(losses.terms["output"]) == pytest.approx(1.5**2)
@@ -91,25 +95,26 @@ def test_distillation_compares_features_relative_to_the_teachers() -> None:
             noise, features = super().forward(*args, **kwargs)
             return noise, [3 * feature for feature in features]
 
-    method = Distillation(Teacher(Known(1.0), torch.zeros(3, 5)), NoNoising(), guidance=1.0, feature_weight=0.5)
+    method = Distillation(Teacher(Known(1.0), torch.zeros(3, 5)), Additive(), guidance=1.0, feature_weight=0.5)
     losses = method.losses(Scaled(1.0).eval(), Known(1.0), batch(), generator())
     assert float(losses.terms["feature_0"]) == pytest.approx(4.0, rel=1e-5)  # (3 f - f)^2 / f^2
     assert losses.total.item() == pytest.approx(2.0, rel=1e-5)
 
 
-def test_boundary_scaling_and_pseudo_huber_on_known_values() -> None:
-    skip, out = boundary_scaling(torch.tensor([0, 19]), 5)
-    s = 190.0
-    assert skip.flatten().tolist() == pytest.approx([1.0, 0.25 / (s * s + 0.25)])
-    assert out.flatten().tolist() == pytest.approx([0.0, s / (s * s + 0.25) ** 0.5])
+def test_pseudo_huber_on_known_values() -> None:
     d = torch.tensor([0.0, 0.001, 3.0])
     expected = (0.0 + 0.001 * (2**0.5 - 1) + (9 + 1e-6) ** 0.5 - 0.001) / 3
     assert float(pseudo_huber(d, torch.zeros(3))) == pytest.approx(expected, rel=1e-4)
 
 
+def test_feedback_refuses_the_rescale_of_x0() -> None:
+    with pytest.raises(ValueError, match="x0_scale=1"):
+        Feedback(Teacher(Known(1.0), torch.zeros(3, 5)), Diffusion(x0_scale=0.7), (5.0, 15.0))
+
+
 def test_feedback_takes_one_solver_step_with_the_guided_teacher() -> None:
     teacher, student = Known(1.0), Known(0.5).eval()
-    method = Feedback(Teacher(teacher, torch.full((3, 5), -0.25)), NoNoising(), guidance=(5.0, 15.0))
+    method = Feedback(Teacher(teacher, torch.full((3, 5), -0.25)), Additive(), guidance=(5.0, 15.0))
     losses = method.losses(student, student, batch(), generator())
     target_call, call = student.calls
     t, earlier, w = call["t"], target_call["t"], call["w"]
@@ -128,7 +133,7 @@ def test_feedback_takes_one_solver_step_with_the_guided_teacher() -> None:
 def test_the_target_carries_no_gradient_and_can_come_from_the_average() -> None:
     student, average = Known(0.5).eval(), Known(0.7).eval()
     teacher = Teacher(Known(1.0), torch.zeros(3, 5))
-    method = Feedback(teacher, NoNoising(), guidance=(5.0, 15.0), target="average")
+    method = Feedback(teacher, Additive(), guidance=(5.0, 15.0), target="average")
     method.losses(student, average, batch(), generator()).total.backward()
     assert len(student.calls) == len(average.calls) == 1
     assert average.constant.grad is None
@@ -156,7 +161,7 @@ def test_rewards_reach_the_student_and_see_the_right_frames_and_texts() -> None:
 
     reward = Reward(decode, scorer, image_weight=1.0, video_weight=2.0, image_frames=2, video_frames=4)
     student = Known(0.5).eval()
-    method = Feedback(Teacher(Known(0.5), torch.zeros(3, 5)), NoNoising(), (0.0, 0.0), reward)
+    method = Feedback(Teacher(Known(0.5), torch.zeros(3, 5)), Additive(), (0.0, 0.0), reward)
     losses = method.losses(student, student, batch(), generator())
     expected = losses.terms["consistency"] - losses.terms["image_reward"] - 2 * losses.terms["video_reward"]
     assert losses.total.item() == pytest.approx(float(expected), rel=1e-5)
@@ -179,8 +184,8 @@ def test_every_weight_of_a_real_student_learns_from_feedback(precision: str) -> 
     student = VideoUNet(**unet_config((16,), **shared, guidance_size=8))
     for parameter in student.parameters():  # else zero-initialised layers hide those before them
         nn.init.normal_(parameter, std=0.1)
-    method = Feedback(Teacher(teacher, torch.zeros(3, 5)), NoNoising(), (5.0, 15.0))
-    with autocast(torch.device("cpu"), precision):
+    method = Feedback(Teacher(teacher, torch.zeros(3, 5)), Additive(), (5.0, 15.0))
+    with mixed_precision(torch.device("cpu"), precision):
         losses = method.losses(student, student, batch(), generator())
     losses.total.backward()
     without = [name for name, p in student.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]

@@ -47,7 +47,20 @@ def test_training_learns_and_logs_every_term(make_job: Callable[..., Job]) -> No
     terms = {"step", "total", "output", "feature_0", "feature_3", "learning_rate", "gradient_norm", "seconds"}
     assert terms <= set(lines[0])
     assert sum(line["total"] for line in lines[-5:]) < 0.8 * sum(line["total"] for line in lines[:5])
-    assert lines[-1]["learning_rate"] == pytest.approx(0.0, abs=1e-12)
+    rates = [line["learning_rate"] for line in lines]
+    assert max(rates) <= 1e-3
+    assert rates[0] < rates[2] > rates[15] > rates[-1] > 0
+
+
+def test_a_run_with_a_time_limit_ends_in_time_also_when_it_was_cut_off(make_job: Callable[..., Job]) -> None:
+    job = dataclasses.replace(make_job(engine="process", steps=100_000), minutes=0.05)
+    with pytest.raises(KeyboardInterrupt):
+        train(dataclasses.replace(job, build=_stops_at_call(job, 6)), RaySettings())
+    train(job, RaySettings())
+    lines = log_of(job)
+    used = sum(line["seconds"] for line in lines)
+    assert 3.0 <= used < 3.0 + 2 * max(line["seconds"] for line in lines)
+    assert lines[-1]["learning_rate"] < 0.2 * max(line["learning_rate"] for line in lines)
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(make_job: Callable[..., Job]) -> None:

@@ -11,14 +11,6 @@ from torch import Tensor, nn
 from hummingbird.compression.cache import Batch
 
 
-class Noising(Protocol):
-    """The part of `hummingbird.models.diffusion.Diffusion` that methods use."""
-
-    def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor: ...
-
-    def predict_x0(self, eps: Tensor, x: Tensor, t: Tensor) -> Tensor: ...
-
-
 class Denoiser(Protocol):
     """A video U-Net, or an engine that wraps one: see `hummingbird.models.unet.VideoUNet.forward`."""
 

@@ -12,11 +12,11 @@ from hummingbird.compression.methods.base import (
     Denoiser,
     Losses,
     Method,
-    Noising,
     Teacher,
     draw_integers,
     draw_noise,
 )
+from hummingbird.models.diffusion import Diffusion
 
 
 class Distillation(Method):
@@ -27,22 +27,19 @@ class Distillation(Method):
 
     Args:
         teacher: the guided teacher; its features in the order of the student's.
-        diffusion: the noise schedule.
+        diffusion: the noise process, as the teacher was trained with it.
         guidance: scale of the target, uncond + guidance (cond - uncond).
         feature_weight: weight of the mean of the feature terms; 0 leaves them out.
-        timesteps: timesteps are drawn from 0..timesteps - 1.
     """
 
-    def __init__(
-        self, teacher: Teacher, diffusion: Noising, guidance: float, feature_weight: float, timesteps: int = 1000
-    ) -> None:
+    def __init__(self, teacher: Teacher, diffusion: Diffusion, guidance: float, feature_weight: float) -> None:
         self._teacher, self._diffusion = teacher, diffusion
-        self._guidance, self._feature_weight, self._timesteps = guidance, feature_weight, timesteps
+        self._guidance, self._feature_weight = guidance, feature_weight
 
     def losses(self, student: Denoiser, average: Denoiser, batch: Batch, generator: torch.Generator) -> Losses:
         """Terms: ``output``, and ``feature_0``, ``feature_1``, ... from the first stage to the last."""
         x0, text, fps = batch["latents"], batch["text"], batch["fps"]
-        t = draw_integers(0, self._timesteps, len(x0), generator)
+        t = draw_integers(0, self._diffusion.config.timesteps, len(x0), generator)
         x = self._diffusion.add_noise(x0, draw_noise(x0, generator), t)
         target, taught = self._teacher(x, t, text, fps, self._guidance)
         noise, learnt = student(x, t, text, fps=fps, return_features=True)

@@ -16,15 +16,13 @@ from hummingbird.compression.methods.base import (
     Denoiser,
     Losses,
     Method,
-    Noising,
     Teacher,
     draw_integers,
     draw_noise,
 )
+from hummingbird.models.diffusion import Diffusion
 
 HUBER_C = 0.001
-SIGMA_DATA = 0.5
-TIMESTEP_SCALING = 10.0
 
 
 class Scorer(Protocol):
@@ -63,41 +61,42 @@ class Feedback(Method):
 
     Args:
         teacher: the original teacher, guided.
-        diffusion: the noise schedule.
+        diffusion: the noise process; without a rescale of x0, which few-step models do not use.
         guidance: range of w.
         reward: the rewards; none: consistency alone.
         target: whose estimate is the target: the ``student``'s own, without gradient, or its moving ``average``.
-        timesteps, solver_steps: of the schedule, and of the DDIM solver on it.
+
+    Raises:
+        ValueError: the noise process rescales x0.
     """
 
     def __init__(
         self,
         teacher: Teacher,
-        diffusion: Noising,
+        diffusion: Diffusion,
         guidance: tuple[float, float],
         reward: Reward | None = None,
         target: str = "student",
-        timesteps: int = 1000,
-        solver_steps: int = 50,
     ) -> None:
+        if diffusion.config.x0_scale != 1.0:
+            raise ValueError("a few-step model is trained without the rescale of x0: pass a Diffusion with x0_scale=1")
         self._teacher, self._diffusion, self._reward = teacher, diffusion, reward
         self._guidance, self._target = guidance, target
-        self._stride, self._solver_steps = timesteps // solver_steps, solver_steps
 
     def losses(self, student: Denoiser, average: Denoiser, batch: Batch, generator: torch.Generator) -> Losses:
         """Terms: ``consistency`` and, with rewards, ``image_reward`` and ``video_reward`` (larger is better)."""
         x0, text, fps = batch["latents"], batch["text"], batch["fps"]
-        # The solver's timesteps are 19, 39, ..., 999; its step from the first of them ends at 0.
-        t = (draw_integers(0, self._solver_steps, len(x0), generator) + 1) * self._stride - 1
-        earlier = (t - self._stride).clamp_min(0)
+        times = self._diffusion.solver_timesteps.to(x0.device)
+        position = draw_integers(0, len(times), len(x0), generator)
+        # A solver step goes from one of its timesteps to the one before, from the first of them to 0.
+        t, earlier = times[position], torch.where(position > 0, times[position - 1], 0)
         low, high = self._guidance
         w = low + (high - low) * torch.rand(len(x0), generator=generator, device=generator.device)
         x = self._diffusion.add_noise(x0, draw_noise(x0, generator), t)
 
         noise, _ = self._teacher(x, t, text, fps, 1.0 + w)
         with torch.no_grad():
-            # A DDIM step adds the predicted noise of the earlier timestep to the predicted x0.
-            x_earlier = self._diffusion.add_noise(self._diffusion.predict_x0(noise, x, t), noise, earlier)
+            x_earlier = self._diffusion.ddim_step(self._diffusion.predict_x0(noise, x, t), noise, t, earlier)
             model = average if self._target == "average" else student
             target = self._estimate(model, x_earlier, earlier, text, fps, w)
         estimate = self._estimate(student, x, t, text, fps, w)
@@ -111,16 +110,7 @@ class Feedback(Method):
         return Losses(total, {name: term.detach() for name, term in terms.items()})
 
     def _estimate(self, model: Denoiser, x: Tensor, t: Tensor, text: Tensor, fps: Tensor, w: Tensor) -> Tensor:
-        noise = model(x, t, text, fps=fps, guidance=w).float()
-        skip, out = boundary_scaling(t, x.dim())
-        return skip * x + out * self._diffusion.predict_x0(noise, x, t)
-
-
-def boundary_scaling(t: Tensor, dimensions: int) -> tuple[Tensor, Tensor]:
-    """c_skip and c_out (B, 1, ...): at t = 0 a consistency model is the identity, soon after the plain estimate."""
-    scaled = (t.float() * TIMESTEP_SCALING).view(-1, *[1] * (dimensions - 1))
-    norm = scaled.square() + SIGMA_DATA**2
-    return SIGMA_DATA**2 / norm, scaled / norm.sqrt()
+        return self._diffusion.denoised(model(x, t, text, fps=fps, guidance=w).float(), x, t)
 
 
 def pseudo_huber(estimate: Tensor, target: Tensor, c: float = HUBER_C) -> Tensor:
@@ -130,7 +120,7 @@ def pseudo_huber(estimate: Tensor, target: Tensor, c: float = HUBER_C) -> Tensor
 
 def _rewards(reward: Reward, latents: Tensor, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """The mean image and video scores of the estimate; only the frames that are scored are decoded."""
-    count, frames = len(latents), latents.shape[2]
+    frames = latents.shape[2]
     even = torch.linspace(0, frames - 1, min(reward.video_frames, frames)).round().long().to(latents.device)
     drawn = torch.randperm(frames, generator=generator, device=generator.device)[: reward.image_frames]
     needed, position = torch.unique(torch.cat([even, drawn]), return_inverse=True)
@@ -142,5 +132,4 @@ def _rewards(reward: Reward, latents: Tensor, batch: Batch, generator: torch.Gen
     image = reward.scorer.image_score(
         images.flatten(0, 1), ids.repeat_interleave(repeats, 0), mask.repeat_interleave(repeats, 0)
     )
-    assert len(image) == count * repeats
     return image.float().mean(), video

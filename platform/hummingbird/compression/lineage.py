@@ -1,0 +1,64 @@
+"""How models are named in the lake, and which artefacts a verb starts from when the settings name none."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hummingbird.config.section import InputError
+from hummingbird.lake.lake import Lake, parse_json
+
+
+def weights_hash(module: nn.Module) -> str:
+    """SHA-256 (hex) of names, types, shapes and values of all tensors: the same wherever they are stored."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def count_parameters(module: nn.Module) -> int:
+    """The number of parameters."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def put_model(lake: Lake, unet: nn.Module, kind: str, row: Mapping[str, object]) -> str:
+    """Writes a model into the lake and returns its id, ``KIND-HASH``.
+
+    Args:
+        lake: where.
+        unet: the model's U-Net; its weights make the id.
+        kind: ``teacher``, ``pruned``, ``distilled``, ``feedback``.
+        row: further columns of the table ``models``.
+    """
+    digest = weights_hash(unet)
+    model_id = f"{kind}-{digest[:12]}"
+    own = {"model_id": model_id, "kind": kind, "weights_hash": digest, "parameters": count_parameters(unet)}
+    lake.add_model({**row, **own})
+    return model_id
+
+
+def model_id(lake: Lake, unet: nn.Module, kind: str, path: str) -> str:
+    """The id of a model that work starts from; one that the lake does not know yet is added as ``kind``."""
+    found = lake.read("models", f"weights_hash = '{weights_hash(unet)}'")["model_id"].to_pylist()
+    return str(found[0]) if found else put_model(lake, unet, kind, {"path": path})
+
+
+def latest_output(lake: Lake, verb: str, name: str) -> Path:
+    """The output of the last finished run of a verb.
+
+    Raises:
+        InputError: there is no such run, or what it made is gone.
+    """
+    runs = lake.read("runs", f"kind = 'run' and verb = '{verb}' and state = 'finished'")
+    if not runs.num_rows:
+        raise InputError(f"nothing to start from: no finished run of {verb} in {lake.storage}; run {verb} first")
+    last: dict[str, Any] = parse_json(runs.sort_by([("finished", "descending")]).slice(0, 1).to_pylist()[0])
+    path = Path(last["outputs"][name])
+    if not path.exists():
+        raise InputError(f"{path}, made by the run {last['run_id']}, is gone; run {verb} again")
+    return path

@@ -1,0 +1,142 @@
+"""Pruning: a smaller U-Net by a plan, with every weight taken from the teacher and checked."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hummingbird.compression.lineage import count_parameters, model_id, put_model, weights_hash
+from hummingbird.compression.plan import Plan, layer_of, load_plan, pruned_config, teacher_name
+from hummingbird.config.section import InputError
+from hummingbird.config.settings import Settings
+from hummingbird.lake.media import write_atomically
+from hummingbird.lake.runs import open_run
+from hummingbird.models.pipeline import load_pipeline
+from hummingbird.models.unet import VideoUNet
+
+REPORT_VERSION = 1
+
+
+def prune(settings: Settings) -> Path:
+    """Prunes ``models.teacher`` by ``prune.plan``; returns the path of ``result.json``.
+
+    The run folder holds ``pipeline`` (the teacher's with the student's U-Net), ``plan.yaml`` and ``plan.json``, the
+    report: which layers stayed and went, with their parameters and the check of their weights.
+
+    Raises:
+        InputError: no such teacher or plan, a plan that does not fit the teacher, or one that keeps more than
+            ``prune.max_share`` of its parameters.
+    """
+    pipeline = load_pipeline(settings.models.teacher)
+    teacher = pipeline.unet
+    plan = load_plan(settings.prune.plan, teacher.config)
+    inputs = {"teacher": weights_hash(teacher), "plan": plan.model_dump()}
+    with open_run(settings, "prune", inputs=inputs) as run:
+        student = prune_unet(teacher, plan)
+        share = count_parameters(student) / count_parameters(teacher)
+        if share > settings.prune.max_share:
+            raise InputError(
+                f"plan '{plan.name}' keeps {share:.1%} of the parameters, prune.max_share allows "
+                f"{settings.prune.max_share:.1%}: drop more layers or raise it"
+            )
+        folder = run.folder / "pipeline"
+        pipeline.unet = student
+        pipeline.save_pretrained(folder)
+        report = plan_report(teacher, VideoUNet.from_pretrained(folder / "unet"), plan)
+        write_atomically(run.folder / "plan.yaml", plan.to_yaml().encode())
+        write_atomically(run.folder / "plan.json", json.dumps(report, indent=2).encode())
+        _require_equal(report)
+        parent = model_id(run.lake, teacher, "teacher", settings.models.teacher)
+        row = {"parent_id": parent, "run_id": run.run_id, "path": folder, "settings_hash": run.settings_hash}
+        run.outputs["pipeline"] = folder
+        run.outputs["plan"] = run.folder / "plan.yaml"
+        run.outputs["report"] = run.folder / "plan.json"
+        run.outputs["model_id"] = put_model(run.lake, student, "pruned", {**row, "plan": plan.model_dump()})
+        run.metrics.update(
+            teacher_parameters=report["teacher"]["parameters"],
+            student_parameters=report["student"]["parameters"],
+            share=share,
+        )
+    return run.result_path
+
+
+def prune_unet(teacher: VideoUNet, plan: Plan) -> VideoUNet:
+    """The student of a plan, with the teacher's weights; same type and device.
+
+    Raises:
+        InputError: the plan does not fit the teacher, or a layer would get an input of another width than its
+            weights were made for.
+    """
+    config = pruned_config(plan, teacher.config)
+    with torch.device("meta"):
+        student = VideoUNet(**config)
+    weights = teacher.state_dict()
+    taken = {}
+    for name, empty in student.state_dict().items():
+        source = teacher_name(plan, name)
+        if source not in weights or weights[source].shape != empty.shape:
+            found = tuple(weights[source].shape) if source in weights else "none"
+            raise InputError(
+                f"plan '{plan.name}': the student's {name} needs a tensor of shape {tuple(empty.shape)}; "
+                f"the teacher's {source} has {found}"
+            )
+        taken[name] = weights[source].clone()
+    student.load_state_dict(taken, assign=True)
+    return student.requires_grad_(True).eval()
+
+
+def plan_report(teacher: nn.Module, student: nn.Module, plan: Plan) -> dict[str, Any]:
+    """What stayed and what went, layer by layer, with the largest difference of the student's weights.
+
+    Returns:
+        JSON: ``schema_version``, ``plan``, ``teacher`` and ``student`` (``config``, ``parameters``), ``layers`` in
+        the teacher's order: ``layer`` (``down.STAGE.LAYER``, ``up....``, ``middle``, ``shared``), ``kept``,
+        ``student_layer``, ``parameters``, ``tensors``, ``largest_difference`` (None where it went).
+    """
+    weights = teacher.state_dict()
+    sizes: dict[str, int] = defaultdict(int)
+    for name, tensor in weights.items():
+        sizes[layer_of(name)] += tensor.numel()
+    student_layer: dict[str, str] = {}
+    tensors: dict[str, int] = defaultdict(int)
+    difference: dict[str, float] = defaultdict(float)
+    for name, tensor in student.state_dict().items():
+        source = teacher_name(plan, name)
+        layer = layer_of(source)
+        gap = (tensor.float() - weights[source].to(tensor.device).float()).abs().max().item()
+        # The comparison is written so that NaN counts as a difference.
+        difference[layer] = difference[layer] if gap <= difference[layer] else gap
+        student_layer[layer] = layer_of(name)
+        tensors[layer] += 1
+    layers = [
+        {
+            "layer": layer,
+            "kept": layer in student_layer,
+            "student_layer": student_layer.get(layer),
+            "parameters": size,
+            "tensors": tensors.get(layer, 0),
+            "largest_difference": difference.get(layer),
+        }
+        for layer, size in sizes.items()
+    ]
+    return {
+        "schema_version": REPORT_VERSION,
+        "plan": plan.model_dump(),
+        "teacher": _about(teacher),
+        "student": _about(student),
+        "layers": layers,
+    }
+
+
+def _about(model: Any) -> dict[str, Any]:
+    config = {key: value for key, value in model.config.items() if not key.startswith("_")}
+    return {"config": config, "parameters": count_parameters(model)}
+
+
+def _require_equal(report: dict[str, Any]) -> None:
+    wrong = [entry["layer"] for entry in report["layers"] if entry["kept"] and entry["largest_difference"] != 0.0]
+    if wrong:
+        raise RuntimeError(f"the saved student differs from the teacher in {', '.join(wrong)}")
