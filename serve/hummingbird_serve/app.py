@@ -8,6 +8,8 @@ import threading
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+from hummingbird.config.cluster import connect
+from hummingbird.config.loading import load_settings
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from ray import serve
@@ -15,6 +17,7 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
 
 from hummingbird_serve.generator import Generator, GeneratorSettings
+from hummingbird_serve.models import offered_models
 from hummingbird_serve.requests import Event, ServedModel, VideoRequest
 
 NAME = "hummingbird"
@@ -128,8 +131,8 @@ def check_address(settings: Settings) -> None:
     host, port = settings.serve.host, settings.serve.port
     if not is_loopback(host) and not os.environ.get(TOKEN):
         raise InputError(
-            f"listening on {host} opens the server to others: set a token with {TOKEN}=..., which clients send "
-            "as bearer token, or listen on 127.0.0.1"
+            f"listening on {host} opens the server to others: set a token with {TOKEN}=..., which clients "
+            "send as bearer token, or listen on 127.0.0.1"
         )
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
@@ -162,10 +165,30 @@ def run_application(application: Any, settings: Settings) -> None:
     serve.run(application, name=NAME, route_prefix="/", blocking=False, logging_config=quiet)
 
 
-def serve_until_interrupted(application: Any, settings: Settings) -> None:
-    """Runs the application until Ctrl-C, then stops it."""
+def application(args: Mapping[str, Any]) -> Any:
+    """The application for Serve's configuration files: ``import_path: hummingbird_serve.app:application``.
+
+    Args:
+        args: settings, nested like the YAML files. The proxy of such a cluster listens on every address, so
+            the token is always needed.
+    """
+    settings = load_settings(defaults=args)
+    return build_application(settings, offered_models(settings), needs_token=True)
+
+
+def serve_until_interrupted(settings: Settings) -> None:
+    """Compiles the model if need be, starts Ray and the application, and stops them at Ctrl-C.
+
+    Raises:
+        InputError: there is no such model, or the address is taken or open to others without a token.
+    """
+    check_address(settings)
+    models = offered_models(settings)
+    connect(settings.ray)
     try:
-        run_application(application, settings)
+        print("Starting the server ...", flush=True)
+        needs_token = not is_loopback(settings.serve.host)
+        run_application(build_application(settings, models, needs_token), settings)
         host = settings.serve.host
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         url = f"http://{f'[{shown}]' if ':' in shown else shown}:{settings.serve.port}"

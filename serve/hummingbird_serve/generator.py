@@ -32,7 +32,6 @@ class GeneratorSettings:
     batch_wait_seconds: float
     num_frames: int
     fps: int
-    steps: int
     guidance: float
 
 
@@ -150,7 +149,7 @@ class Generator:
         files = []
         for video in frames:
             file = io.BytesIO()
-            write_mp4(video, first.fps, file)
+            write_mp4(video.numpy(), first.fps, file)
             files.append(file.getvalue())
         seconds = time.perf_counter() - started
         return [Result(file, seconds, len(tickets)) for file in files]
@@ -175,9 +174,13 @@ def _use_threads(threads: int | None) -> None:
 
 def _load(settings: GeneratorSettings) -> Callable[..., Any]:
     """The model, warmed up: a first pass of a single request and of a full batch."""
-    from hummingbird.models.package import load_model
+    from hummingbird.models.package import CompiledPipeline, is_package
+    from hummingbird.models.pipeline import load_pipeline
 
-    model: Callable[..., Any] = load_model(settings.model)
+    model: Callable[..., Any]
+    model = (
+        CompiledPipeline.load(settings.model) if is_package(settings.model) else load_pipeline(settings.model)
+    )
     for size in sorted({1, settings.max_batch_size}):
         model(
             [""] * size,

@@ -10,8 +10,8 @@ class ServeSettings(Section):
 
     model: str | None = Field(
         None,
-        description="compiled package or pipeline folder; none: quickstart's, if the storage has one, else the "
-        "shipped student",
+        description="compiled package or pipeline folder; none: quickstart's, if the storage has one, else "
+        "the shipped student",
     )
     teacher: bool = Field(True, description="offer models.teacher for comparison; it loads on first use")
     host: str = Field(
@@ -24,10 +24,12 @@ class ServeSettings(Section):
     replica_cpus: NonNegativeFloat = Field(1.0, description="CPUs that Ray reserves for a generator")
     threads: PositiveInt | None = Field(None, description="threads of a generator; none: one a core")
     steps: PositiveInt = Field(4, description="the student's steps where a request names none")
-    guidance: NonNegativeFloat = Field(3.0, description="the student's guidance where a request names none")
-    teacher_steps: PositiveInt = Field(50, description="the teacher's steps where a request names none")
-    teacher_guidance: NonNegativeFloat = Field(3.0, description="the teacher's guidance, likewise")
-    max_steps: PositiveInt = Field(8, description="most steps of the student that a request may ask for")
+    teacher_steps: PositiveInt = Field(50, le=50, description="the teacher's steps, likewise")
+    guidance: NonNegativeFloat = Field(5.0, description="guidance where a request names none")
+    fps: PositiveInt = Field(8, description="frames a second")
+    max_steps: PositiveInt = Field(
+        8, le=50, description="most steps of the student that a request may ask for"
+    )
     max_batch_size: PositiveInt = Field(4, description="most requests that share one pass")
     batch_wait_seconds: NonNegativeFloat = Field(0.01, description="how long a request waits for company")
     max_queued: PositiveInt = Field(32, description="videos waiting or in work; one more is refused (429)")

@@ -1,0 +1,157 @@
+"""Which models a server offers: the package it loads, compiled where need be, and the teacher beside it."""
+
+import json
+import time
+from pathlib import Path
+
+from hummingbird.config.section import InputError
+from hummingbird.config.settings import Settings
+
+from hummingbird_serve.generator import GeneratorSettings
+from hummingbird_serve.requests import ServedModel
+
+TEACHER_MAX_STEPS = 50
+
+
+def offered_models(settings: Settings) -> dict[str, tuple[ServedModel, GeneratorSettings]]:
+    """The student, then, if wanted, the teacher; by name. Compiles the student where there is no package yet.
+
+    Raises:
+        InputError: there is no such model, or its package is not for this machine.
+    """
+    student = _student(settings)
+    models = {student[0].name: student}
+    if settings.serve.teacher:
+        teacher = _teacher(settings, student[0])
+        models.setdefault(teacher[0].name, teacher)
+    return models
+
+
+def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
+    from hummingbird.models.package import check_machine, read_manifest
+
+    own = settings.serve
+    folder = student_package(settings)
+    manifest = read_manifest(folder)
+    check_machine(manifest)
+    size = _pixels(manifest.configs["vae"])
+    few = bool(manifest.configs["unet"]["guidance_size"])
+    model = ServedModel(
+        name=manifest.name,
+        compiled=True,
+        parameters=manifest.parameters,
+        width=size,
+        height=size,
+        num_frames=manifest.num_frames,
+        fps=own.fps,
+        steps=own.steps if few else own.teacher_steps,
+        max_steps=own.max_steps if few else TEACHER_MAX_STEPS,
+        guidance=own.guidance,
+        created=int((folder / "manifest.json").stat().st_mtime),
+    )
+    return model, _generator(settings, folder, model, own.max_batch_size)
+
+
+def _teacher(settings: Settings, student: ServedModel) -> tuple[ServedModel, GeneratorSettings]:
+    from hummingbird.models.pipeline import pipeline_folder
+
+    own = settings.serve
+    try:
+        folder = pipeline_folder(settings.models.teacher)
+    except FileNotFoundError as error:
+        raise InputError(f"{error}; serve.teacher=false serves without the teacher") from error
+    model = ServedModel(
+        name=settings.models.teacher if settings.models.teacher.startswith("shapes-") else folder.name,
+        compiled=False,
+        parameters=_parameters(folder / "unet"),
+        width=student.width,
+        height=student.height,
+        num_frames=student.num_frames,
+        fps=student.fps,
+        steps=own.teacher_steps,
+        max_steps=TEACHER_MAX_STEPS,
+        guidance=own.guidance,
+        created=int((folder / "unet" / "config.json").stat().st_mtime),
+    )
+    return model, _generator(settings, folder, model, max_batch_size=1)
+
+
+def _generator(
+    settings: Settings, folder: Path, model: ServedModel, max_batch_size: int
+) -> GeneratorSettings:
+    own = settings.serve
+    return GeneratorSettings(
+        model=folder.absolute(),
+        threads=own.threads,
+        max_batch_size=max_batch_size,
+        batch_wait_seconds=own.batch_wait_seconds if max_batch_size > 1 else 0.0,
+        num_frames=model.num_frames,
+        fps=model.fps,
+        guidance=model.guidance,
+    )
+
+
+def student_package(settings: Settings) -> Path:
+    """The folder of the package to serve, compiled now where there is none for this machine.
+
+    ``serve.model`` may name a package or a pipeline; without it, what quickstart left in the storage is
+    served, else the shipped student.
+
+    Raises:
+        InputError: ``serve.model`` is neither, or a package that this machine cannot run.
+    """
+    from hummingbird.models.package import check_machine, is_package, read_manifest
+
+    chosen = settings.serve.model
+    if chosen is not None and is_package(Path(chosen)):
+        return Path(chosen)
+    if chosen is None:
+        made = quickstart_outputs(settings)
+        package = Path(made["package"]) if "package" in made else None
+        if package is not None and is_package(package):
+            try:
+                check_machine(read_manifest(package))
+                return package
+            except InputError as error:
+                print(f"{error}; doing so now", flush=True)
+        chosen = made.get("student")
+    return _compile(settings, chosen)
+
+
+def quickstart_outputs(settings: Settings) -> dict[str, str]:
+    """The outputs of the finished quickstart in the storage; empty where there is none."""
+    path = settings.storage / "quickstart" / "result.json"
+    if not path.is_file():
+        return {}
+    result = json.loads(path.read_text(encoding="utf-8"))
+    return dict(result["outputs"]) if result["state"] == "finished" else {}
+
+
+def _compile(settings: Settings, model: str | None) -> Path:
+    from hummingbird.models.compilation import compile_model
+
+    chosen = settings.compile.model_copy(update={"model": model})
+    started = time.monotonic()
+    print("Compiling the model for this machine where that has not been done (minutes, once) ...", flush=True)
+    result = compile_model(settings.model_copy(update={"compile": chosen}))
+    print(f"Compiled and loaded ({time.monotonic() - started:.0f} s).", flush=True)
+    return Path(json.loads(result.read_text(encoding="utf-8"))["outputs"]["package"])
+
+
+def _pixels(vae_config: dict[str, object]) -> int:
+    return int(str(vae_config["sample_size"]))
+
+
+def _parameters(folder: Path) -> int:
+    """Parameters of a model folder, from the headers of its safetensors files."""
+    from safetensors import safe_open
+
+    count = 0
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, "pt") as file:
+            for key in file.keys():  # noqa: SIM118 - it is no mapping
+                size = 1
+                for length in file.get_slice(key).get_shape():
+                    size *= length
+                count += size
+    return count
