@@ -1,12 +1,24 @@
 """Settings of pretraining the shapes world's small models."""
 
-from pydantic import Field, PositiveInt
+from typing import Literal
 
-from hummingbird.config.section import Section
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from hummingbird.config.section import AbsolutePath, Section
 
 
 class PretrainSettings(Section):
-    """Which model is pretrained, and for how long."""
+    """Which model is pretrained, for how long, and where it goes."""
 
-    part: str = Field("teacher", description="the model to train")
-    steps: PositiveInt = Field(1000, description="optimizer steps")
+    part: Literal["autoencoder", "rewards", "teacher", "quality", "captioner"] = Field(
+        "teacher", description="the model to train; the teacher needs the autoencoder and rewards of `weights`"
+    )
+    steps: PositiveInt = Field(20_000, description="optimizer steps at most")
+    minutes: PositiveFloat | None = Field(None, description="stop after this time, the rate's decay spread over it")
+    clips: PositiveInt = Field(12_000, description="clips that are drawn and encoded once for the teacher")
+    start: AbsolutePath | None = Field(None, description="folder of a U-Net to go on from; none: from scratch")
+    rate: PositiveFloat = Field(1e-3, description="learning rate of the teacher")
+    threads: PositiveInt = Field(2, description="threads of torch")
+    weights: AbsolutePath | None = Field(
+        None, description="folder of weights to read from and to ship the result to; none: the package's own"
+    )

@@ -48,7 +48,7 @@ def shapes_teacher() -> dict[str, Any]:
     return unet_config(
         (64, 96, 128),
         attention=(True, True, True),
-        in_channels=8,
+        in_channels=16,
         head_size=32,
         text_width=128,
         first_temporal_heads=2,

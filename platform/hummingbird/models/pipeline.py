@@ -193,15 +193,15 @@ def load_pipeline(name_or_path: str | Path) -> TextToVideoPipeline:
     """
     folder = pipeline_folder(name_or_path)
     unet = VideoUNet.from_pretrained(folder / "unet", torch_dtype=torch.float32)
-    return TextToVideoPipeline(unet=unet.eval(), **load_parts(folder))
-
-
-def load_parts(folder: Path) -> dict[str, Any]:
-    """Everything of a pipeline but its U-Net."""
     home = folder if (folder / "vae").is_dir() else folder.parent / "components"
+    return TextToVideoPipeline(unet=unet.eval(), **load_parts(home))
+
+
+def load_parts(home: Path) -> dict[str, Any]:
+    """Everything of a pipeline but its U-Net, from folders in ``home``; FileNotFoundError where one is missing."""
     for part in PARTS:
         if not (home / part).is_dir():
-            raise FileNotFoundError(f"the pipeline in {folder} lacks {part} (looked in {home})")
+            raise FileNotFoundError(f"a pipeline needs {part}, and {home} has none")
     return {
         "vae": AutoencoderKL.from_pretrained(home / "vae", torch_dtype=torch.float32).eval(),
         "decoder": AutoencoderTiny.from_pretrained(home / "decoder", torch_dtype=torch.float32)

@@ -16,6 +16,7 @@ from hummingbird.models.layers import (
     SpatialTransformer,
     TemporalConv,
     TemporalTransformer,
+    Transformer,
     image_conv,
 )
 
@@ -181,6 +182,7 @@ class VideoUNet(ModelMixin, ConfigMixin):
         self.conv_norm_out = GroupNorm(norm_groups, channels, 1e-5, silu=True)
         self.conv_out = nn.Conv2d(channels, in_channels, 3, padding=1)
         self.gradient_checkpointing = False
+        self._start_at_zero()
 
     def forward(
         self,
@@ -237,6 +239,15 @@ class VideoUNet(ModelMixin, ConfigMixin):
         x = self.conv_norm_out(x.flatten(0, 1)).unflatten(0, (b, t))
         noise = image_conv(self.conv_out, x).permute(0, 4, 1, 2, 3)
         return (noise, features) if return_features else noise
+
+    def _start_at_zero(self) -> None:
+        """Zero what ends a residual branch, and the output: a fresh U-Net is the identity on its skips."""
+        ends: list[nn.Module] = [self.conv_out]
+        ends += [m.conv2 for m in self.modules() if isinstance(m, ResnetBlock)]
+        ends += [m.proj_out for m in self.modules() if isinstance(m, Transformer)]
+        for end in ends:
+            for parameter in end.parameters():
+                nn.init.zeros_(parameter)
 
     def embed(self, timestep: Tensor, fps: Tensor | None, guidance: Tensor | None, dtype: torch.dtype) -> Tensor:
         """The conditioning vector (B, 4 base_width), through SiLU."""

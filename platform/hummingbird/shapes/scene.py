@@ -123,15 +123,15 @@ def sample_scene(
     growth = 1.0
     speed = 0.0
     if motion == "growing":
-        growth = float(rng.uniform(1.9, 2.3))
+        growth = float(rng.uniform(1.8, 2.1))
         speed = math.log(growth) / duration
-    largest = float(rng.uniform(0.15, 0.20) if count == 1 else rng.uniform(0.105, 0.13))
+    largest = float(rng.uniform(0.20, 0.25) if count == 1 else rng.uniform(0.145, 0.165))
     if motion == "growing":
-        largest *= 1.2
+        largest *= 1.1
     radius = largest / growth
     offsets = [(0.0, 0.0)]
     if relation:
-        gap = 2 * largest + float(rng.uniform(0.06, 0.12))
+        gap = 2 * largest + float(rng.uniform(0.04, 0.08))
         dx, dy = RELATIONS[relation]
         offsets = [(dx * gap / 2, dy * gap / 2), (-dx * gap / 2, -dy * gap / 2)]
     reach = [largest + max(abs(o[axis]) for o in offsets) for axis in (0, 1)]
@@ -140,7 +140,7 @@ def sample_scene(
     if motion in DIRECTIONS:
         axis = 0 if DIRECTIONS[motion][0] else 1
         sign = sum(DIRECTIONS[motion])
-        travel = min(2 * room[axis], float(rng.uniform(0.18, 0.28)) * duration)
+        travel = min(2 * room[axis], float(rng.uniform(0.16, 0.24)) * duration)
         speed = travel / duration
         slack = 2 * room[axis] - travel
         start = -room[axis] + float(rng.uniform(0, 1)) * slack
@@ -183,7 +183,9 @@ def parse_caption(text: str) -> Attributes | None:
     return Attributes(objects, motion, background, relation)
 
 
-def render(scene: Scene, times: NDArray[np.float64], width: int = SIZE, height: int = SIZE) -> NDArray[np.uint8]:
+def render(
+    scene: Scene, times: NDArray[np.float64], width: int = SIZE, height: int = SIZE
+) -> NDArray[np.uint8]:
     """Draw the scene at ``times`` (T,), seconds from its start. Returns uint8 RGB frames (T, height, width, 3)."""
     back = draw_texture(scene.texture, width, height)
     unit = min(width, height)
@@ -243,7 +245,20 @@ def outline(shape: str, points: int = 96) -> NDArray[np.float64]:
     if shape == "cross":
         a, b = 1.0, 0.34
         return np.array(
-            [[-b, -a], [b, -a], [b, -b], [a, -b], [a, b], [b, b], [b, a], [-b, a], [-b, b], [-a, b], [-a, -b], [-b, -b]]
+            [
+                [-b, -a],
+                [b, -a],
+                [b, -b],
+                [a, -b],
+                [a, b],
+                [b, b],
+                [b, a],
+                [-b, a],
+                [-b, b],
+                [-a, b],
+                [-a, -b],
+                [-b, -b],
+            ]
         )
     if shape == "heart":
         t = np.linspace(0, 2 * np.pi, points, endpoint=False)

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from hummingbird.shapes.pretrain.loop import train
 from hummingbird.shapes.scene import SIZE, render, sample_scene
 
-LATENT_CHANNELS = 8
-BATCH = 16
+LATENT_CHANNELS = 16
+BATCH = 12
 KL_WEIGHT = 1e-6
 
 
 def make_autoencoder() -> AutoencoderKL:
-    """8 times smaller in height and width, 8 latent channels; Stable Diffusion's class at a small width."""
+    """8 times smaller in height and width, 16 latent channels; Stable Diffusion's class at a small width."""
     widths = (16, 32, 64, 64)
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -35,9 +35,9 @@ def make_decoder() -> AutoencoderTiny:
     """TAESD's class; its encoder stays untrained at the least size, since only the decoder is used."""
     return AutoencoderTiny(
         encoder_block_out_channels=(8, 8, 8, 8),
-        decoder_block_out_channels=(24, 24, 24, 24),
+        decoder_block_out_channels=(32, 32, 32, 32),
         num_encoder_blocks=(0, 0, 0, 0),
-        num_decoder_blocks=(2, 2, 1, 1),
+        num_decoder_blocks=(3, 3, 2, 0),
         latent_channels=LATENT_CHANNELS,
     )
 
@@ -59,13 +59,17 @@ def draw_frames(rng: np.random.Generator, count: int) -> Tensor:
 
 
 def _difference(made: Tensor, true: Tensor) -> Tensor:
-    """L1 and weighted squared error of pixels, and squared error of their differences along both axes.
+    """L1 and squared error of pixels, and squared error of their differences along both axes.
 
+    Saturated pixels count more: the shapes take a tenth of the area and carry all that a prompt asks for.
     Squares on the differences: L1 there is least for no edge at all until edges are placed to a pixel.
     """
-    loss = 0.5 * F.l1_loss(made, true) + 5 * F.mse_loss(made, true)
+    weight = 1 + 4 * (true.amax(1, keepdim=True) - true.amin(1, keepdim=True))
+    loss = (weight * (0.5 * (made - true).abs() + 5 * (made - true).square())).mean() / weight.mean()
     for axis in (-1, -2):
-        loss = loss + 2 * F.mse_loss(made.diff(dim=axis), true.diff(dim=axis))
+        error = (made.diff(dim=axis) - true.diff(dim=axis)).square()
+        at_edge = weight.narrow(axis, 1, weight.shape[axis] - 1)
+        loss = loss + 2 * (at_edge * error).mean() / at_edge.mean()
     return loss
 
 

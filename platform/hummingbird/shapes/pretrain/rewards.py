@@ -1,0 +1,205 @@
+"""The text encoder, trained together with the image-text and the video-text reward on drawn clips."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast
+
+from hummingbird.models.rewards import TextVideoScorer
+from hummingbird.shapes.pretrain.loop import train
+from hummingbird.shapes.scene import (
+    BACKGROUNDS,
+    COLORS,
+    FPS,
+    FRAMES,
+    MOTIONS,
+    RELATIONS,
+    SHAPES,
+    SIZE,
+    Attributes,
+    Scene,
+    format_caption,
+    render,
+    sample_scene,
+)
+
+LENGTH = 24  # tokens; the longest caption has 20
+BATCH, NEGATIVES, SCORED_FRAMES = 32, 3, 8
+SCALE = 20.0  # of the similarities, in the loss
+_SPECIAL = ["<pad>", "<unk>", "<bos>", "<eos>"]
+
+
+def make_tokenizer() -> PreTrainedTokenizerFast:
+    """One token a word of the shapes world; other words are <unk>."""
+    words = {w for names in (SHAPES, COLORS, MOTIONS, BACKGROUNDS, RELATIONS) for n in names for w in n.split()}
+    vocabulary = [*_SPECIAL, ",", "a", "on", "both", "background", *sorted(words)]
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(vocabulary)}, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<bos> $A <eos>", special_tokens=[("<bos>", 2), ("<eos>", 3)]
+    )
+    names = dict(zip(("pad_token", "unk_token", "bos_token", "eos_token"), _SPECIAL, strict=True))
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=LENGTH, **names)
+
+
+def text_config(vocabulary: int) -> dict[str, Any]:
+    return {
+        "vocab_size": vocabulary,
+        "hidden_size": 128,
+        "intermediate_size": 256,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "max_position_embeddings": LENGTH,
+        "projection_dim": 128,
+        "pad_token_id": 0,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+    }
+
+
+def attributes_of(scene: Scene) -> Attributes:
+    return Attributes(tuple((o.color, o.shape) for o in scene.objects), scene.motion, scene.background, scene.relation)
+
+
+def changed(a: Attributes, rng: np.random.Generator, visible: bool) -> Attributes:
+    """The same with one attribute changed; ``visible``: one that a single frame shows."""
+    kinds = ["color", "shape", "background"] + ([] if visible else ["motion"] * 2)
+    kinds += ["relation", "swap"] if a.relation else []
+    kind = str(rng.choice(kinds))
+    objects = [list(o) for o in a.objects]
+    which = int(rng.integers(len(objects)))
+    if kind == "color":
+        objects[which][0] = _other(COLORS, objects[which][0], rng)
+    elif kind == "shape":
+        objects[which][1] = _other(SHAPES, objects[which][1], rng)
+    elif kind == "swap":
+        # Which of the two is first, in other words: who is left of whom.
+        objects.reverse()
+    values = {
+        "background": _other(BACKGROUNDS, a.background, rng) if kind == "background" else a.background,
+        "motion": _other(MOTIONS, a.motion, rng) if kind == "motion" else a.motion,
+        "relation": _other(RELATIONS, a.relation, rng) if kind == "relation" and a.relation else a.relation,
+    }
+    return replace(a, objects=tuple((o[0], o[1]) for o in objects), **values)
+
+
+def _other(names: Any, name: str, rng: np.random.Generator) -> str:
+    return str(rng.choice([n for n in names if n != name]))
+
+
+def draw_batch(
+    seed: tuple[int, ...], count: int, negatives: int
+) -> tuple[Tensor, list[Attributes], list[str], list[str]]:
+    """Videos (count, 8, 3, SIZE, SIZE) in 0..1, what they show, and captions for frames and for videos.
+
+    Of each 1 + negatives captions the first is true, the others differ from it in one attribute.
+    """
+    rng = np.random.default_rng(seed)
+    videos, truth = [], []
+    texts: dict[bool, list[str]] = {True: [], False: []}
+    times = np.linspace(0, FRAMES - 1, SCORED_FRAMES).round() / FPS
+    for _ in range(count):
+        scene = sample_scene(rng, duration=float(rng.uniform(2.0, 3.6)))
+        start = rng.uniform(0, scene.duration - FRAMES / FPS + 1e-3)
+        videos.append(render(scene, times + start))
+        truth.append(attributes_of(scene))
+        for visible, list_ in texts.items():
+            list_ += [format_caption(truth[-1])]
+            list_ += [format_caption(changed(truth[-1], rng, visible)) for _ in range(negatives)]
+    pixels = torch.from_numpy(np.stack(videos)).permute(0, 1, 4, 2, 3).float() / 255
+    # What is scored later comes out of a decoder: a little noise and other brightness must not matter.
+    generator = torch.Generator().manual_seed(seed[-1])
+    pixels = pixels + 0.03 * torch.randn(pixels.shape, generator=generator)
+    pixels = pixels + 0.05 * (torch.rand((count, 1, 1, 1, 1), generator=generator) - 0.5)
+    return pixels, truth, texts[True], texts[False]
+
+
+class _Attributes(nn.Module):
+    """Reads attributes from an embedding; thrown away after training.
+
+    The same layer reads frames or videos and their texts, which pulls the two together and gives every
+    attribute a gradient of its own long before the comparison of captions does.
+    """
+
+    def __init__(self, size: int, motion: bool) -> None:
+        super().__init__()
+        self.pairs = nn.Linear(size, len(COLORS) * len(SHAPES))
+        self.background = nn.Linear(size, len(BACKGROUNDS))
+        self.motion = nn.Linear(size, len(MOTIONS)) if motion else None
+
+    def loss(self, embedding: Tensor, truth: Sequence[Attributes]) -> Tensor:
+        """Embeddings (B, E), unit vectors, and what they stand for."""
+        x = embedding * SCALE
+        present = torch.zeros(len(truth), len(COLORS) * len(SHAPES))
+        for row, a in enumerate(truth):
+            for color, shape in a.objects:
+                present[row, list(COLORS).index(color) * len(SHAPES) + SHAPES.index(shape)] = 1
+        loss = 4 * F.binary_cross_entropy_with_logits(self.pairs(x), present)
+        loss = loss + F.cross_entropy(self.background(x), _index(BACKGROUNDS, [a.background for a in truth]))
+        if self.motion is not None:
+            loss = loss + F.cross_entropy(self.motion(x), _index(MOTIONS, [a.motion for a in truth]))
+        return loss
+
+
+def _index(names: Sequence[str], values: Sequence[str]) -> Tensor:
+    return torch.tensor([names.index(value) for value in values])
+
+
+def pretrain_rewards(folder: Path, seed: int, steps: int, minutes: float | None = None) -> dict[str, float]:
+    """Train the scorer; save it as ``folder/rewards``, its text encoder and tokenizer beside it.
+
+    Returns:
+        Training facts, and on clips of another seed how often the true caption scores above seven that differ in one
+        attribute, for frames and for videos.
+    """
+    torch.manual_seed(seed)
+    tokenizer = make_tokenizer()
+    scorer = TextVideoScorer(text=text_config(len(tokenizer)))
+    # torch 2.13's fused attention is slow backward on a CPU in bfloat16.
+    scorer.text_encoder.set_attn_implementation("eager")
+
+    heads = nn.ModuleList([_Attributes(128, motion=False), _Attributes(128, motion=True)])
+    both = nn.ModuleList([scorer, heads])
+
+    def embed(key: tuple[int, ...], count: int, negatives: int) -> tuple[list[Tensor], list[Tensor], list[Attributes]]:
+        """Embeddings of one frame of each video and of the videos (count, E), of their texts (count, 1 + n, E)."""
+        video, truth, image_texts, video_texts = draw_batch(key, count, negatives)
+        tokens = tokenizer([*image_texts, *video_texts], padding="max_length", max_length=LENGTH, return_tensors="pt")
+        ids, mask = tokens["input_ids"], tokens["attention_mask"]
+        half = len(image_texts)
+        texts = [
+            scorer.embed_text(ids[:half], mask[:half])[0].unflatten(0, (count, -1)),
+            scorer.embed_text(ids[half:], mask[half:])[1].unflatten(0, (count, -1)),
+        ]
+        frame = video[torch.arange(count), torch.arange(count) % video.shape[1]]
+        return [scorer.embed_frames(frame), scorer.embed_video(video)], texts, truth
+
+    def losses(step: int) -> dict[str, Tensor]:
+        seen, texts, truth = embed((seed, step), BATCH, NEGATIVES)
+        first = torch.zeros(BATCH, dtype=torch.long)
+        found = {}
+        for name, head, x, text in zip(("image", "video"), heads, seen, texts, strict=True):
+            found[name] = F.cross_entropy(SCALE * torch.einsum("be,bne->bn", x, text), first)
+            found[f"{name}_attributes"] = 0.5 * (head.loss(x, truth) + head.loss(text[:, 0], truth))
+        return found
+
+    facts = train(both, losses, folder, steps=steps, lr=1.5e-3, minutes=minutes)
+    scorer.eval()
+    with torch.no_grad():
+        seen, texts, _ = embed((seed, 2**32), 400, 7)
+        for name, x, text in zip(("image", "video"), seen, texts, strict=True):
+            best = torch.einsum("be,bne->bn", x, text).argmax(1)
+            facts[f"{name}_right"] = float((best == 0).float().mean())
+    scorer.save_pretrained(folder / "rewards")
+    tokenizer.save_pretrained(folder / "rewards" / "tokenizer")
+    scorer.text_encoder.save_pretrained(folder / "text_encoder")
+    tokenizer.save_pretrained(folder / "tokenizer")
+    return facts

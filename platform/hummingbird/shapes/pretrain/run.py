@@ -1,0 +1,112 @@
+"""The verb ``pretrain``: train one of the small models and ship it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny
+from transformers import CLIPTextModel, PreTrainedTokenizerFast
+
+from hummingbird.config.settings import Settings
+from hummingbird.lake.runs import open_run
+from hummingbird.models.diffusion import Diffusion
+from hummingbird.models.rewards import TextVideoScorer
+from hummingbird.models.unet import VideoUNet
+from hummingbird.shapes import WEIGHTS
+from hummingbird.shapes.pretrain.autoencoder import pretrain_autoencoder
+from hummingbird.shapes.pretrain.card import ship, write_card
+from hummingbird.shapes.pretrain.rewards import pretrain_rewards
+from hummingbird.shapes.pretrain.teacher import pretrain_teacher
+
+_DRAWN = "Trained on scenes drawn by `hummingbird.shapes.scene`, on a seed of its own, with `jobs/pretrain.py`."
+
+
+def pretrain(settings: Settings) -> Path:
+    """Train the part that the settings name and ship it into the folder of weights; returns ``result.json``.
+
+    Goes on from its checkpoint where the same call was stopped before.
+    """
+    chosen = settings.pretrain
+    weights = chosen.weights or WEIGHTS
+    torch.set_num_threads(chosen.threads)
+    with open_run(settings, "pretrain") as run:
+        facts = _PARTS[chosen.part](settings, run.folder, weights)
+        run.metrics |= facts
+        run.outputs["weights"] = weights
+        return run.result_path
+
+
+def ship_autoencoder(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
+    """Copy a trained autoencoder and small decoder, with the noise process, into the shared components."""
+    home = weights / "components"
+    ship(AutoencoderKL.from_pretrained(folder / "vae"), home / "vae")
+    ship(AutoencoderTiny.from_pretrained(folder / "decoder"), home / "decoder")
+    Diffusion().save_pretrained(home / "scheduler")
+    text = f"Frame-wise KL autoencoder (8 times smaller, 8 channels) and a small decoder of its latents. {_DRAWN}"
+    write_card(home / "vae", "Autoencoder of the shapes world", text, facts)
+
+
+def ship_rewards(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
+    """Copy the trained scorer, its text encoder and the tokenizer."""
+    ship(TextVideoScorer.from_pretrained(folder / "rewards"), weights / "rewards")
+    ship(CLIPTextModel.from_pretrained(folder / "text_encoder"), weights / "components" / "text_encoder")
+    for home in (weights / "rewards" / "tokenizer", weights / "components" / "tokenizer"):
+        PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer").save_pretrained(home)
+    text = (
+        "Image-text and video-text rewards, and the text encoder that they share with the pipeline. "
+        f"`image_right` and `video_right`: how often the true caption beats seven that differ in one attribute. {_DRAWN}"
+    )
+    write_card(weights / "rewards", "Rewards of the shapes world", text, facts)
+
+
+def ship_teacher(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
+    """Copy the trained teacher's U-Net."""
+    ship(VideoUNet.from_pretrained(folder / "unet"), weights / "teacher" / "unet")
+    text = f"A text-to-video U-Net of VideoCrafter2's structure with three stages, at a small width. {_DRAWN}"
+    write_card(weights / "teacher", "Teacher of the shapes world", text, facts)
+
+
+def _autoencoder(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
+    s = settings.pretrain
+    facts = {"seed": settings.seed, **pretrain_autoencoder(folder, settings.seed, s.steps, s.minutes)}
+    ship_autoencoder(folder, weights, facts)
+    return facts
+
+
+def _rewards(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
+    s = settings.pretrain
+    facts = {"seed": settings.seed, **pretrain_rewards(folder, settings.seed, s.steps, s.minutes)}
+    ship_rewards(folder, weights, facts)
+    return facts
+
+
+def _teacher(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
+    s = settings.pretrain
+    facts = pretrain_teacher(
+        folder, weights / "components", settings.seed, s.steps, s.clips, s.minutes, lr=s.rate, start=s.start
+    )
+    facts = {"seed": settings.seed, "clips": s.clips, **facts}
+    ship_teacher(folder, weights, facts)
+    return facts
+
+
+def _quality(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
+    from hummingbird.shapes.pretrain.quality import pretrain_quality
+
+    return pretrain_quality(folder, settings.seed, settings.pretrain.steps, minutes=settings.pretrain.minutes)
+
+
+def _captioner(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
+    from hummingbird.shapes.pretrain.captioner import pretrain_captioner
+
+    return pretrain_captioner(folder, settings.seed, settings.pretrain.steps, settings.pretrain.minutes)
+
+
+_PARTS: dict[str, Callable[[Settings, Path, Path], dict[str, Any]]] = {
+    "autoencoder": _autoencoder,
+    "rewards": _rewards,
+    "teacher": _teacher,
+    "quality": _quality,
+    "captioner": _captioner,
+}

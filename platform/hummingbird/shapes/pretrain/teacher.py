@@ -1,0 +1,99 @@
+"""The teacher: VideoCrafter2's structure at a small width, trained to denoise the latents of drawn clips."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from hummingbird.models.architectures import shapes_teacher
+from hummingbird.models.diffusion import Diffusion
+from hummingbird.models.pipeline import TextToVideoPipeline, load_parts
+from hummingbird.models.unet import VideoUNet
+from hummingbird.shapes.pretrain.loop import train
+from hummingbird.shapes.scene import FPS, FRAMES, caption, render, sample_scene
+
+BATCH = 8
+EMPTY_TEXT = 0.1  # share of samples without a text, for classifier-free guidance
+SNR_CAP = 5.0
+SHARD = 1000
+
+
+def encode_clips(pipeline: TextToVideoPipeline, folder: Path, seed: int, count: int) -> tuple[Tensor, list[str]]:
+    """Latents (count, T, C, h, w) float16 and captions of drawn clips, kept in ``folder`` shard by shard."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shards, captions = [], []
+    for start in tqdm(range(0, count, SHARD), desc="latents", unit="shard"):
+        rng = np.random.default_rng((seed, start))
+        path = folder / f"{seed}-{start}.safetensors"
+        latents = []
+        for _ in range(SHARD):
+            scene = sample_scene(rng, duration=float(rng.uniform(2.0, 3.6)))
+            offset = rng.uniform(0, scene.duration - FRAMES / FPS + 1e-3)
+            captions.append(caption(scene))
+            if not path.exists():
+                frames = render(scene, offset + np.arange(FRAMES) / FPS)
+                latents.append(pipeline.encode_frames(frames).half())
+        if latents:
+            save_file({"latents": torch.stack(latents)}, path.with_suffix(".tmp"))
+            path.with_suffix(".tmp").rename(path)
+        shards.append(load_file(path)["latents"])
+    return torch.cat(shards)[:count], captions[:count]
+
+
+def denoising_loss(
+    unet: VideoUNet, diffusion: Diffusion, x0: Tensor, text: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Squared error of the predicted noise, weighted by min(SNR, cap) / SNR (arXiv 2303.09556).
+
+    x0: latents (B, C, T, h, w); text: embeddings (B, L, D).
+    """
+    count = len(x0)
+    # One timestep from each of ``count`` equal ranges: less variance than independent ones.
+    t = ((torch.rand(1, generator=generator) + torch.arange(count)) / count % 1 * diffusion.config.timesteps).long()
+    t = t[torch.randperm(count, generator=generator)]
+    noise = torch.randn(x0.shape, generator=generator)
+    made = unet(diffusion.add_noise(x0, noise, t), t, text, torch.full((count,), float(FPS)))
+    alpha = diffusion.alphas[t]
+    weight = (SNR_CAP * (1 - alpha) / alpha).clamp(max=1.0).float()
+    return ((made.float() - noise).square().mean((1, 2, 3, 4)) * weight).mean()
+
+
+def pretrain_teacher(
+    folder: Path,
+    components: Path,
+    seed: int,
+    steps: int,
+    clips: int,
+    minutes: float | None = None,
+    lr: float = 1e-3,
+    start: Path | None = None,
+) -> dict[str, float]:
+    """Train the teacher on ``clips`` drawn clips and save its U-Net as ``folder/unet``.
+
+    Args:
+        components: folder of autoencoder, small decoder, text encoder, tokenizer and scheduler.
+        start: folder of a U-Net whose training is taken up with a fresh optimizer.
+    """
+    torch.manual_seed(seed)
+    unet = VideoUNet.from_pretrained(start, torch_dtype=torch.float32) if start else VideoUNet(**shapes_teacher())
+    unet.train()
+    pipeline = TextToVideoPipeline(unet=unet, **load_parts(components))
+    latents, captions = encode_clips(pipeline, folder / "latents", seed, clips)
+    empty = pipeline.encode_prompts([""])[0]
+    texts = torch.cat([pipeline.encode_prompts(captions[i : i + 500]).half() for i in range(0, clips, 500)])
+    diffusion: Diffusion = pipeline.scheduler
+
+    def losses(step: int) -> dict[str, Tensor]:
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        rows = torch.randint(0, clips, (BATCH,), generator=generator)
+        text = texts[rows].float()
+        text[torch.rand(BATCH, generator=generator) < EMPTY_TEXT] = empty
+        x0 = latents[rows].float().transpose(1, 2)
+        return {"noise": denoising_loss(unet, diffusion, x0, text, generator)}
+
+    facts = train(unet, losses, folder, steps=steps, lr=lr, minutes=minutes, decay=0.999, checkpoint_every=250)
+    unet.save_pretrained(folder / "unet")
+    return facts
