@@ -1,5 +1,6 @@
 """Reading and writing the project's own mp4 files. Untrusted video is decoded elsewhere, in a child process."""
 
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
@@ -21,8 +22,14 @@ def write_mp4(
         raise ValueError(f"frames must be uint8 (T, H, W, 3), not {frames.dtype} {frames.shape}")
     if frames.shape[1] % 2 or frames.shape[2] % 2 or not len(frames):
         raise ValueError(f"H.264 needs frames of even height and width, at least one, not {frames.shape}")
-    output = str(target) if isinstance(target, Path) else target
-    with av.open(output, "w", format="mp4", options={"movflags": "faststart"}) as container:
+    if not isinstance(target, Path):
+        # The index goes before the pictures in a second pass over the file, so there must be one.
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "video.mp4"
+            write_mp4(frames, fps, path, crf=crf, preset=preset)
+            target.write(path.read_bytes())
+        return
+    with av.open(str(target), "w", format="mp4", options={"movflags": "faststart"}) as container:
         rate = Fraction(fps).limit_denominator(1001)
         stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": preset, "threads": "1"})
         stream.height, stream.width = frames.shape[1:3]
