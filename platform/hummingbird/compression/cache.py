@@ -1,7 +1,7 @@
 """Reading the cache of latents and text embeddings that ``encode`` writes, and sharing it out among workers.
 
-A cache folder holds ``part-*.parquet``, ``cache.json`` and ``empty.npy``. Latents are float16 (T, C, h, w), already
-scaled; text embeddings float16 (L, D); ``empty.npy`` is the embedding of the empty text.
+A cache folder holds ``part-*.parquet``, ``cache.json`` and ``empty.npy``. Latents are float16 (T, C, h, w),
+already scaled; text embeddings float16 (L, D); ``empty.npy`` is the embedding of the empty text.
 """
 
 import json
@@ -35,7 +35,7 @@ Batch = dict[str, Tensor]
 
 
 class LatentCache:
-    """Random access to a cache folder; row groups are decoded when needed and the last used ones kept in memory.
+    """Random access to a cache folder: row groups are decoded when needed, the last used ones kept in memory.
 
     Args:
         folder: the cache.
@@ -53,7 +53,8 @@ class LatentCache:
         self.about: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
         if self.about["schema_version"] != CACHE_VERSION:
             raise InputError(
-                f"{about}: schema version {self.about['schema_version']}, this code reads {CACHE_VERSION}; encode again"
+                f"{about}: schema version {self.about['schema_version']}, this code reads "
+                f"{CACHE_VERSION}; encode again"
             )
         self.shape: tuple[int, ...] = tuple(self.about["shape"])
         self.empty_text = torch.from_numpy(np.load(folder / "empty.npy").astype(np.float32))
@@ -66,7 +67,9 @@ class LatentCache:
                 starts.append(starts[-1] + metadata.row_group(group).num_rows)
         self._starts = np.array(starts)
         if len(self) != self.about["count"]:
-            raise InputError(f"{folder}: {len(self)} samples, cache.json says {self.about['count']}; encode again")
+            raise InputError(
+                f"{folder}: {len(self)} samples, cache.json says {self.about['count']}; encode again"
+            )
         if not len(self):
             raise InputError(f"{folder} holds no samples: the snapshot has no kept clips")
         self._memory, self._held = memory, 0
@@ -79,8 +82,8 @@ class LatentCache:
         """A batch on the CPU.
 
         Returns:
-            ``latents`` (B, C, T, h, w) float32, ``text`` (B, L, D) float32, ``fps`` (B,) float32, ``input_ids`` and
-            ``attention_mask`` (B, L) int64.
+            ``latents`` (B, C, T, h, w) float32, ``text`` (B, L, D) float32, ``fps`` (B,) float32,
+            ``input_ids`` and ``attention_mask`` (B, L) int64.
 
         Raises:
             IndexError: an index outside 0..len - 1.
@@ -119,8 +122,8 @@ class LatentCache:
 class Shard:
     """One worker's share of the samples: every ``world``-th, in a new order each epoch.
 
-    What a step sees depends on seed, rank and step alone, so a resumed run sees what an unbroken one would. The
-    shares of two workers have no sample in common.
+    What a step sees depends on seed, rank and step alone, so a resumed run sees what an unbroken one would.
+    The shares of two workers have no sample in common.
 
     Raises:
         InputError: fewer samples than workers.
@@ -128,7 +131,9 @@ class Shard:
 
     def __init__(self, count: int, rank: int, world: int, seed: int) -> None:
         if count < world:
-            raise InputError(f"{count} samples cannot be shared among {world} workers: use fewer training.workers")
+            raise InputError(
+                f"{count} samples cannot be shared among {world} workers: use fewer training.workers"
+            )
         self._own = np.arange(rank, count, world)
         self._seed = (seed, rank)
         self._epoch = (-1, self._own)

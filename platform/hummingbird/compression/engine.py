@@ -1,6 +1,6 @@
 """What applies gradients: optimizer, schedule, moving average, and the engine of one plain process.
 
-The engine's methods are those of DeepSpeed's engine, so the training loop does not know which of the two it has.
+The engine's methods are those of DeepSpeed's, so the training loop does not know which of the two it has.
 """
 
 import math
@@ -37,7 +37,9 @@ class Engine(Protocol):
 class PlainEngine:
     """AdamW, clipping and checkpoints in one process, without DeepSpeed."""
 
-    def __init__(self, module: nn.Module, learning_rate: float, pace: "Pace", settings: TrainingSettings) -> None:
+    def __init__(
+        self, module: nn.Module, learning_rate: float, pace: "Pace", settings: TrainingSettings
+    ) -> None:
         self.module, self._clip = module, settings.clip
         self._optimizer, self._schedule = optimizer_and_schedule(module, learning_rate, pace, settings)
         self._norm = 0.0
@@ -56,7 +58,7 @@ class PlainEngine:
         self._optimizer.zero_grad(set_to_none=True)
 
     def get_lr(self) -> list[float]:
-        return list(self._schedule.get_last_lr())
+        return [float(rate) for rate in self._schedule.get_last_lr()]
 
     def get_global_grad_norm(self) -> float:
         """The norm before clipping, of the last step."""
@@ -65,9 +67,13 @@ class PlainEngine:
     def save_checkpoint(self, save_dir: str, tag: str, client_state: dict[str, Any]) -> None:
         folder = Path(save_dir) / tag
         folder.mkdir(parents=True, exist_ok=True)
-        state = {"module": self.module, "optimizer": self._optimizer, "schedule": self._schedule}
-        content = {name: part.state_dict() for name, part in state.items()}
-        torch.save({**content, "client_state": client_state}, folder / "state.pt")
+        content = {
+            "module": self.module.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "client_state": client_state,
+        }
+        torch.save(content, folder / "state.pt")
 
     def load_checkpoint(self, load_dir: str, tag: str) -> tuple[str, dict[str, Any]]:
         path = Path(load_dir) / tag / "state.pt"
@@ -80,9 +86,9 @@ class PlainEngine:
 
 
 class Pace:
-    """How far a run is, by its steps or by its time, whichever ends first; and the learning rate that belongs to it.
+    """How far a run is, by its steps or its time, whichever ends first; and the learning rate there.
 
-    As a schedule's function it is saved and restored with the schedule, so a resumed run has used its time too.
+    As a schedule's function it is saved with the schedule, so a resumed run has used its time too.
 
     Args:
         steps: optimizer steps of the whole run.
@@ -116,7 +122,7 @@ def optimizer_and_schedule(
 
 
 def moving_average(module: nn.Module, decay: float) -> AveragedModel:
-    """A frozen copy of the model that follows its weights; the first steps count more, so it starts without lag."""
+    """A frozen copy of the model that follows its weights; faster at first, so that it starts without lag."""
 
     @torch.no_grad()
     def follow(averages: Any, weights: Any, updates: Tensor | int) -> None:

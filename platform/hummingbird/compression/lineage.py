@@ -56,7 +56,9 @@ def latest_output(lake: Lake, verb: str, name: str) -> Path:
     """
     runs = lake.read("runs", f"kind = 'run' and verb = '{verb}' and state = 'finished'")
     if not runs.num_rows:
-        raise InputError(f"nothing to start from: no finished run of {verb} in {lake.storage}; run {verb} first")
+        raise InputError(
+            f"nothing to start from: no finished run of {verb} in {lake.storage}; run {verb} first"
+        )
     last: dict[str, Any] = parse_json(runs.sort_by([("finished", "descending")]).slice(0, 1).to_pylist()[0])
     path = Path(last["outputs"][name])
     if not path.exists():

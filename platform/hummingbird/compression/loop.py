@@ -30,8 +30,8 @@ class Job:
 
     Attributes:
         name: shown beside the progress.
-        build: makes the student (in float32) and the method on a device; called once in every worker, so it must
-            be a function that workers can import.
+        build: makes the student (in float32) and the method on a device; called once in every worker, so it
+            must be a function that workers can import.
         cache: folder of latents.
         folder: the run's; checkpoints, ``losses.jsonl`` and the trained ``unet`` go there. On a cluster every
             node must see it.
@@ -110,10 +110,12 @@ def run_loop(
             losses = method.losses(engine, average.module, batch, generator)
         terms = mean_over_workers({"total": losses.total.detach(), **losses.terms})
         if not all(math.isfinite(value) for value in terms.values()):
-            raise FloatingPointError(f"step {pace.step + 1}: a loss is not finite: {terms}; lower the learning rate")
+            raise FloatingPointError(
+                f"step {pace.step + 1}: a loss is not finite: {terms}; lower the learning rate"
+            )
         engine.backward(losses.total)
         rate = engine.get_lr()[0]
-        # A mean, so that all workers end at the same step; it counts the end of the step before, checkpoint included.
+        # A mean, so that all workers end at the same step; from mark to mark, checkpoints included.
         now = time.perf_counter()
         seconds = mean_over_workers({"seconds": torch.tensor(now - mark, device=worker.device)})["seconds"]
         mark = now
@@ -195,4 +197,6 @@ class LossLog:
 
     def write(self, step: int, values: dict[str, float]) -> None:
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **{name: round(value, 7) for name, value in values.items()}}) + "\n")
+            file.write(
+                json.dumps({"step": step, **{name: round(value, 7) for name, value in values.items()}}) + "\n"
+            )

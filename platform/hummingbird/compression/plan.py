@@ -1,7 +1,7 @@
 """The pruning plan: which layers of which stage stay, as a small YAML that a person can read and edit.
 
-A plan turns a ``VideoUNet`` configuration into a smaller one and says from which of the teacher's layers each of
-the student's comes. In YAML:
+A plan turns a ``VideoUNet`` configuration into a smaller one and says from which of the teacher's layers each
+of the student's comes. In YAML:
 
     schema_version: 1
     name: mine
@@ -46,8 +46,8 @@ class Plan(BaseModel):
 def paper_plan(name: str, config: Config, *, middle: bool) -> Plan:
     """AMD-Hummingbird's cut (arXiv 2503.18559) for any number of stages.
 
-    The first residual block of every down stage stays, and two of every up stage: the last, and the first whose
-    input is as wide as that of the student's first layer there, so that every weight fits unchanged.
+    The first residual block of every down stage stays, and two of every up stage: the last, and the first
+    whose input is as wide as that of the student's first layer there, so that every weight fits unchanged.
     """
     carried = config["down_stages"][-1]["width"]
     up = []
@@ -127,7 +127,7 @@ def teacher_name(plan: Plan, parameter: str) -> str:
 
 
 def layer_of(parameter: str) -> str:
-    """The unit of the plan that a parameter belongs to: ``down.0.1``, ``middle`` or ``shared`` (always kept)."""
+    """The unit that a parameter belongs to: ``down.0.1``, ``up.0.1``, ``middle``, or ``shared`` (kept)."""
     if parameter.startswith("mid_block."):
         return "middle"
     match = _NUMBERED.match(parameter)
@@ -138,7 +138,9 @@ def _check(plan: Plan, config: Config) -> None:
     for side, chosen in (("down", plan.down), ("up", plan.up)):
         stages: Sequence[Config] = config[f"{side}_stages"]
         if len(chosen) != len(stages):
-            raise InputError(f"plan '{plan.name}': {len(chosen)} {side} stages; the teacher has {len(stages)}")
+            raise InputError(
+                f"plan '{plan.name}': {len(chosen)} {side} stages; the teacher has {len(stages)}"
+            )
         for index, (kept, stage) in enumerate(zip(chosen, stages, strict=True)):
             where = f"plan '{plan.name}': {side} stage {index}"
             if not kept:
@@ -165,7 +167,7 @@ def _check_widths(plan: Plan, config: Config) -> None:
             made_for = carried if kept[0] == 0 else stage["width"]
             if made_for != carried:
                 raise InputError(
-                    f"plan '{plan.name}': layer {kept[0]} of {side} stage {index} was made for {made_for} channels "
-                    f"and would get {carried}; keep layer 0 there"
+                    f"plan '{plan.name}': layer {kept[0]} of {side} stage {index} was made for {made_for} "
+                    f"channels and would get {carried}; keep layer 0 there"
                 )
             carried = stage["width"]

@@ -10,6 +10,7 @@ from torch import nn
 
 from hummingbird.compression.lineage import count_parameters, model_id, put_model, weights_hash
 from hummingbird.compression.plan import Plan, layer_of, load_plan, pruned_config, teacher_name
+from hummingbird.compression.stage import pipeline_path
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from hummingbird.lake.media import write_atomically
@@ -23,14 +24,14 @@ REPORT_VERSION = 1
 def prune(settings: Settings) -> Path:
     """Prunes ``models.teacher`` by ``prune.plan``; returns the path of ``result.json``.
 
-    The run folder holds ``pipeline`` (the teacher's with the student's U-Net), ``plan.yaml`` and ``plan.json``, the
-    report: which layers stayed and went, with their parameters and the check of their weights.
+    The run folder holds ``pipeline`` (the teacher's with the student's U-Net), ``plan.yaml``, and the
+    report ``plan.json``: which layers stayed and went, with their parameters and the check of their weights.
 
     Raises:
         InputError: no such teacher or plan, a plan that does not fit the teacher, or one that keeps more than
             ``prune.max_share`` of its parameters.
     """
-    pipeline = load_pipeline(settings.models.teacher)
+    pipeline = load_pipeline(pipeline_path(settings.models.teacher))
     teacher = pipeline.unet
     plan = load_plan(settings.prune.plan, teacher.config)
     inputs = {"teacher": weights_hash(teacher), "plan": plan.model_dump()}
@@ -72,7 +73,7 @@ def prune_unet(teacher: VideoUNet, plan: Plan) -> VideoUNet:
     """
     config = pruned_config(plan, teacher.config)
     with torch.device("meta"):
-        student = VideoUNet(**config)
+        student: VideoUNet = VideoUNet(**config)
     weights = teacher.state_dict()
     taken = {}
     for name, empty in student.state_dict().items():
@@ -85,15 +86,16 @@ def prune_unet(teacher: VideoUNet, plan: Plan) -> VideoUNet:
             )
         taken[name] = weights[source].clone()
     student.load_state_dict(taken, assign=True)
-    return student.requires_grad_(True).eval()
+    student.requires_grad_(True).eval()
+    return student
 
 
 def plan_report(teacher: nn.Module, student: nn.Module, plan: Plan) -> dict[str, Any]:
     """What stayed and what went, layer by layer, with the largest difference of the student's weights.
 
     Returns:
-        JSON: ``schema_version``, ``plan``, ``teacher`` and ``student`` (``config``, ``parameters``), ``layers`` in
-        the teacher's order: ``layer`` (``down.STAGE.LAYER``, ``up....``, ``middle``, ``shared``), ``kept``,
+        JSON: ``schema_version``, ``plan``, ``teacher`` and ``student`` (``config``, ``parameters``),
+        ``layers`` in the teacher's order: ``layer`` (``down.STAGE.LAYER``, ``up...``, ``middle``, ``shared``), ``kept``,
         ``student_layer``, ``parameters``, ``tensors``, ``largest_difference`` (None where it went).
     """
     weights = teacher.state_dict()
@@ -137,6 +139,8 @@ def _about(model: Any) -> dict[str, Any]:
 
 
 def _require_equal(report: dict[str, Any]) -> None:
-    wrong = [entry["layer"] for entry in report["layers"] if entry["kept"] and entry["largest_difference"] != 0.0]
+    wrong = [
+        entry["layer"] for entry in report["layers"] if entry["kept"] and entry["largest_difference"] != 0.0
+    ]
     if wrong:
         raise RuntimeError(f"the saved student differs from the teacher in {', '.join(wrong)}")

@@ -82,8 +82,8 @@ def train_on_ray(job: Job, settings: RaySettings) -> None:
     workers = job.training.workers
     if resources.get(unit, 0) < workers:
         raise InputError(
-            f"training.workers={workers} needs {workers} {unit}s, the Ray cluster has {resources.get(unit, 0):g}: "
-            "use fewer workers, or another training.device"
+            f"training.workers={workers} needs {workers} {unit}s, the Ray cluster has "
+            f"{resources.get(unit, 0):g}: use fewer workers, or another training.device"
         )
     trainer = TorchTrainer(
         train_worker,
@@ -168,7 +168,9 @@ def _deepspeed_engine(job: Job, student: torch.nn.Module, pace: Pace, device: to
         "torch_autocast": {"enabled": bf16, "dtype": "bfloat16", "lower_precision_safe_modules": []},
         "steps_per_print": 10**9,
     }
-    engine, *_ = deepspeed.initialize(model=student, optimizer=optimizer, lr_scheduler=schedule, config=config)
+    engine, *_ = deepspeed.initialize(
+        model=student, optimizer=optimizer, lr_scheduler=schedule, config=config
+    )
     return engine
 
 

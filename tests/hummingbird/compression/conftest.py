@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-
+from diffusers import AutoencoderKL, AutoencoderTiny
 from hummingbird.compression.cache import CACHE_SCHEMA, CACHE_VERSION
 from hummingbird.compression.loop import Job
 from hummingbird.compression.methods.base import Method, Teacher
@@ -19,7 +19,12 @@ from hummingbird.compression.plan import load_plan, pruned_config
 from hummingbird.config.training import TrainingSettings
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.diffusion import Diffusion
+from hummingbird.models.pipeline import TextToVideoPipeline
+from hummingbird.models.rewards import TextVideoScorer
 from hummingbird.models.unet import VideoUNet
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
 SHAPE, TEXT = (4, 8, 8, 8), (6, 16)
 
@@ -33,7 +38,9 @@ def _write(folder: Path, count: int = 12, parts: int = 2) -> Path:
             "clip_id": str(i),
             "caption": f"clip {i}",
             "fps": 8.0 + i,
-            "latents": (np.full(SHAPE, i / 8) + 0.1 * rng.standard_normal(SHAPE)).astype(np.float16).tobytes(),
+            "latents": (np.full(SHAPE, i / 8) + 0.1 * rng.standard_normal(SHAPE))
+            .astype(np.float16)
+            .tobytes(),
             "text": rng.standard_normal(TEXT).astype(np.float16).tobytes(),
             "input_ids": [i] * TEXT[0],
             "attention_mask": [1] * TEXT[0],
@@ -83,7 +90,13 @@ def tiny_distillation() -> Callable[[torch.device], tuple[VideoUNet, Method]]:
     def build(device: torch.device) -> tuple[VideoUNet, Method]:
         torch.manual_seed(0)
         config = unet_config(
-            (16, 16), head_size=8, in_channels=8, text_width=16, norm_groups=8, first_temporal_heads=1, middle=True
+            (16, 16),
+            head_size=8,
+            in_channels=8,
+            text_width=16,
+            norm_groups=8,
+            first_temporal_heads=1,
+            middle=True,
         )
         teacher = VideoUNet(**config).to(device)
         student = VideoUNet(**pruned_config(load_plan("hummingbird-0.7b", config), config)).to(device)
@@ -91,3 +104,63 @@ def tiny_distillation() -> Callable[[torch.device], tuple[VideoUNet, Method]]:
         return student, method
 
     return build
+
+
+@pytest.fixture
+def tiny_teacher(tmp_path: Path) -> Path:
+    """A pipeline folder with an untrained teacher of two stages, for the tiny cache."""
+    torch.manual_seed(0)
+    unet = VideoUNet(
+        **unet_config(
+            (16, 16),
+            head_size=8,
+            in_channels=8,
+            text_width=16,
+            norm_groups=8,
+            first_temporal_heads=1,
+            middle=True,
+        )
+    )
+    vocabulary = {"<pad>": 0, "<start>": 1, "<end>": 2, "a": 3}
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(WordLevel(vocabulary, unk_token="a")), pad_token="<pad>", eos_token="<end>"
+    )
+    pipeline = TextToVideoPipeline(
+        unet=unet,
+        vae=AutoencoderKL(latent_channels=8, block_out_channels=(8,), norm_num_groups=4, sample_size=8),
+        decoder=AutoencoderTiny(
+            latent_channels=8,
+            encoder_block_out_channels=(4,) * 4,
+            decoder_block_out_channels=(4,) * 4,
+            num_encoder_blocks=(0,) * 4,
+            num_decoder_blocks=(1,) * 4,
+        ),
+        text_encoder=CLIPTextModel(_text_config()),
+        tokenizer=tokenizer,
+        scheduler=Diffusion(),
+    )
+    pipeline.save_pretrained(tmp_path / "teacher")
+    return tmp_path / "teacher"
+
+
+@pytest.fixture
+def tiny_rewards(tmp_path: Path) -> Path:
+    """A folder with untrained rewards for videos of 64 x 64, on 4 frames."""
+    torch.manual_seed(1)
+    text = _text_config().to_dict()
+    TextVideoScorer(text, frames=4, widths=(8, 8, 8), embedding=16).save_pretrained(tmp_path / "rewards")
+    return tmp_path / "rewards"
+
+
+def _text_config() -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=16,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=6,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+    )

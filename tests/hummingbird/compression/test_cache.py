@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from hummingbird.compression.cache import LatentCache, Shard
 from hummingbird.config.section import InputError
 
@@ -42,16 +41,18 @@ def test_a_folder_that_is_no_whole_cache_is_refused(tmp_path: Path, write_cache:
 def test_workers_never_share_a_clip_and_see_all() -> None:
     shards = [Shard(count=23, rank=rank, world=3, seed=1) for rank in range(3)]
     seen = [{i for step in range(8) for i in shard.indices(step, 2)} for shard in shards]
-    assert not seen[0] & seen[1] and not seen[1] & seen[2] and not seen[0] & seen[2]
+    assert sum(len(share) for share in seen) == 23
     assert set.union(*seen) == set(range(23))
 
 
 def test_an_epoch_holds_every_clip_once_in_a_new_order() -> None:
     shard = Shard(count=20, rank=0, world=2, seed=1)
-    epochs = [sum((shard.indices(step, 5) for step in (2 * epoch, 2 * epoch + 1)), []) for epoch in range(2)]
+    epochs = [shard.indices(2 * epoch, 5) + shard.indices(2 * epoch + 1, 5) for epoch in range(2)]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(0, 20, 2))
     assert epochs[0] != epochs[1]
-    assert Shard(count=20, rank=0, world=2, seed=1).indices(3, 5) == shard.indices(3, 5)  # no state but the step
+    assert Shard(count=20, rank=0, world=2, seed=1).indices(3, 5) == shard.indices(
+        3, 5
+    )  # no state but the step
 
 
 def test_fewer_clips_than_workers_is_an_error() -> None:

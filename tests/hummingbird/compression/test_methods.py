@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-
 from hummingbird.compression.loop import mixed_precision
 from hummingbird.compression.methods.base import Teacher
 from hummingbird.compression.methods.distillation import Distillation
@@ -13,20 +11,25 @@ from hummingbird.compression.methods.feedback import Feedback, Reward, pseudo_hu
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.unet import VideoUNet
+from torch import Tensor, nn
 
 SHAPE = (2, 4, 8, 4, 4)
 
 
 class Known(nn.Module):
-    """Noise: a constant plus the mean of the text, after dropout; one feature, twice the input; keeps its calls."""
+    """Noise: a constant plus the text's mean, after dropout; a feature, twice the input; keeps its calls."""
 
     def __init__(self, constant: float) -> None:
         super().__init__()
         self.constant, self.dropout = nn.Parameter(torch.tensor(constant)), nn.Dropout(0.5)
         self.calls: list[dict[str, Any]] = []
 
-    def forward(self, sample, timestep, encoder_hidden_states, fps=None, guidance=None, return_features=False):
-        self.calls.append({"x": sample, "t": timestep, "text": encoder_hidden_states, "fps": fps, "w": guidance})
+    def forward(
+        self, sample, timestep, encoder_hidden_states, fps=None, guidance=None, return_features=False
+    ):
+        self.calls.append(
+            {"x": sample, "t": timestep, "text": encoder_hidden_states, "fps": fps, "w": guidance}
+        )
         shift = encoder_hidden_states.mean(dim=(1, 2)).view(-1, 1, 1, 1, 1)
         noise = self.dropout(torch.ones_like(sample)) * (self.constant + shift)
         return (noise, [2 * sample.flatten(1)]) if return_features else noise
@@ -69,16 +72,22 @@ def test_the_teacher_is_guided_frozen_and_in_evaluation_mode() -> None:
     scaled, _ = teacher(x, t, batch()["text"], fps, torch.tensor([1.0, 5.0]))
     torch.testing.assert_close(scaled.mean(dim=(1, 2, 3, 4)), torch.tensor([1.25, 3.25]))
     assert feature.shape[0] == 2
-    assert not noise.requires_grad and not model.training and not model.constant.requires_grad
+    assert not noise.requires_grad
+    assert not model.training
+    assert not model.constant.requires_grad
     call = model.calls[0]
-    assert torch.equal(call["fps"], torch.tensor([8.0, 24.0, 8.0, 24.0]))  # both passes at the clip's frame rate
+    assert torch.equal(
+        call["fps"], torch.tensor([8.0, 24.0, 8.0, 24.0])
+    )  # both passes at the clip's frame rate
     assert torch.equal(call["t"], torch.tensor([3, 4, 3, 4]))
     assert torch.equal(call["text"][2:], torch.full((2, 3, 5), -0.25))
 
 
 def test_distillation_losses_on_known_outputs() -> None:
     teacher, student = Known(1.0), Known(0.5).eval()
-    method = Distillation(Teacher(teacher, torch.full((3, 5), -0.25)), Additive(), guidance=3.0, feature_weight=0.5)
+    method = Distillation(
+        Teacher(teacher, torch.full((3, 5), -0.25)), Additive(), guidance=3.0, feature_weight=0.5
+    )
     losses = method.losses(student, student, batch(), generator())
     # Guided teacher 2.25, student 0.75; the features are equal.
     assert float(losses.terms["output"]) == pytest.approx(1.5**2)
@@ -95,7 +104,9 @@ def test_distillation_compares_features_relative_to_the_teachers() -> None:
             noise, features = super().forward(*args, **kwargs)
             return noise, [3 * feature for feature in features]
 
-    method = Distillation(Teacher(Known(1.0), torch.zeros(3, 5)), Additive(), guidance=1.0, feature_weight=0.5)
+    method = Distillation(
+        Teacher(Known(1.0), torch.zeros(3, 5)), Additive(), guidance=1.0, feature_weight=0.5
+    )
     losses = method.losses(Scaled(1.0).eval(), Known(1.0), batch(), generator())
     assert float(losses.terms["feature_0"]) == pytest.approx(4.0, rel=1e-5)  # (3 f - f)^2 / f^2
     assert losses.total.item() == pytest.approx(2.0, rel=1e-5)
@@ -121,8 +132,10 @@ def test_feedback_takes_one_solver_step_with_the_guided_teacher() -> None:
     assert set((t + 1).remainder(20).tolist()) == {0}
     assert torch.equal(earlier, (t - 20).clamp_min(0))
     assert torch.equal(w, target_call["w"])
-    assert bool(((w >= 5) & (w <= 15)).all()) and w[0] != w[1]
-    # The teacher's noise is cond + w (cond - uncond) = 1.25 + 0.5 w; the step goes along it from t to earlier.
+    assert bool(((w >= 5) & (w <= 15)).all())
+    assert w[0] != w[1]
+    # The teacher's noise is cond + w (cond - uncond) = 1.25 + 0.5 w; the step goes along it from t to
+    # earlier.
     shift = 0.1 * (t - earlier) * (1.25 + 0.5 * w)
     torch.testing.assert_close(target_call["x"], call["x"] - shift.view(-1, 1, 1, 1, 1), rtol=1e-5, atol=1e-3)
     # Both estimates subtract the student's 0.75 at their own timestep; c_out is almost 1.

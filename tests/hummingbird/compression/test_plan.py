@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from hummingbird.compression.plan import Plan, load_plan, pruned_config, teacher_name
 from hummingbird.config.section import InputError
 from hummingbird.models.architectures import shapes_teacher, unet_config, videocrafter2
@@ -14,7 +13,9 @@ def parameters(config: dict) -> int:
         return sum(p.numel() for p in VideoUNet(**config).parameters())
 
 
-@pytest.mark.parametrize(("name", "count"), [("hummingbird-0.9b", 945_127_300), ("hummingbird-0.7b", 772_009_860)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("hummingbird-0.9b", 945_127_300), ("hummingbird-0.7b", 772_009_860)]
+)
 def test_named_plans_give_the_papers_students(name: str, count: int) -> None:
     teacher = videocrafter2()
     plan = load_plan(name, {**teacher, "middle": True})
@@ -49,7 +50,8 @@ def test_a_skip_moves_to_the_nearest_kept_layer_and_is_renumbered() -> None:
         pruned_config(plan, teacher)
     student = pruned_config(plan.model_copy(update={"down": [[0, 2], [0]]}), teacher)
     skips = [layer["skip"] for stage in student["up_stages"] for layer in stage["layers"]]
-    # Teacher: down.1.2 (gone, now down.1.0), down.0.sample, down.0.2 (now number 1), down.0.1 (gone, now down.0.0).
+    # Teacher: down.1.2 (gone, now down.1.0), down.0.sample, down.0.2 (now number 1), down.0.1 (gone, now
+    # down.0.0).
     assert skips == ["down.1.0", "down.0.sample", "down.0.1", "down.0.0"]
 
 

@@ -1,6 +1,5 @@
 import pytest
 import torch
-
 from hummingbird.compression.plan import Plan, load_plan
 from hummingbird.compression.prune import plan_report, prune_unet
 from hummingbird.models.architectures import unet_config
@@ -23,12 +22,20 @@ def teacher() -> VideoUNet:
 def test_every_student_tensor_is_the_named_tensor_of_the_teacher(teacher: VideoUNet) -> None:
     student = prune_unet(teacher, load_plan("hummingbird-0.7b", teacher.config))
     theirs, own = teacher.state_dict(), student.state_dict()
-    assert torch.equal(own["down_blocks.1.resnets.0.conv1.weight"], theirs["down_blocks.1.resnets.0.conv1.weight"])
-    assert torch.equal(own["up_blocks.1.attentions.1.norm.weight"], theirs["up_blocks.1.attentions.2.norm.weight"])
-    assert torch.equal(own["up_blocks.0.resnets.1.conv1.weight"], theirs["up_blocks.0.resnets.2.conv1.weight"])
+    assert torch.equal(
+        own["down_blocks.1.resnets.0.conv1.weight"], theirs["down_blocks.1.resnets.0.conv1.weight"]
+    )
+    assert torch.equal(
+        own["up_blocks.1.attentions.1.norm.weight"], theirs["up_blocks.1.attentions.2.norm.weight"]
+    )
+    assert torch.equal(
+        own["up_blocks.0.resnets.1.conv1.weight"], theirs["up_blocks.0.resnets.2.conv1.weight"]
+    )
     assert torch.equal(own["up_blocks.1.resnets.1.conv2.bias"], theirs["up_blocks.1.resnets.2.conv2.bias"])
     assert not any(name.startswith("mid_block") for name in own)
-    assert own["conv_in.weight"].data_ptr() != theirs["conv_in.weight"].data_ptr()  # training leaves the teacher alone
+    assert (
+        own["conv_in.weight"].data_ptr() != theirs["conv_in.weight"].data_ptr()
+    )  # training leaves the teacher alone
 
 
 def test_a_plan_that_keeps_all_gives_the_teacher_back(teacher: VideoUNet) -> None:

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from torch import nn
-
 from hummingbird.compression.loop import Job
 from hummingbird.compression.methods.base import Losses, Method
 from hummingbird.compression.trainer import train
 from hummingbird.config.cluster import RaySettings
+from safetensors.torch import load_file
+from torch import nn
 
 UNET = "diffusion_pytorch_model.safetensors"
 
@@ -24,7 +23,9 @@ def log_of(job: Job) -> list[dict[str, float]]:
     return [json.loads(line) for line in (job.folder / "losses.jsonl").read_text().splitlines()]
 
 
-def test_a_run_that_was_cut_off_ends_as_one_that_was_not(make_job: Callable[..., Job], tmp_path: Path) -> None:
+def test_a_run_that_was_cut_off_ends_as_one_that_was_not(
+    make_job: Callable[..., Job], tmp_path: Path
+) -> None:
     whole = dataclasses.replace(make_job(engine="process", steps=5), folder=tmp_path / "whole")
     train(whole, RaySettings())
     cut = dataclasses.replace(whole, folder=tmp_path / "cut")
@@ -77,9 +78,13 @@ def test_a_loss_that_is_not_finite_ends_the_run(make_job: Callable[..., Job]) ->
 def test_methods_and_training_in_one_process_need_neither_ray_nor_deepspeed() -> None:
     code = (
         "import sys; import hummingbird.compression.trainer, hummingbird.compression.methods.distillation, "
-        "hummingbird.compression.methods.feedback; print([m for m in ('ray', 'deepspeed') if m in sys.modules])"
+        "hummingbird.compression.methods.feedback; "
+        "print([m for m in ('ray', 'deepspeed') if m in sys.modules])"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "[]\n"
+    )
 
 
 def _stops_at_call(job: Job, call: int) -> Callable[[torch.device], tuple[nn.Module, Method]]:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from torch import nn
-
 from hummingbird.compression.loop import Job
 from hummingbird.compression.methods.base import Method
 from hummingbird.compression.trainer import train
 from hummingbird.config.cluster import RaySettings
 from hummingbird.config.section import InputError
+from safetensors.torch import load_file
+from torch import nn
 
 UNET = "diffusion_pytorch_model.safetensors"
 
@@ -29,7 +28,9 @@ def test_two_workers_survive_a_kill_and_end_as_without_it(
     seen.mkdir()
     train(dataclasses.replace(whole, build=_watched(whole, seen, kill_at=0)), RaySettings())
     # Two ranks, each its own clips.
-    clips = [{clip for file in seen.glob(f"{rank}-*") for clip in json.loads(file.read_text())} for rank in (0, 1)]
+    clips = [
+        {clip for file in seen.glob(f"{rank}-*") for clip in json.loads(file.read_text())} for rank in (0, 1)
+    ]
     assert len(clips[0]) == len(clips[1]) == 6
     assert not clips[0] & clips[1]
 

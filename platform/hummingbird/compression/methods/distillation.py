@@ -1,6 +1,6 @@
 """Distillation: the student, in one pass, learns the guided teacher's noise and its features.
 
-Source: AMD-Hummingbird, first stage (arXiv 2503.18559); the feature loss follows its image-to-video successor.
+Source: AMD-Hummingbird, first stage (arXiv 2503.18559); the feature loss is its image-to-video successor's.
 """
 
 import torch
@@ -13,8 +13,8 @@ from hummingbird.compression.methods.base import (
     Losses,
     Method,
     Teacher,
-    draw_integers,
     draw_noise,
+    draw_stratified,
 )
 from hummingbird.models.diffusion import Diffusion
 
@@ -22,8 +22,9 @@ from hummingbird.models.diffusion import Diffusion
 class Distillation(Method):
     """Mean squared error to the guided noise, plus one relative error a stage to the teacher's features.
 
-    The student keeps the teacher's widths, so features are compared as they are. Each stage's error is divided by
-    the mean square of the teacher's feature, so that a stage with large activations does not drown the others.
+    The student keeps the teacher's widths, so features are compared as they are. Each stage's error is
+    divided by the mean square of the teacher's feature, so that a stage with large activations does not drown
+    the others.
 
     Args:
         teacher: the guided teacher; its features in the order of the student's.
@@ -32,14 +33,19 @@ class Distillation(Method):
         feature_weight: weight of the mean of the feature terms; 0 leaves them out.
     """
 
-    def __init__(self, teacher: Teacher, diffusion: Diffusion, guidance: float, feature_weight: float) -> None:
+    def __init__(
+        self, teacher: Teacher, diffusion: Diffusion, guidance: float, feature_weight: float
+    ) -> None:
         self._teacher, self._diffusion = teacher, diffusion
         self._guidance, self._feature_weight = guidance, feature_weight
+        self._timesteps = len(diffusion.alphas)
 
-    def losses(self, student: Denoiser, average: Denoiser, batch: Batch, generator: torch.Generator) -> Losses:
+    def losses(
+        self, student: Denoiser, average: Denoiser, batch: Batch, generator: torch.Generator
+    ) -> Losses:
         """Terms: ``output``, and ``feature_0``, ``feature_1``, ... from the first stage to the last."""
         x0, text, fps = batch["latents"], batch["text"], batch["fps"]
-        t = draw_integers(0, self._diffusion.config.timesteps, len(x0), generator)
+        t = draw_stratified(self._timesteps, len(x0), generator)
         x = self._diffusion.add_noise(x0, draw_noise(x0, generator), t)
         target, taught = self._teacher(x, t, text, fps, self._guidance)
         noise, learnt = student(x, t, text, fps=fps, return_features=True)

@@ -1,7 +1,7 @@
-"""Feedback: consistency distillation to a few steps, with an image and a video reward on the decoded estimate.
+"""Feedback: consistency distillation to a few steps, with an image and a video reward on decoded estimates.
 
-Sources: AMD-Hummingbird, second stage (arXiv 2503.18559); T2V-Turbo (arXiv 2405.18750); latent consistency models
-(arXiv 2310.04378).
+Sources: AMD-Hummingbird, second stage (arXiv 2503.18559); T2V-Turbo (arXiv 2405.18750); latent consistency
+models (arXiv 2310.04378).
 """
 
 from collections.abc import Callable
@@ -17,8 +17,8 @@ from hummingbird.compression.methods.base import (
     Losses,
     Method,
     Teacher,
-    draw_integers,
     draw_noise,
+    draw_stratified,
 )
 from hummingbird.models.diffusion import Diffusion
 
@@ -26,7 +26,7 @@ HUBER_C = 0.001
 
 
 class Scorer(Protocol):
-    """The part of `hummingbird.models.rewards.TextVideoScorer` that feedback uses; differentiable in the pixels."""
+    """What feedback uses of `hummingbird.models.rewards.TextVideoScorer`; differentiable in pixels."""
 
     def image_score(self, frames: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor: ...
 
@@ -54,17 +54,18 @@ class Reward:
 
 
 class Feedback(Method):
-    """The student's estimate of x0 at a solver's timestep t must equal that of its target one solver step earlier.
+    """The student's estimate of x0 must equal that of its target one solver step earlier.
 
-    The teacher takes that step along its guided trajectory, cond + w (cond - uncond), with w drawn from a range; the
-    student embeds w. The estimate itself is decoded and rewarded.
+    The teacher takes that step along its guided trajectory, cond + w (cond - uncond), with w drawn from a
+    range; the student embeds w. The estimate itself is decoded and rewarded.
 
     Args:
         teacher: the original teacher, guided.
         diffusion: the noise process; without a rescale of x0, which few-step models do not use.
         guidance: range of w.
         reward: the rewards; none: consistency alone.
-        target: whose estimate is the target: the ``student``'s own, without gradient, or its moving ``average``.
+        target: whose estimate is the target: the ``student``'s own, without gradient, or its moving
+            ``average``.
 
     Raises:
         ValueError: the noise process rescales x0.
@@ -78,16 +79,20 @@ class Feedback(Method):
         reward: Reward | None = None,
         target: str = "student",
     ) -> None:
-        if diffusion.config.x0_scale != 1.0:
-            raise ValueError("a few-step model is trained without the rescale of x0: pass a Diffusion with x0_scale=1")
+        if not bool((diffusion.scales == 1).all()):
+            raise ValueError(
+                "a few-step model is trained without the rescale of x0: pass a Diffusion with x0_scale=1"
+            )
         self._teacher, self._diffusion, self._reward = teacher, diffusion, reward
         self._guidance, self._target = guidance, target
 
-    def losses(self, student: Denoiser, average: Denoiser, batch: Batch, generator: torch.Generator) -> Losses:
-        """Terms: ``consistency`` and, with rewards, ``image_reward`` and ``video_reward`` (larger is better)."""
+    def losses(
+        self, student: Denoiser, average: Denoiser, batch: Batch, generator: torch.Generator
+    ) -> Losses:
+        """Terms: ``consistency`` and, with rewards, ``image_reward``, ``video_reward`` (larger is better)."""
         x0, text, fps = batch["latents"], batch["text"], batch["fps"]
         times = self._diffusion.solver_timesteps.to(x0.device)
-        position = draw_integers(0, len(times), len(x0), generator)
+        position = draw_stratified(len(times), len(x0), generator)
         # A solver step goes from one of its timesteps to the one before, from the first of them to 0.
         t, earlier = times[position], torch.where(position > 0, times[position - 1], 0)
         low, high = self._guidance
@@ -109,7 +114,9 @@ class Feedback(Method):
             terms |= {"image_reward": image, "video_reward": video}
         return Losses(total, {name: term.detach() for name, term in terms.items()})
 
-    def _estimate(self, model: Denoiser, x: Tensor, t: Tensor, text: Tensor, fps: Tensor, w: Tensor) -> Tensor:
+    def _estimate(
+        self, model: Denoiser, x: Tensor, t: Tensor, text: Tensor, fps: Tensor, w: Tensor
+    ) -> Tensor:
         return self._diffusion.denoised(model(x, t, text, fps=fps, guidance=w).float(), x, t)
 
 
@@ -118,7 +125,9 @@ def pseudo_huber(estimate: Tensor, target: Tensor, c: float = HUBER_C) -> Tensor
     return ((estimate.float() - target.float()).square() + c * c).sqrt().mean() - c
 
 
-def _rewards(reward: Reward, latents: Tensor, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _rewards(
+    reward: Reward, latents: Tensor, batch: Batch, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """The mean image and video scores of the estimate; only the frames that are scored are decoded."""
     frames = latents.shape[2]
     even = torch.linspace(0, frames - 1, min(reward.video_frames, frames)).round().long().to(latents.device)

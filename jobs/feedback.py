@@ -1,0 +1,27 @@
+"""Makes a few-step model of a student: consistency distillation with an image and a video reward."""
+
+import argparse
+from pathlib import Path
+
+from hummingbird.compression.feedback import feedback
+from hummingbird.config.command_line import run_verb
+from hummingbird.config.settings import Settings
+
+
+def main(settings: Settings, given: argparse.Namespace) -> Path:
+    return feedback(settings)
+
+
+if __name__ == "__main__":
+    run_verb(
+        "feedback",
+        __doc__ or "",
+        main,
+        {
+            "--teacher": "models.teacher",
+            "--student": "models.student",
+            "--cache": "training.cache",
+            "--steps": "feedback.steps",
+        },
+        sections=("feedback", "training", "models"),
+    )

@@ -1,0 +1,171 @@
+"""What distillation and feedback share: from settings to a training job, and from its end to the lake."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hummingbird.compression.cache import LatentCache
+from hummingbird.compression.lineage import count_parameters, latest_output, model_id, put_model, weights_hash
+from hummingbird.compression.loop import Job
+from hummingbird.compression.methods.base import Method
+from hummingbird.compression.trainer import train
+from hummingbird.config.distill import DistillSettings
+from hummingbird.config.feedback import FeedbackSettings
+from hummingbird.config.section import InputError
+from hummingbird.config.settings import Settings
+from hummingbird.lake.lake import Lake
+from hummingbird.lake.runs import Run, open_run
+from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline, pipeline_folder
+from hummingbird.models.unet import VideoUNet
+
+Build = Callable[[torch.device], tuple[nn.Module, Method]]
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a stage starts from: folders of pipelines, and of the cache."""
+
+    teacher: Path
+    student: Path
+    cache: Path
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A training stage.
+
+    Attributes:
+        verb: its verb, and the section of its settings.
+        kind: what it makes, for the lake: ``distilled``, ``feedback``.
+        after: the verb whose student it goes on from when ``models.student`` names none.
+        settings: the section.
+        build: what every worker builds, made from the start.
+        inputs: what the result depends on besides teacher, student and cache.
+        sampling: how the result is sampled, for those who use it: ``steps``, ``guidance``.
+    """
+
+    verb: str
+    kind: str
+    after: str
+    settings: DistillSettings | FeedbackSettings
+    build: Callable[[Start], Build]
+    inputs: Mapping[str, object]
+    sampling: Mapping[str, float]
+
+
+def run_stage(settings: Settings, stage: Stage) -> Path:
+    """Trains a student in a run of its own and returns the path of ``result.json``.
+
+    The run folder holds ``losses.jsonl`` and, at the end, ``pipeline``; until then the checkpoints, from
+    which the same call goes on.
+
+    Raises:
+        InputError: a model or the cache is missing, or they do not fit each other.
+    """
+    lake = Lake.open(settings)
+    cache = settings.training.cache or latest_output(lake, "encode", "cache")
+    student_name = settings.models.student or latest_output(lake, stage.after, "pipeline")
+    start = Start(pipeline_path(settings.models.teacher), pipeline_path(student_name), cache)
+    teacher = load_pipeline(start.teacher).unet
+    pipeline = load_pipeline(start.student)
+    about = LatentCache(cache).about
+    _check(teacher, pipeline, about)
+    inputs = {
+        "teacher": weights_hash(teacher),
+        "student": weights_hash(pipeline.unet),
+        "cache": {key: about[key] for key in ("snapshot_id", "vae_hash", "text_hash", "shape", "count")},
+        **stage.inputs,
+    }
+    sections = ("training", stage.verb)
+    with open_run(settings, stage.verb, sections, inputs, snapshot_id=about["snapshot_id"]) as run:
+        if run.previous is not None and Path(run.previous["outputs"]["pipeline"]).is_dir():
+            run.outputs.update(run.previous["outputs"])
+            run.metrics.update(run.previous["metrics"])
+            return run.result_path
+        job = Job(
+            name=stage.verb,
+            build=stage.build(start),
+            cache=cache,
+            folder=run.folder,
+            steps=stage.settings.steps,
+            minutes=stage.settings.minutes,
+            batch=stage.settings.batch,
+            learning_rate=stage.settings.learning_rate,
+            seed=settings.seed,
+            training=settings.training,
+        )
+        parent = model_id(run.lake, pipeline.unet, "student", str(start.student))
+        pipeline.unet = VideoUNet.from_pretrained(train(job, settings.ray))
+        pipeline.save_pretrained(run.folder / "pipeline")
+        _record(run, stage, pipeline, parent)
+        for scaffold in ("unet", "ray", "checkpoint"):
+            shutil.rmtree(run.folder / scaffold, ignore_errors=True)
+    return run.result_path
+
+
+def pipeline_path(name: str | Path) -> Path:
+    """The folder of a pipeline.
+
+    Raises:
+        InputError: there is none.
+    """
+    try:
+        return pipeline_folder(name).absolute()
+    except FileNotFoundError as error:
+        raise InputError(str(error)) from error
+
+
+def shared_features(teacher: VideoUNet, student: VideoUNet) -> list[int]:
+    """Which of the teacher's features the student has too: of down stages, middle block and up stages."""
+    stages = len(teacher.config.down_stages)
+    middle = [stages] if teacher.config.middle and student.config.middle else []
+    first_up = stages + bool(teacher.config.middle)
+    return [*range(stages), *middle, *range(first_up, first_up + stages)]
+
+
+def _check(teacher: VideoUNet, pipeline: TextToVideoPipeline, about: Mapping[str, Any]) -> None:
+    student = pipeline.unet
+    widths = [[stage["width"] for stage in model.config.down_stages] for model in (teacher, student)]
+    if widths[0] != widths[1]:
+        raise InputError(
+            f"the student's stages have widths {widths[1]}, the teacher's {widths[0]}: they must be equal"
+        )
+    channels = about["shape"][1]
+    if channels != teacher.config.in_channels or channels != student.config.in_channels:
+        raise InputError(
+            f"the cache holds latents of {channels} channels; the teacher takes "
+            f"{teacher.config.in_channels}, the student {student.config.in_channels}: encode again"
+        )
+
+
+def _record(run: Run, stage: Stage, pipeline: TextToVideoPipeline, parent: str) -> None:
+    folder = run.folder / "pipeline"
+    lines = [
+        json.loads(line) for line in (run.folder / "losses.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    terms = [name for name in lines[-1] if name not in ("step", "learning_rate", "gradient_norm", "seconds")]
+    tenth = max(1, len(lines) // 10)
+    row = {"parent_id": parent, "run_id": run.run_id, "path": folder, "settings_hash": run.settings_hash}
+    run.outputs.update(
+        pipeline=folder,
+        losses=run.folder / "losses.jsonl",
+        sampling=dict(stage.sampling),
+        model_id=put_model(run.lake, pipeline.unet, stage.kind, {**row, "snapshot_id": run.snapshot_id}),
+    )
+    run.metrics.update(
+        steps=lines[-1]["step"],
+        seconds=sum(line["seconds"] for line in lines),
+        student_parameters=count_parameters(pipeline.unet),
+        first={name: _mean(lines[:tenth], name) for name in terms},
+        last={name: _mean(lines[-tenth:], name) for name in terms},
+    )
+
+
+def _mean(lines: list[dict[str, float]], name: str) -> float:
+    return sum(line[name] for line in lines) / len(lines)

@@ -1,0 +1,104 @@
+"""Prune, distill and feedback as verbs, one after the other, on a tiny world and in one process."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hummingbird.compression.distill import distill
+from hummingbird.compression.feedback import feedback, with_guidance_embedding
+from hummingbird.compression.prune import prune
+from hummingbird.config.loading import load_settings
+from hummingbird.config.section import InputError
+from hummingbird.config.settings import Settings
+from hummingbird.lake.lake import Lake
+from hummingbird.models.pipeline import load_pipeline
+from hummingbird.models.unet import VideoUNet
+
+
+@pytest.fixture
+def tiny(
+    tmp_path: Path, tiny_teacher: Path, tiny_rewards: Path, write_cache: Callable[..., Path]
+) -> Settings:
+    settings = load_settings(
+        overrides=[
+            f"storage={tmp_path / 'runs'}",
+            f"models.teacher={tiny_teacher}",
+            f"models.rewards={tiny_rewards}",
+            "training.engine=process",
+            "training.average=0.5",
+            "distill.steps=3",
+            "feedback.steps=3",
+            "feedback.video_frames=4",
+            "feedback.image_frames=2",
+        ]
+    )
+    snapshot = Lake.open(settings).snapshot()
+    cache = write_cache(tmp_path / "cache")
+    about = json.loads((cache / "cache.json").read_text())
+    (cache / "cache.json").write_text(json.dumps({**about, "snapshot_id": snapshot}))
+    return settings.model_copy(update={"training": settings.training.model_copy(update={"cache": cache})})
+
+
+def outputs(path: Path) -> dict[str, Any]:
+    result = json.loads(path.read_text())
+    assert result["state"] == "finished"
+    return result["outputs"]
+
+
+def test_the_three_verbs_follow_each_other_and_leave_a_lineage(tiny: Settings) -> None:
+    pruned = outputs(prune(tiny))
+    report = json.loads(Path(pruned["report"]).read_text())
+    assert all(layer["largest_difference"] == 0 for layer in report["layers"] if layer["kept"])
+    assert load_pipeline(pruned["pipeline"]).unet.config.middle is False
+    distilled = outputs(distill(tiny))
+    path = feedback(tiny)
+    few = outputs(path)
+
+    model = load_pipeline(few["pipeline"])
+    assert model.few_steps
+    video = model(["a a"], [0], num_frames=4)
+    assert video.shape[:2] == (1, 4)
+    lines = [json.loads(line) for line in Path(few["losses"]).read_text().splitlines()]
+    assert {"consistency", "image_reward", "video_reward"} <= set(lines[0])
+    assert not (path.parent / "checkpoint").exists()
+
+    line = Lake.open(tiny).lineage(few["model_id"])
+    assert [entry["model"]["kind"] for entry in line] == ["feedback", "distilled", "pruned", "teacher"]
+    assert [entry["model"]["model_id"] for entry in line][1:3] == [distilled["model_id"], pruned["model_id"]]
+    assert line[0]["snapshot_id"] == line[1]["snapshot_id"] == Lake.open(tiny).snapshot()
+
+    before = path.stat().st_mtime_ns
+    lines_before = Path(few["losses"]).read_text()
+    assert outputs(feedback(tiny)) == few  # finished before: nothing is trained again
+    assert Path(few["losses"]).read_text() == lines_before
+    assert path.stat().st_mtime_ns > before
+
+
+def test_bad_starts_are_named(tiny: Settings, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="run prune first"):
+        distill(tiny)
+    missing = tiny.model_copy(update={"models": tiny.models.model_copy(update={"teacher": "nowhere"})})
+    with pytest.raises(InputError, match="no pipeline in"):
+        prune(missing)
+    greedy = tiny.model_copy(update={"prune": tiny.prune.model_copy(update={"max_share": 0.3})})
+    with pytest.raises(InputError, match=r"prune\.max_share allows 30\.0%"):
+        prune(greedy)
+    prune(tiny)
+    frames = tiny.model_copy(update={"feedback": tiny.feedback.model_copy(update={"video_frames": 8})})
+    with pytest.raises(InputError, match="sees 4"):
+        feedback(frames)
+    cache = tiny.model_copy(update={"training": tiny.training.model_copy(update={"cache": tmp_path})})
+    with pytest.raises(InputError, match="run encode first"):
+        distill(cache)
+
+
+def test_a_new_guidance_embedding_changes_no_output(tiny_teacher: Path) -> None:
+    unet: VideoUNet = load_pipeline(tiny_teacher).unet
+    few = with_guidance_embedding(unet, 8)
+    inputs = torch.randn(1, 8, 4, 8, 8), torch.tensor([7]), torch.randn(1, 6, 16), torch.tensor([8.0])
+    with torch.no_grad():
+        torch.testing.assert_close(few(*inputs, guidance=torch.tensor([9.0])), unet(*inputs))
+    assert few.config.guidance_size == 8
