@@ -37,6 +37,9 @@ class Video:
     expires_at: int | None = None
     error: str | None = None
     generation_seconds: float | None = None
+    """From prompt to mp4, of the pass that made it."""
+    batch_size: int | None = None
+    """Videos that shared the pass."""
 
     @property
     def finished(self) -> bool:
@@ -66,6 +69,7 @@ class Video:
             "num_frames": request.num_frames,
             "fps": request.fps,
             "generation_seconds": self.generation_seconds,
+            "batch_size": self.batch_size,
         }
 
 
@@ -124,6 +128,7 @@ class VideoStore:
         """Keeps the file and marks the video completed."""
         write_atomically(self.content(video), result.mp4)
         video.progress, video.generation_seconds = 100, round(result.seconds, 3)
+        video.batch_size = result.batch_size
         self._finish(video, "completed")
 
     def fail(self, video: Video, message: str) -> None:

@@ -1,0 +1,56 @@
+"""Where a server may listen, and what it picks to serve."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from hummingbird.config.section import InputError
+from hummingbird.config.serve import ServeSettings
+from hummingbird.config.settings import Settings
+from hummingbird_serve.app import check_address
+from hummingbird_serve.models import offered_models, quickstart_outputs, student_package
+
+
+def at(host: str, port: int = 18765) -> Settings:
+    return Settings(serve=ServeSettings(host=host, port=port))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_loopback_needs_no_token(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HUMMINGBIRD_TOKEN", raising=False)
+    check_address(at(host))
+
+
+def test_beyond_loopback_a_token_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HUMMINGBIRD_TOKEN", raising=False)
+    with pytest.raises(InputError, match="HUMMINGBIRD_TOKEN"):
+        check_address(at("0.0.0.0"))
+    monkeypatch.setenv("HUMMINGBIRD_TOKEN", "secret")
+    check_address(at("0.0.0.0"))
+
+
+def test_a_taken_port_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(InputError, match="choose another"):
+            check_address(at("127.0.0.1", taken.getsockname()[1]))
+
+
+def test_a_missing_model_is_bad_input(tmp_path: Path) -> None:
+    settings = Settings(storage=tmp_path, serve=ServeSettings(model=str(tmp_path / "nothing")))
+    with pytest.raises(InputError, match="no pipeline"):
+        offered_models(settings)
+
+
+def test_only_a_finished_quickstart_counts(settings: Settings, tmp_path: Path) -> None:
+    folder = settings.storage / "quickstart"
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text(json.dumps({"state": "failed", "outputs": {"package": "x"}}))
+    assert quickstart_outputs(settings) == {}
+
+
+def test_a_given_package_is_served_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    assert student_package(Settings(serve=ServeSettings(model=str(tmp_path)))) == tmp_path

@@ -1,0 +1,62 @@
+"""Bodies of requests: defaults are filled in, everything else is refused by name."""
+
+from typing import Any
+
+import pytest
+from hummingbird_serve.requests import APIError, ServedModel, parse_request
+
+
+def test_defaults_are_the_first_models(models: dict[str, ServedModel]) -> None:
+    asked = parse_request({"prompt": "  a red circle "}, models, 100)
+    assert (asked.model, asked.prompt, asked.steps, asked.guidance) == ("student", "a red circle", 4, 5.0)
+    assert (asked.size, asked.seconds, asked.num_frames) == ("64x64", "0.5", 4)
+
+
+def test_seeds_are_drawn_where_none_is_given(models: dict[str, ServedModel]) -> None:
+    assert len({parse_request({"prompt": "x"}, models, 100).seed for _ in range(4)}) > 1
+
+
+def test_forms_send_numbers_as_text(models: dict[str, ServedModel]) -> None:
+    fields = {
+        "prompt": "x",
+        "seed": "7",
+        "steps": "3",
+        "guidance": "2.5",
+        "num_frames": "4",
+        "seconds": "0.5",
+    }
+    asked = parse_request(fields, models, 100)
+    assert (asked.seed, asked.steps, asked.guidance) == (7, 3, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "param"),
+    [
+        ({}, 400, "prompt"),
+        ({"prompt": " \n"}, 400, "prompt"),
+        ({"prompt": 3}, 400, "prompt"),
+        ({"prompt": "x" * 10_000}, 400, "prompt"),
+        ({"prompt": "x", "model": "sora-2"}, 404, "model"),
+        ({"prompt": "x", "size": "720x1280"}, 400, "size"),
+        ({"prompt": "x", "seconds": "4"}, 400, "seconds"),
+        ({"prompt": "x", "seconds": "soon"}, 400, "seconds"),
+        ({"prompt": "x", "num_frames": 100_000}, 400, "num_frames"),
+        ({"prompt": "x", "steps": 9}, 400, "steps"),
+        ({"prompt": "x", "steps": 0}, 400, "steps"),
+        ({"prompt": "x", "steps": "many"}, 400, "steps"),
+        ({"prompt": "x", "seed": -1}, 400, "seed"),
+        ({"prompt": "x", "seed": 2**31}, 400, "seed"),
+        ({"prompt": "x", "guidance": "nan"}, 400, "guidance"),
+        ({"prompt": "x", "guidance": 31}, 400, "guidance"),
+        ({"prompt": "x", "input_reference": "cat.png"}, 400, "input_reference"),
+    ],
+)
+def test_what_cannot_be_made_is_refused(
+    fields: dict[str, Any], status: int, param: str, models: dict[str, ServedModel]
+) -> None:
+    with pytest.raises(APIError) as refused:
+        parse_request(fields, models, 500)
+    assert (refused.value.status, refused.value.param) == (status, param)
+    body = refused.value.as_json()["error"]
+    assert set(body) == {"message", "type", "param", "code"}
+    assert len(body["message"]) < 300
