@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 STORAGE ?= runs
-PRESET ?= default
+PRESET ?= quick
 PORT ?= 8000
 ARGS ?=
 
@@ -29,7 +29,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 quickstart: $(READY) ## Run the whole line on the small world; ends with a report
-	$(BIN)/python jobs/quickstart.py --storage '$(STORAGE)' quickstart.preset=$(PRESET) $(ARGS)
+	$(BIN)/python jobs/quickstart.py --storage '$(STORAGE)' --preset $(PRESET) $(ARGS)
 
 test: $(READY) ## Run the default tests
 	$(BIN)/python -m pytest -m 'not slow' $(ARGS)

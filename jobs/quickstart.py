@@ -61,7 +61,7 @@ def main(settings: Settings, given: argparse.Namespace) -> Path:
             models[kind] = trained["outputs"]["pipeline"]
         student = with_section(settings, "models", student=models["feedback"])
         candidates = [Candidate(name="teacher", path=settings.models.teacher)]
-        # The guidance is built into the distilled student: one pass would do, guidance 1 makes two of them equal.
+        # The guidance is built into the distilled student: at 1 it makes one pass a step.
         candidates += [
             Candidate(name=name, path=path, guidance=1.0 if name == "distilled" else None)
             for name, path in models.items()

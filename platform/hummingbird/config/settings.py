@@ -20,7 +20,6 @@ from hummingbird.config.footage import FootageSettings
 from hummingbird.config.models import ModelSettings
 from hummingbird.config.pretrain import PretrainSettings
 from hummingbird.config.prune import PruneSettings
-from hummingbird.config.quickstart import QuickstartSettings
 from hummingbird.config.section import AbsolutePath, Section
 from hummingbird.config.serve import ServeSettings
 from hummingbird.config.training import TrainingSettings
@@ -52,7 +51,6 @@ class Settings(Section):
     benchmark: BenchmarkSettings = BenchmarkSettings()
     serve: ServeSettings = ServeSettings()
     pretrain: PretrainSettings = PretrainSettings()
-    quickstart: QuickstartSettings = QuickstartSettings()
 
 
 def settings_hash(settings: Settings, sections: Sequence[str] | None = None, **inputs: object) -> str:

@@ -19,6 +19,7 @@ class Diffusion(SchedulerMixin, ConfigMixin):
         solver_steps: timesteps of the full sampler: 19, 39, ..., 999 for 50 of 1000.
         x0_scale: VideoCrafter2's rescale of x0, s(t), falls from 1 to this value over the first
             ``x0_scale_steps`` timesteps; 1 for none. Off in few-step sampling.
+        steps, guidance: how the pipeline's model is sampled where a call does not say.
     """
 
     @register_to_config
@@ -30,6 +31,8 @@ class Diffusion(SchedulerMixin, ConfigMixin):
         solver_steps: int = 50,
         x0_scale: float = 1.0,
         x0_scale_steps: int = 400,
+        steps: int = 50,
+        guidance: float = 7.5,
     ) -> None:
         betas = np.linspace(beta_start**0.5, beta_end**0.5, timesteps, dtype=np.float64) ** 2
         self.alphas = torch.from_numpy(np.cumprod(1 - betas))

@@ -64,8 +64,7 @@ class TextToVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
 
         Args:
             prompts, seeds: one each a video.
-            steps: default 4 for few-step students, else 50.
-            guidance: guidance scale, default 7.5.
+            steps, guidance: default: what the model's scheduler configuration says; at guidance 1 a guided model makes one pass a step.
             decoder: ``full`` (the autoencoder's) or ``small``; default small for few-step students.
             on_step: called with the number of steps done.
 
@@ -97,13 +96,14 @@ class TextToVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
     ) -> Tensor:
         """Latents (B, C, T, h, w) for text embeddings (B, L, D); noise from one CPU generator a video."""
         schedule: Diffusion = self.scheduler
-        scale = 7.5 if guidance is None else guidance
+        scale = schedule.config.guidance if guidance is None else guidance
+        steps = schedule.config.steps if steps is None else steps
         shape = (self.unet.config.in_channels, num_frames, self.latent_size, self.latent_size)
         x = self._noise(shape, generators, text)
         count = len(x)
         rates = torch.full((count,), float(fps), device=x.device)
         if self.few_steps:
-            times = schedule.few_step_timesteps(steps or 4)
+            times = schedule.few_step_timesteps(steps)
             scales = torch.full((count,), float(scale), device=x.device)
             for done, time in enumerate(times, 1):
                 t = torch.full((count,), time, device=x.device)
@@ -114,14 +114,18 @@ class TextToVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
                 if on_step:
                     on_step(done)
             return x
-        times = schedule.ddim_timesteps(steps or 50)
-        both = torch.cat([text, self.encode_prompts([""]).expand_as(text)])
+        times = schedule.ddim_timesteps(steps)
+        guided = scale != 1  # at 1 the unconditional pass cancels out
+        both = torch.cat([text, self.encode_prompts([""]).expand_as(text)]) if guided else text
         for done, time in enumerate(times, 1):
             t = torch.full((count,), time, device=x.device)
             earlier = torch.full_like(t, times[done] if done < len(times) else 0)
-            noise = self.unet(torch.cat([x, x]), torch.cat([t, t]), both, torch.cat([rates, rates])).float()
-            wanted, free = noise.chunk(2)
-            eps = free + scale * (wanted - free)
+            if guided:
+                noise = self.unet(torch.cat([x, x]), torch.cat([t, t]), both, torch.cat([rates, rates])).float()
+                wanted, free = noise.chunk(2)
+                eps = free + scale * (wanted - free)
+            else:
+                eps = self.unet(x, t, text, rates).float()
             x = schedule.ddim_step(schedule.predict_x0(eps, x, t), eps, t, earlier)
             if on_step:
                 on_step(done)
@@ -193,21 +197,28 @@ def load_pipeline(name_or_path: str | Path) -> TextToVideoPipeline:
     """
     folder = pipeline_folder(name_or_path)
     unet = VideoUNet.from_pretrained(folder / "unet", torch_dtype=torch.float32)
-    home = folder if (folder / "vae").is_dir() else folder.parent / "components"
-    return TextToVideoPipeline(unet=unet.eval(), **load_parts(home))
+    return TextToVideoPipeline(unet=unet.eval(), **load_parts(folder))
 
 
-def load_parts(home: Path) -> dict[str, Any]:
-    """Everything of a pipeline but its U-Net, from folders in ``home``; FileNotFoundError where one is missing."""
+def load_parts(folder: Path) -> dict[str, Any]:
+    """Everything of a pipeline but its U-Net; what ``folder`` itself lacks comes from ``components`` beside it.
+
+    Raises:
+        FileNotFoundError: a part is in neither.
+    """
+    home = {}
     for part in PARTS:
-        if not (home / part).is_dir():
-            raise FileNotFoundError(f"a pipeline needs {part}, and {home} has none")
+        places = (folder / part, folder.parent / "components" / part)
+        found = next((place for place in places if place.is_dir()), None)
+        if found is None:
+            raise FileNotFoundError(f"the pipeline in {folder} lacks {part}, and {places[1]} does not exist either")
+        home[part] = found
     return {
-        "vae": AutoencoderKL.from_pretrained(home / "vae", torch_dtype=torch.float32).eval(),
-        "decoder": AutoencoderTiny.from_pretrained(home / "decoder", torch_dtype=torch.float32)
+        "vae": AutoencoderKL.from_pretrained(home["vae"], torch_dtype=torch.float32).eval(),
+        "decoder": AutoencoderTiny.from_pretrained(home["decoder"], torch_dtype=torch.float32)
         .eval()
         .to(memory_format=torch.channels_last),
-        "text_encoder": CLIPTextModel.from_pretrained(home / "text_encoder", dtype=torch.float32).eval(),
-        "tokenizer": PreTrainedTokenizerFast.from_pretrained(home / "tokenizer"),
-        "scheduler": Diffusion.from_config(json.loads((home / "scheduler" / "scheduler_config.json").read_text())),
+        "text_encoder": CLIPTextModel.from_pretrained(home["text_encoder"], dtype=torch.float32).eval(),
+        "tokenizer": PreTrainedTokenizerFast.from_pretrained(home["tokenizer"]),
+        "scheduler": Diffusion.from_config(json.loads((home["scheduler"] / "scheduler_config.json").read_text())),
     }

@@ -74,13 +74,13 @@ def pretrain_teacher(
     """Train the teacher on ``clips`` drawn clips and save its U-Net as ``folder/unet``.
 
     Args:
-        components: folder of autoencoder, small decoder, text encoder, tokenizer and scheduler.
+        components: folder ``components`` with autoencoder, small decoder, text encoder, tokenizer and scheduler.
         start: folder of a U-Net whose training is taken up with a fresh optimizer.
     """
     torch.manual_seed(seed)
     unet = VideoUNet.from_pretrained(start, torch_dtype=torch.float32) if start else VideoUNet(**shapes_teacher())
     unet.train()
-    pipeline = TextToVideoPipeline(unet=unet, **load_parts(components))
+    pipeline = TextToVideoPipeline(unet=unet, **load_parts(components.parent / "teacher"))
     latents, captions = encode_clips(pipeline, folder / "latents", seed, clips)
     empty = pipeline.encode_prompts([""])[0]
     texts = torch.cat([pipeline.encode_prompts(captions[i : i + 500]).half() for i in range(0, clips, 500)])
