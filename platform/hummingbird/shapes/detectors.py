@@ -10,8 +10,9 @@ from functools import cache
 
 import cv2
 import numpy as np
-from hummingbird.shapes.scene import BACKGROUNDS, COLORS, SHAPES, SIZE, Texture, draw_texture, outline
 from numpy.typing import NDArray
+
+from hummingbird.shapes.scene import BACKGROUNDS, COLORS, SHAPES, SIZE, Texture, draw_texture, outline
 
 _LEAST_CHROMA = 55.0  # textures stay below 25, objects start at 125; halfway with a clip's losses
 _LEAST_PRESENCE = 0.6  # of the frames

@@ -11,9 +11,10 @@ from itertools import permutations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+
 from hummingbird.shapes.detectors import Blob, find_blobs, fit_background, fit_shape
 from hummingbird.shapes.scene import DIRECTIONS, RELATIONS, SIZE, Attributes
-from numpy.typing import NDArray
 
 # What one clip's movement is measured in: the smallest travel (of the side), log growth of the radius and
 # rotation that the world's own two-second scenes have.
