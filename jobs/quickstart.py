@@ -15,8 +15,9 @@ from hummingbird.config.evaluate import Candidate
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from hummingbird.evaluation.benchmark import benchmark
-from hummingbird.evaluation.curation import read_curation_truth, score_curation
+from hummingbird.evaluation.curation import score_curation
 from hummingbird.evaluation.evaluate import evaluate
+from hummingbird.evaluation.footage_truth import read_curation_truth
 from hummingbird.evaluation.report.from_runs import load_result
 from hummingbird.evaluation.report.line import line_report
 from hummingbird.evaluation.report.page import write_report
