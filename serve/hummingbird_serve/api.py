@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hummingbird_serve.requests import APIError, ServedModel, VideoParameters, VideoRequest, parse_request
+from hummingbird_serve.requests import APIError, Parse, ServedModel, VideoParameters
 from hummingbird_serve.videos import VideoJobs
 
 MAX_BODY_BYTES = 64 * 1024
@@ -32,7 +32,7 @@ BODY_SCHEMA = {
 def build_api(
     jobs: VideoJobs,
     models: Mapping[str, ServedModel],
-    max_prompt_characters: int,
+    parse: Parse,
     token: str | None,
     ready: Callable[[], Awaitable[bool]],
 ) -> FastAPI:
@@ -41,7 +41,7 @@ def build_api(
     Args:
         jobs: makes and keeps the videos.
         models: what is served, by name; the first is the default.
-        max_prompt_characters: longest prompt.
+        parse: checks the fields of a request.
         token: what clients must send as bearer token; none: this is a loopback server, and answers only
             requests that name loopback as host and come from no foreign web page.
         ready: whether the generator answers.
@@ -88,8 +88,7 @@ def build_api(
     @app.post("/v1/videos", openapi_extra=BODY_SCHEMA)
     async def create(request: Request) -> dict[str, Any]:
         """Queues a video, from JSON or a form."""
-        asked: VideoRequest = parse_request(await _fields(request), models, max_prompt_characters)
-        return jobs.create(asked).as_json()
+        return jobs.create(parse(await _fields(request))).as_json()
 
     @app.get("/v1/videos")
     async def list_videos(

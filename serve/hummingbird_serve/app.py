@@ -6,6 +6,8 @@ import os
 import socket
 import threading
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from hummingbird.config.cluster import connect
@@ -17,8 +19,8 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
 
 from hummingbird_serve.generator import Generator, GeneratorSettings
-from hummingbird_serve.models import offered_models
-from hummingbird_serve.requests import Event, ServedModel, VideoRequest
+from hummingbird_serve.models import offered_models, token_counter
+from hummingbird_serve.requests import Event, ServedModel, VideoRequest, parse_request
 
 NAME = "hummingbird"
 TOKEN = "HUMMINGBIRD_TOKEN"
@@ -32,10 +34,12 @@ class Ingress:
         self,
         settings: Settings,
         models: Mapping[str, ServedModel],
+        tokenizer: Path,
         needs_token: bool,
         generators: Mapping[str, DeploymentHandle],
     ) -> None:
         self._settings, self._models, self._generators = settings, models, dict(generators)
+        self._tokenizer = tokenizer
         # The token is read here, not passed: arguments of deployments are kept in Ray's store in the clear.
         self._token = os.environ.get(TOKEN) or None
         if needs_token and self._token is None:
@@ -53,8 +57,15 @@ class Ingress:
         store = VideoStore(folder / "videos", settings.max_videos, settings.keep_seconds)
         generators = {name: _stream(handle) for name, handle in self._generators.items()}
         jobs = VideoJobs(store, generators, settings.max_queued)
-        app = build_api(jobs, self._models, settings.max_prompt_characters, self._token, self._ready)
-        page = build_page(jobs, self._models, settings.examples, settings.max_prompt_characters)
+        longest = settings.max_prompt_characters
+        parse = partial(
+            parse_request,
+            models=self._models,
+            max_prompt_characters=longest,
+            count_tokens=token_counter(self._tokenizer),
+        )
+        app = build_api(jobs, self._models, parse, self._token, self._ready)
+        page = build_page(jobs, self._models, parse, settings.examples, longest)
         return mount_page(app, page, self._token)
 
     async def _ready(self) -> bool:
@@ -80,7 +91,10 @@ def _stream(handle: DeploymentHandle) -> Any:
 
 
 def build_application(
-    settings: Settings, models: Mapping[str, tuple[ServedModel, GeneratorSettings]], needs_token: bool
+    settings: Settings,
+    models: Mapping[str, tuple[ServedModel, GeneratorSettings]],
+    tokenizer: Path,
+    needs_token: bool,
 ) -> Any:
     """The application to hand to ``serve.run``.
 
@@ -88,6 +102,7 @@ def build_application(
         settings: the tree.
         models: what is served, by name: the student first, then, if wanted, the teacher, which starts at its
             first request and is stopped when it has been idle.
+        tokenizer: the ``tokenizer.json`` that all of them share.
         needs_token: whether the server must not run without a token.
     """
     own = settings.serve
@@ -119,7 +134,7 @@ def build_application(
         graceful_shutdown_timeout_s=5.0,
     )
     cards = {name: card for name, (card, _) in models.items()}
-    return ingress.bind(settings, cards, needs_token, generators)
+    return ingress.bind(settings, cards, tokenizer, needs_token, generators)
 
 
 def check_address(settings: Settings) -> None:
@@ -173,7 +188,7 @@ def application(args: Mapping[str, Any]) -> Any:
             the token is always needed.
     """
     settings = load_settings(defaults=args)
-    return build_application(settings, offered_models(settings), needs_token=True)
+    return build_application(settings, *offered_models(settings), needs_token=True)
 
 
 def serve_until_interrupted(settings: Settings) -> None:
@@ -183,12 +198,12 @@ def serve_until_interrupted(settings: Settings) -> None:
         InputError: there is no such model, or the address is taken or open to others without a token.
     """
     check_address(settings)
-    models = offered_models(settings)
+    models, tokenizer = offered_models(settings)
     connect(settings.ray)
+    print("Starting the server ...", flush=True)
     try:
-        print("Starting the server ...", flush=True)
         needs_token = not is_loopback(settings.serve.host)
-        run_application(build_application(settings, models, needs_token), settings)
+        run_application(build_application(settings, models, tokenizer, needs_token), settings)
         host = settings.serve.host
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         url = f"http://{f'[{shown}]' if ':' in shown else shown}:{settings.serve.port}"
@@ -197,5 +212,7 @@ def serve_until_interrupted(settings: Settings) -> None:
         )
         print("Ctrl-C stops it.", flush=True)
         threading.Event().wait()
+    except KeyboardInterrupt:
+        print("Stopping ...", flush=True)
     finally:
         serve.shutdown()

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from hummingbird.config.section import InputError
@@ -13,8 +14,13 @@ from hummingbird_serve.requests import ServedModel
 TEACHER_MAX_STEPS = 50
 
 
-def offered_models(settings: Settings) -> dict[str, tuple[ServedModel, GeneratorSettings]]:
-    """The student, then, if wanted, the teacher; by name. Compiles the student where there is no package yet.
+Offered = dict[str, tuple[ServedModel, GeneratorSettings]]
+
+
+def offered_models(settings: Settings) -> tuple[Offered, Path]:
+    """The student, then, if wanted, the teacher, by name; and their tokenizer.
+
+    Compiles the student where there is no package yet.
 
     Raises:
         InputError: there is no such model, or its package is not for this machine.
@@ -24,13 +30,23 @@ def offered_models(settings: Settings) -> dict[str, tuple[ServedModel, Generator
     if settings.serve.teacher:
         teacher = _teacher(settings, student[0])
         models.setdefault(teacher[0].name, teacher)
-    return models
+    return models, student[1].model / "tokenizer" / "tokenizer.json"
+
+
+def token_counter(tokenizer: Path) -> Callable[[str], int]:
+    """Counts the tokens of a prompt, with those that the tokenizer adds at the ends."""
+    from tokenizers import Tokenizer
+
+    reader = Tokenizer.from_file(str(tokenizer))
+    reader.no_padding()
+    reader.no_truncation()
+    return lambda prompt: len(reader.encode(prompt).ids)
 
 
 def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
     from hummingbird.models.package import check_machine, read_manifest
 
-    own = settings.serve
+    own, measured = settings.serve, settings.evaluate
     folder = student_package(settings)
     manifest = read_manifest(folder)
     check_machine(manifest)
@@ -43,10 +59,11 @@ def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
         width=size,
         height=size,
         num_frames=manifest.num_frames,
-        fps=own.fps,
-        steps=own.steps if few else own.teacher_steps,
+        fps=measured.fps,
+        steps=measured.few_steps if few else measured.steps,
         max_steps=own.max_steps if few else TEACHER_MAX_STEPS,
-        guidance=own.guidance,
+        guidance=measured.guidance,
+        max_tokens=manifest.configs["text_encoder"]["max_position_embeddings"],
         created=int((folder / "manifest.json").stat().st_mtime),
     )
     return model, _generator(settings, folder, model, own.max_batch_size)
@@ -55,7 +72,6 @@ def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
 def _teacher(settings: Settings, student: ServedModel) -> tuple[ServedModel, GeneratorSettings]:
     from hummingbird.models.pipeline import pipeline_folder
 
-    own = settings.serve
     try:
         folder = pipeline_folder(settings.models.teacher)
     except FileNotFoundError as error:
@@ -68,9 +84,10 @@ def _teacher(settings: Settings, student: ServedModel) -> tuple[ServedModel, Gen
         height=student.height,
         num_frames=student.num_frames,
         fps=student.fps,
-        steps=own.teacher_steps,
+        steps=settings.evaluate.steps,
         max_steps=TEACHER_MAX_STEPS,
-        guidance=own.guidance,
+        guidance=settings.evaluate.guidance,
+        max_tokens=student.max_tokens,
         created=int((folder / "unet" / "config.json").stat().st_mtime),
     )
     return model, _generator(settings, folder, model, max_batch_size=1)

@@ -1,5 +1,6 @@
 """The Gradio page: a prompt becomes a video, beside it the teacher's on request."""
 
+import hmac
 import html
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from hummingbird_serve.requests import MAX_SEED, APIError, ServedModel, parse_request
+from hummingbird_serve.requests import MAX_SEED, APIError, Parse, ServedModel
 from hummingbird_serve.videos import Video, VideoJobs
 
 STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
@@ -17,13 +18,18 @@ KEPT_SECONDS = 3600
 
 
 def build_page(
-    jobs: VideoJobs, models: Mapping[str, ServedModel], examples: Sequence[str], max_prompt_characters: int
+    jobs: VideoJobs,
+    models: Mapping[str, ServedModel],
+    parse: Parse,
+    examples: Sequence[str],
+    max_prompt_characters: int,
 ) -> gr.Blocks:
     """The page, to be mounted on the API's application.
 
     Args:
         jobs: makes the videos; the page's requests wait in the same queue as the API's.
         models: the served models: the first is the student, the second, if any, the teacher.
+        parse: checks the fields of a request.
         examples: prompts to start from.
         max_prompt_characters: longest prompt.
     """
@@ -39,7 +45,7 @@ def build_page(
         made: list[Video] = []
         for index, fields in enumerate(requests):
             try:
-                video = jobs.create(parse_request(fields, models, max_prompt_characters))
+                video = jobs.create(parse(fields))
             except APIError as error:
                 raise gr.Error(error.message, title="Not possible", duration=8) from error
             async for _ in jobs.watch(video):
@@ -117,7 +123,6 @@ def build_page(
 
 def mount_page(app: Any, page: gr.Blocks, token: str | None) -> Any:
     """Mounts the page at the root of the application; with a token, behind a login that asks for it."""
-    import hmac
 
     def login(_: str, password: str) -> bool:
         return hmac.compare_digest(password.encode(), str(token).encode())

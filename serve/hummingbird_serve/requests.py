@@ -1,7 +1,7 @@
 """What a client may ask for: the served models, the request for a video, and errors in OpenAI's form."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ class ServedModel:
     steps: int
     max_steps: int
     guidance: float
+    max_tokens: int
+    """Longest prompt that the text encoder reads, in tokens."""
     created: int
     """Unix time in seconds."""
 
@@ -52,6 +54,7 @@ class ServedModel:
             "steps": self.steps,
             "max_steps": self.max_steps,
             "guidance": self.guidance,
+            "max_tokens": self.max_tokens,
             "parameters": self.parameters,
             "compiled": self.compiled,
         }
@@ -135,11 +138,23 @@ class Failure:
 
 Event = Progress | Result | Failure
 
+Parse = Callable[[Mapping[str, Any]], "VideoRequest"]
+"""`parse_request` for one server: all but the fields is settled."""
+
 
 def parse_request(
-    fields: Mapping[str, Any], models: Mapping[str, ServedModel], max_prompt_characters: int
+    fields: Mapping[str, Any],
+    models: Mapping[str, ServedModel],
+    max_prompt_characters: int,
+    count_tokens: Callable[[str], int],
 ) -> VideoRequest:
     """Checks the fields of a body and fills in the defaults of the model.
+
+    Args:
+        fields: names and values as they came.
+        models: what is served; the first is the default.
+        max_prompt_characters: longest prompt that is looked at.
+        count_tokens: length of a prompt for the text encoder, which would leave out what is beyond its own.
 
     Raises:
         APIError: 400, with the parameter at fault; 404 for an unknown model.
@@ -158,6 +173,10 @@ def parse_request(
     if model is None:
         message = f"there is no model {asked.model[:80]!r}; there is {', '.join(models)}"  # type: ignore[index]
         raise APIError(404, message, "model", "model_not_found")
+    tokens = count_tokens(prompt)
+    if tokens > model.max_tokens:
+        message = f"the prompt has {tokens} tokens; {model.name} reads at most {model.max_tokens}"
+        raise APIError(400, message, "prompt", "prompt_too_long")
     if asked.size is not None and asked.size != model.size:
         raise _unsupported("size", asked.size, model, model.size)
     if asked.num_frames is not None and asked.num_frames != model.num_frames:

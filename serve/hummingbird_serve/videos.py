@@ -125,14 +125,18 @@ class VideoStore:
         return self.folder / f"{video.id}.mp4"
 
     def complete(self, video: Video, result: Result) -> None:
-        """Keeps the file and marks the video completed."""
+        """Keeps the file and marks the video completed; nothing happens if it was deleted."""
+        if video.id not in self._videos:
+            return
         write_atomically(self.content(video), result.mp4)
         video.progress, video.generation_seconds = 100, round(result.seconds, 3)
         video.batch_size = result.batch_size
         self._finish(video, "completed")
 
     def fail(self, video: Video, message: str) -> None:
-        """Marks the video failed."""
+        """Marks the video failed; nothing happens if it was deleted."""
+        if video.id not in self._videos:
+            return
         video.error = message
         self._finish(video, "failed")
 

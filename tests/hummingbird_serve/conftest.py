@@ -18,7 +18,7 @@ FRAMES, SIZE, FPS = 4, 64, 8
 def served(name: str = "student", **changes: Any) -> ServedModel:
     facts = {
         "compiled": False, "parameters": 1000, "width": SIZE, "height": SIZE, "num_frames": FRAMES,
-        "fps": FPS, "steps": 4, "max_steps": 8, "guidance": 5.0, "created": 1,
+        "fps": FPS, "steps": 4, "max_steps": 8, "guidance": 5.0, "max_tokens": 8, "created": 1,
     }  # fmt: skip
     return ServedModel(name=name, **facts | changes)
 
@@ -104,7 +104,8 @@ def server(
             card,
             GeneratorSettings(path, 1, batch, 0.05 if batch > 1 else 0.0, FRAMES, FPS, 5.0),
         )
+    tokenizer = tiny_pipelines["student"] / "tokenizer" / "tokenizer.json"
     os.environ.pop("HUMMINGBIRD_TOKEN", None)
-    run_application(build_application(settings, offered, needs_token=False), settings)
+    run_application(build_application(settings, offered, tokenizer, needs_token=False), settings)
     yield f"http://127.0.0.1:{port}"
     serve.shutdown()

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hummingbird_serve.api import MAX_BODY_BYTES, build_api
-from hummingbird_serve.requests import Event, Progress, Result, ServedModel, VideoRequest
+from hummingbird_serve.requests import Event, Progress, Result, ServedModel, VideoRequest, parse_request
 from hummingbird_serve.videos import VideoJobs, VideoStore
 from starlette.testclient import TestClient
 
@@ -19,7 +20,7 @@ def client(tmp_path: Path, models: dict[str, ServedModel]) -> Iterator[Callable[
 
     async def generate(request: VideoRequest) -> AsyncIterator[Event]:
         yield Progress(0, request.steps)
-        if request.prompt == "forever":
+        if request.prompt == "stay":
             await asyncio.Event().wait()
         yield Result(MP4, 0.1, 1)
 
@@ -28,7 +29,8 @@ def client(tmp_path: Path, models: dict[str, ServedModel]) -> Iterator[Callable[
 
     def make(token: str | None = None, max_queued: int = 4) -> TestClient:
         jobs = VideoJobs(VideoStore(tmp_path, 9, 60), {"student": generate}, max_queued)
-        app = build_api(jobs, models, 500, token, ready)
+        parse = partial(parse_request, models=models, max_prompt_characters=500, count_tokens=len)
+        app = build_api(jobs, models, parse, token, ready)
         # Entered, the client keeps one event loop, in which the videos are made.
         opened.append(TestClient(app, "http://127.0.0.1:8000").__enter__())
         return opened[-1]
@@ -38,7 +40,7 @@ def client(tmp_path: Path, models: dict[str, ServedModel]) -> Iterator[Callable[
         one.__exit__(None, None, None)
 
 
-def finished(client: TestClient, prompt: str = "a red circle") -> str:
+def finished(client: TestClient, prompt: str = "circle") -> str:
     video = client.post("/v1/videos", json={"prompt": prompt}).json()
     while client.get(f"/v1/videos/{video['id']}").json()["status"] != "completed":
         pass
@@ -90,14 +92,14 @@ def test_a_deleted_video_is_gone(client: Callable[..., TestClient]) -> None:
 
 def test_content_before_its_time_is_a_conflict(client: Callable[..., TestClient]) -> None:
     one = client()
-    video = one.post("/v1/videos", json={"prompt": "forever"}).json()
+    video = one.post("/v1/videos", json={"prompt": "stay"}).json()
     refused = one.get(f"/v1/videos/{video['id']}/content")
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "video_not_ready")
 
 
 def test_a_full_queue_says_when_to_come_again(client: Callable[..., TestClient]) -> None:
     one = client(max_queued=1)
-    one.post("/v1/videos", json={"prompt": "forever"})
+    one.post("/v1/videos", json={"prompt": "stay"})
     refused = one.post("/v1/videos", json={"prompt": "x"})
     assert (refused.status_code, refused.json()["error"]["type"]) == (429, "rate_limit_error")
     assert refused.headers["retry-after"].isdigit()

@@ -6,14 +6,18 @@ import pytest
 from hummingbird_serve.requests import APIError, ServedModel, parse_request
 
 
+def count(prompt: str) -> int:
+    return len(prompt.split())
+
+
 def test_defaults_are_the_first_models(models: dict[str, ServedModel]) -> None:
-    asked = parse_request({"prompt": "  a red circle "}, models, 100)
+    asked = parse_request({"prompt": "  a red circle "}, models, 100, count)
     assert (asked.model, asked.prompt, asked.steps, asked.guidance) == ("student", "a red circle", 4, 5.0)
     assert (asked.size, asked.seconds, asked.num_frames) == ("64x64", "0.5", 4)
 
 
 def test_seeds_are_drawn_where_none_is_given(models: dict[str, ServedModel]) -> None:
-    assert len({parse_request({"prompt": "x"}, models, 100).seed for _ in range(4)}) > 1
+    assert len({parse_request({"prompt": "x"}, models, 100, count).seed for _ in range(4)}) > 1
 
 
 def test_forms_send_numbers_as_text(models: dict[str, ServedModel]) -> None:
@@ -25,7 +29,7 @@ def test_forms_send_numbers_as_text(models: dict[str, ServedModel]) -> None:
         "num_frames": "4",
         "seconds": "0.5",
     }
-    asked = parse_request(fields, models, 100)
+    asked = parse_request(fields, models, 100, count)
     assert (asked.seed, asked.steps, asked.guidance) == (7, 3, 2.5)
 
 
@@ -36,6 +40,7 @@ def test_forms_send_numbers_as_text(models: dict[str, ServedModel]) -> None:
         ({"prompt": " \n"}, 400, "prompt"),
         ({"prompt": 3}, 400, "prompt"),
         ({"prompt": "x" * 10_000}, 400, "prompt"),
+        ({"prompt": "one two three four five six seven eight nine"}, 400, "prompt"),
         ({"prompt": "x", "model": "sora-2"}, 404, "model"),
         ({"prompt": "x", "size": "720x1280"}, 400, "size"),
         ({"prompt": "x", "seconds": "4"}, 400, "seconds"),
@@ -55,7 +60,7 @@ def test_what_cannot_be_made_is_refused(
     fields: dict[str, Any], status: int, param: str, models: dict[str, ServedModel]
 ) -> None:
     with pytest.raises(APIError) as refused:
-        parse_request(fields, models, 500)
+        parse_request(fields, models, 500, count)
     assert (refused.value.status, refused.value.param) == (status, param)
     body = refused.value.as_json()["error"]
     assert set(body) == {"message", "type", "param", "code"}

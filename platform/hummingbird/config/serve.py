@@ -6,7 +6,10 @@ from hummingbird.config.section import Section
 
 
 class ServeSettings(Section):
-    """What is served, where, and within which bounds."""
+    """What is served, where, and within which bounds.
+
+    Steps, guidance and frame rate of a request that names none are those of ``evaluate``: what was measured.
+    """
 
     model: str | None = Field(
         None,
@@ -23,10 +26,6 @@ class ServeSettings(Section):
     replicas: PositiveInt = Field(1, description="replicas of the student's generator")
     replica_cpus: NonNegativeFloat = Field(1.0, description="CPUs that Ray reserves for a generator")
     threads: PositiveInt | None = Field(None, description="threads of a generator; none: one a core")
-    steps: PositiveInt = Field(4, description="the student's steps where a request names none")
-    teacher_steps: PositiveInt = Field(50, le=50, description="the teacher's steps, likewise")
-    guidance: NonNegativeFloat = Field(5.0, description="guidance where a request names none")
-    fps: PositiveInt = Field(8, description="frames a second")
     max_steps: PositiveInt = Field(
         8, le=50, description="most steps of the student that a request may ask for"
     )

@@ -1,5 +1,6 @@
 """From a pipeline to a compiled package: export with a free batch size, AOTInductor, a check."""
 
+import copy
 import json
 import shutil
 import tempfile
@@ -98,7 +99,7 @@ def compile_pipeline(
     """Compiles a pipeline into a package folder, which appears whole or not at all; minutes on two cores.
 
     Args:
-        pipeline: in evaluation mode; is moved to the device.
+        pipeline: moved to the device, and set to evaluation without gradients.
         folder: of the package; one that is there is replaced.
         settings: what for; ``settings.model`` is not read.
         name: what clients call the model.
@@ -158,12 +159,13 @@ def _config(part: Any) -> dict[str, Any]:
 class _Noise(nn.Module):
     """The U-Net's forward pass with float32 in and out, whatever it computes in."""
 
-    def __init__(self, unet: nn.Module, dtype: torch.dtype) -> None:
+    def __init__(self, unet: nn.Module) -> None:
         super().__init__()
-        self.unet, self.dtype = unet, dtype
+        self.unet = unet
 
     def forward(self, sample: Tensor, timestep: Tensor, text: Tensor, *conditions: Tensor) -> Tensor:
-        noise: Tensor = self.unet(sample.to(self.dtype), timestep, text.to(self.dtype), *conditions)
+        dtype = next(self.unet.parameters()).dtype
+        noise: Tensor = self.unet(sample.to(dtype), timestep, text.to(dtype), *conditions)
         return noise.float()
 
 
@@ -178,20 +180,22 @@ class _Text(nn.Module):
 
 
 class _Pixels(nn.Module):
-    def __init__(self, decoder: Any, dtype: torch.dtype) -> None:
+    def __init__(self, decoder: Any) -> None:
         super().__init__()
-        self.decoder, self.dtype = decoder, dtype
+        self.decoder = decoder
 
     def forward(self, latents: Tensor) -> Tensor:
-        pixels: Tensor = self.decoder.decode(latents.to(self.dtype)).sample
-        return pixels.float()
+        dtype = next(self.decoder.parameters()).dtype
+        latents = latents.to(dtype).contiguous(memory_format=torch.channels_last)
+        pixels: Tensor = self.decoder.decode(latents).sample
+        return pixels.float().contiguous()
 
 
 def _parts(
     pipeline: TextToVideoPipeline, settings: CompileSettings
 ) -> dict[str, tuple[nn.Module, Callable[[int], tuple[Tensor, ...]]]]:
     """Every part: a module to export, and random inputs for a number of videos."""
-    unet, dtype = pipeline.unet, getattr(torch, settings.precision)
+    unet = pipeline.unet
     channels, size, frames = unet.config.in_channels, pipeline.latent_size, settings.num_frames
     text_config = pipeline.text_encoder.config
     length, vocabulary = text_config.max_position_embeddings, text_config.vocab_size
@@ -216,8 +220,8 @@ def _parts(
     decoder = pipeline.decoder if settings.decoder == "small" else pipeline.vae
     return {
         "text_encoder": (_Text(pipeline.text_encoder), text_inputs),
-        "unet": (_Noise(unet.to(dtype), dtype), noise_inputs),
-        "decoder": (_Pixels(decoder.to(dtype), dtype), pixel_inputs),
+        "unet": (_Noise(unet), noise_inputs),
+        "decoder": (_Pixels(decoder), pixel_inputs),
     }
 
 
@@ -228,12 +232,14 @@ def _compile(
     path: Path,
     settings: CompileSettings,
 ) -> PartReport:
-    """Exports, compiles and packs one part, loads it and compares it with the eager part."""
+    """Exports, compiles and packs one part, loads it and compares it with the eager part in float32."""
 
     def example(batch: int) -> tuple[Tensor, ...]:
         return tuple(tensor.to(settings.device) for tensor in inputs(batch))
 
-    module = module.eval().requires_grad_(False)
+    exact = module.eval().requires_grad_(False)
+    if name != "text_encoder" and settings.precision != "float32":
+        module = copy.deepcopy(exact).to(getattr(torch, settings.precision))
     # Sizes 0 and 1 are special to export; an example of 2 leaves the size free.
     shown = example(2)
     batch = torch.export.Dim("batch", min=1, max=settings.max_batch_size * (len(shown[0]) // 2))
@@ -246,7 +252,7 @@ def _compile(
         differences, values = [], []
         for size in sorted({1, settings.max_batch_size}):
             given = example(size)
-            expected = module(*given)
+            expected = exact(*given)
             differences.append((compiled(*given) - expected).abs().max().item())
             values.append(expected.abs().max().item())
     report = PartReport(max_difference=max(differences), max_value=max(values))
