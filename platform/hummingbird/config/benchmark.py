@@ -16,13 +16,13 @@ class BenchmarkSettings(Section):
     student_package: AbsolutePath | None = Field(None, description="compiled student; none: compiled here")
     teacher_steps: PositiveInt = Field(50, description="DDIM steps of the teacher, two passes each")
     student_steps: PositiveInt = Field(4, description="steps of the student, one pass each")
-    guidance: PositiveFloat = Field(5.0, description="guidance scale")
+    guidance: PositiveFloat = Field(4.0, description="guidance scale of the teacher")
+    student_guidance: PositiveFloat = Field(3.0, description="guidance that the student embeds")
     teacher_decoder: Decoder = Field(
         "full", description="decoder of the teacher: the paper times the full one"
     )
     student_decoder: Decoder = Field("small", description="decoder of the student")
-    frames: PositiveInt = Field(16, description="frames of a video")
-    fps: PositiveInt = Field(8, description="frames a second")
+    fps: PositiveInt = Field(8, description="frames a second; compile.num_frames says how many frames")
     warmup: NonNegativeInt = Field(1, description="videos a model before the timed ones")
     repeats: PositiveInt = Field(
         3, description="timed videos a model, all models in turn; medians are reported"

@@ -17,7 +17,9 @@ class Candidate(Section):
     )
     path: str = Field(description="pipeline folder, or a name of shipped weights")
     steps: PositiveInt | None = Field(None, description="denoising steps")
-    guidance: PositiveFloat | None = Field(None, description="guidance scale")
+    guidance: PositiveFloat | None = Field(
+        None, description="guidance scale, or what a few-step student embeds"
+    )
     decoder: Decoder | None = Field(None, description="full: the autoencoder's; small: the small decoder")
 
 
@@ -31,7 +33,8 @@ class EvaluateSettings(Section):
     seed: NonNegativeInt = Field(0, description="seed of prompts, of their noise and of the intervals")
     steps: PositiveInt = Field(50, description="DDIM steps of models that are guided by two passes")
     few_steps: PositiveInt = Field(4, description="steps of few-step students")
-    guidance: NonNegativeFloat = Field(5.0, description="guidance scale")
+    guidance: NonNegativeFloat = Field(4.0, description="guidance scale of models guided by two passes")
+    few_step_guidance: NonNegativeFloat = Field(3.0, description="guidance that few-step students embed")
     decoder: Decoder = Field("full", description="decoder of models that are guided by two passes")
     few_step_decoder: Decoder = Field("small", description="decoder of few-step students")
     frames: int = Field(16, ge=16, description="frames of a video")

@@ -54,15 +54,18 @@ def choose(settings: Settings) -> list[Sampling]:
 
 def sampling(model: Candidate, settings: EvaluateSettings) -> Sampling:
     """Fill in what a candidate leaves open. A few-step student is one with a guidance embedding."""
-    folder = pipeline_folder(model.path)
+    try:
+        folder = pipeline_folder(model.path).absolute()
+    except FileNotFoundError as error:
+        raise InputError(f"model {model.name}: {error}") from error
     few = is_few_step(folder)
     return Sampling(
         name=model.name,
         folder=str(folder),
-        weights_hash=folder_hash(folder),
+        weights_hash=pipeline_hash(folder),
         few_steps=few,
         steps=model.steps or (settings.few_steps if few else settings.steps),
-        guidance=settings.guidance if model.guidance is None else model.guidance,
+        guidance=model.guidance or (settings.few_step_guidance if few else settings.guidance),
         decoder=model.decoder or (settings.few_step_decoder if few else settings.decoder),
         frames=settings.frames,
         fps=settings.fps,
@@ -70,19 +73,19 @@ def sampling(model: Candidate, settings: EvaluateSettings) -> Sampling:
 
 
 def is_few_step(folder: Path) -> bool:
-    """Whether the U-Net of a pipeline folder embeds its guidance. Raises InputError where there is none."""
-    config = folder / "unet" / "config.json"
-    if not config.is_file():
-        raise InputError(f"there is no text-to-video pipeline in {folder} (no unet/config.json)")
-    return json.loads(config.read_text(encoding="utf-8")).get("guidance_size") is not None
+    """Whether the U-Net of a pipeline folder embeds its guidance."""
+    config = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
+    return config.get("guidance_size") is not None
 
 
-def folder_hash(folder: Path) -> str:
-    """SHA-256 (hex) of a folder's weights and configurations; documents do not count."""
+def pipeline_hash(folder: Path) -> str:
+    """SHA-256 (hex) of all weights and configurations, with the parts that shipped pipelines share."""
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix in {".safetensors", ".json", ".txt", ".model"}:
-            digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+    parts = folder if (folder / "vae").is_dir() else folder.parent / "components"
+    for home in dict.fromkeys((folder / "unet", parts)):
+        for path in sorted(home.rglob("*")):
+            if path.is_file() and path.suffix in {".safetensors", ".json", ".txt"}:
+                digest.update(path.relative_to(home).as_posix().encode() + b"\0")
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

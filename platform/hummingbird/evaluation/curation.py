@@ -1,6 +1,6 @@
-"""Curation against the truth: were the clips with defects dropped, for the right reason, and are captions true?
+"""Curation against the truth: were clips with defects dropped, for the right reason; are captions true?
 
-Only the small world's raw footage comes with a truth, and only this judges by it.
+Only the small world's raw footage comes with a truth, and only this judge reads it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,28 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from hummingbird.shapes.scene import BACKGROUNDS, COLORS, MOTIONS, SHAPES, Attributes, parse_caption
+from hummingbird.shapes.truth import TrueFile, TrueShot
 
 Row = Mapping[str, Any]
 
-
-@dataclass(frozen=True)
-class TrueShot:
-    """What is known of one shot of a source file. ``reasons``: those that it may rightly be dropped for; none if
-    it is sound. ``attributes``: what it shows."""
-
-    source: str
-    start: float
-    end: float
-    reasons: frozenset[str]
-    attributes: Attributes
-
-
-@dataclass(frozen=True)
-class CurationTruth:
-    """The truth about a folder of footage: its shots by file, and the names of the files that are broken."""
-
-    shots: Sequence[TrueShot]
-    broken: frozenset[str]
+_OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
 
 @dataclass(frozen=True)
@@ -41,11 +24,12 @@ class CurationScore:
         precision, recall: of dropping, over clips: defective is positive.
         right_reason: share of the defective clips that were dropped for a reason that they have.
         sound_dropped: share of the sound clips that were dropped.
-        lost_shots: shots that no clip shows.
-        quarantine_right: every broken file in quarantine with an error, and no other.
+        lost_shots: shots of readable files that no clip shows.
+        quarantine_right: every broken file is in quarantine with an error, and no other.
         caption_before, caption_after: share of true attributes that the kept clips' captions state.
         true_captions: by ``clip_id`` of kept clips, whether all attributes are right before and after.
-        mistakes: clip and reasons, wanted and given, for people.
+        by_defect: name of the defect to (right, all): clips, and those dropped for a right reason.
+        mistakes: file, time, what was wanted and what was given, for people.
     """
 
     precision: float
@@ -57,46 +41,87 @@ class CurationScore:
     caption_before: float
     caption_after: float
     true_captions: Mapping[str, tuple[bool, bool]]
+    by_defect: Mapping[str, tuple[int, int]]
     mistakes: Sequence[str]
 
+    @property
+    def rates(self) -> dict[str, float]:
+        """The rates of dropping, as a report names them."""
+        return {
+            "precision": self.precision,
+            "recall": self.recall,
+            "right reason": self.right_reason,
+            "sound clips dropped": self.sound_dropped,
+        }
 
-def score_curation(clips: Sequence[Row], quarantine: Sequence[Row], truth: CurationTruth) -> CurationScore:
-    """Compare rows of ``clips`` and ``quarantine`` with the truth; files are matched by name, clips by time.
 
-    Raises ValueError where there is no clip, or one of a file that the truth does not know.
+@dataclass(frozen=True)
+class _Judged:
+    """A clip, its shot, and the reasons it may rightly be dropped for: none for a sound one."""
+
+    row: Row
+    uri: str
+    shot: TrueShot
+    wanted: frozenset[str]
+
+    @property
+    def dropped(self) -> bool:
+        return bool(self.row["verdict"] == "dropped")
+
+    @property
+    def right(self) -> bool:
+        return bool(self.wanted & set(self.row["reasons"])) if self.wanted else not self.dropped
+
+    @property
+    def mistake(self) -> str:
+        where = f"{self.uri} {self.row['start_seconds']:.2f} to {self.row['end_seconds']:.2f} s"
+        given = ", ".join(self.row["reasons"]) or "kept"
+        return f"{where}: {self.shot.defect or 'sound'}, was {given}"
+
+
+def score_curation(
+    clips: Sequence[Row], quarantine: Sequence[Row], truth: Sequence[TrueFile]
+) -> CurationScore:
+    """Compare rows of both tables with the truth; files are matched by name, clips by time.
+
+    Raises:
+        ValueError: there is no clip, or one of a file that the truth does not know.
     """
     if not clips:
         raise ValueError("there are no clips to score")
-    pairs = [(row, _shot_of(row, truth.shots)) for row in clips]
-    defective = [(row, shot) for row, shot in pairs if shot.reasons]
-    sound = [(row, shot) for row, shot in pairs if not shot.reasons]
-    hits = sum(_dropped(row) for row, _ in defective)
-    false_alarms = sum(_dropped(row) for row, _ in sound)
-    right = sum(bool(shot.reasons & set(row["reasons"])) for row, shot in defective)
-    kept = [(row, shot) for row, shot in pairs if not _dropped(row)]
-    before = [stated(row["caption_original"] or "", shot.attributes) for row, shot in kept]
-    after = [stated(row["caption"] or "", shot.attributes) for row, shot in kept]
-    shown = {id(shot) for _, shot in pairs}
+    judged = _judge(clips, truth)
+    defective = [j for j in judged if j.wanted]
+    sound = [j for j in judged if not j.wanted]
+    hits, alarms = sum(j.dropped for j in defective), sum(j.dropped for j in sound)
+    kept = [(j, j.shot.attributes) for j in judged if not j.dropped]
+    # What does not move has no true caption in this world's grammar; kept, it counts as a mistake of dropping.
+    told = [(j.row, shown) for j, shown in kept if shown is not None]
+    before = [stated(row["caption_original"] or "", shown) for row, shown in told]
+    after = [stated(row["caption"] or "", shown) for row, shown in told]
+    shown_shots = {(j.uri, j.shot.start_frame) for j in judged}
     quarantined = {Path(row["source_uri"]).name for row in quarantine if row["error"]}
     return CurationScore(
-        precision=_rate(hits, hits + false_alarms),
+        precision=_rate(hits, hits + alarms),
         recall=_rate(hits, len(defective)),
-        right_reason=_rate(right, len(defective)),
-        sound_dropped=_rate(false_alarms, len(sound), empty=0.0),
-        lost_shots=sum(id(s) not in shown and s.source not in truth.broken for s in truth.shots),
-        quarantine_right=quarantined == truth.broken,
+        right_reason=_rate(sum(j.right for j in defective), len(defective)),
+        sound_dropped=_rate(alarms, len(sound), empty=0.0),
+        lost_shots=sum((f.uri, s.start_frame) not in shown_shots for f in truth for s in f.shots),
+        quarantine_right=quarantined == {file.uri for file in truth if file.broken},
         caption_before=_share(before),
         caption_after=_share(after),
         true_captions={
-            row["clip_id"]: (all(b), all(a)) for (row, _), b, a in zip(kept, before, after, strict=True)
+            row["clip_id"]: (all(b), all(a)) for (row, _), b, a in zip(told, before, after, strict=True)
         },
-        mistakes=[_mistake(row, shot) for row, shot in pairs if _is_mistake(row, shot)],
+        by_defect=_by_defect(defective),
+        mistakes=[j.mistake for j in judged if not j.right],
     )
 
 
 def stated(text: str, truth: Attributes) -> list[bool]:
-    """For each true attribute, whether ``text`` states it: color and shape of every object, motion, background,
-    relation. A text outside the grammar states the attributes whose words it has, but no relation."""
+    """For each true attribute (colors, shapes, motion, background, relation): does ``text`` state it?
+
+    A text outside the grammar states the attributes whose words it has, but no relation.
+    """
     said = parse_caption(text)
     if said is None:
         words = " ".join(text.lower().replace(",", " ").replace(".", " ").split())
@@ -113,9 +138,6 @@ def stated(text: str, truth: Attributes) -> list[bool]:
     return found + ([said.relation == truth.relation] if truth.relation else [])
 
 
-_OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
-
-
 def _as_told(said: Attributes, truth: Attributes) -> Attributes:
     """The same statement with its objects in the order of the truth: A left of B is B right of A."""
     if len(said.objects) < 2 or said.relation is None:
@@ -123,40 +145,44 @@ def _as_told(said: Attributes, truth: Attributes) -> Attributes:
     turned = Attributes(said.objects[::-1], said.motion, said.background, _OPPOSITE[said.relation])
 
     def agreement(order: Attributes) -> int:
-        return sum(
-            a == b
-            for told, true in zip(order.objects, truth.objects, strict=False)
-            for a, b in zip(told, true, strict=True)
-        )
+        pairs = zip(order.objects, truth.objects, strict=False)
+        return sum(a == b for told, true in pairs for a, b in zip(told, true, strict=True))
 
     return turned if agreement(turned) > agreement(said) else said
 
 
-def _shot_of(row: Row, shots: Sequence[TrueShot]) -> TrueShot:
-    name = Path(row["source_uri"]).name
-    own = [shot for shot in shots if shot.source == name]
-    if not own:
-        raise ValueError(f"the truth knows no shot of {name}")
-    return max(own, key=lambda shot: _overlap(row, shot))
+def _judge(clips: Sequence[Row], truth: Sequence[TrueFile]) -> list[_Judged]:
+    files = {file.uri: file for file in truth}
+    pairs = []
+    for row in clips:
+        name = Path(row["source_uri"]).name
+        if name not in files or not files[name].shots:
+            raise ValueError(f"the truth knows no shot of {name}")
+        pairs.append((row, name, max(files[name].shots, key=lambda shot: _overlap(row, shot))))
+    groups = {shot.group for row, _, shot in pairs if row["verdict"] == "kept" and shot.defect is None}
+    own = {s.group: s.reason for f in truth if f.copy_of is None for s in f.shots if s.group is not None}
+    return [_Judged(row, name, shot, _wanted(shot, groups, own)) for row, name, shot in pairs]
+
+
+def _wanted(shot: TrueShot, kept: set[int | None], own: Mapping[int | None, str | None]) -> frozenset[str]:
+    """Why a clip of ``shot`` may be dropped: a copy of a shot that was kept, or for the shot's own defect."""
+    if shot.reason != "duplicate":
+        return frozenset([shot.reason] if shot.reason else [])
+    reasons = {"duplicate"} if shot.group in kept else set()
+    # The exact copy of a defective shot has its defect, which curation finds before it looks for copies.
+    original = own.get(shot.group) if shot.defect == "exact_copy" else None
+    return frozenset(reasons | ({original} if original else set()))
 
 
 def _overlap(row: Row, shot: TrueShot) -> float:
-    return min(float(row["end_seconds"]), shot.end) - max(float(row["start_seconds"]), shot.start)
+    ends = min(float(row["end_seconds"]), shot.end_seconds)
+    return ends - max(float(row["start_seconds"]), shot.start_seconds)
 
 
-def _dropped(row: Row) -> bool:
-    return bool(row["verdict"] == "dropped")
-
-
-def _is_mistake(row: Row, shot: TrueShot) -> bool:
-    return _dropped(row) != bool(shot.reasons) or (
-        bool(shot.reasons) and not shot.reasons & set(row["reasons"])
-    )
-
-
-def _mistake(row: Row, shot: TrueShot) -> str:
-    where = f"{shot.source} {float(row['start_seconds']):.2f} to {float(row['end_seconds']):.2f} s"
-    return f"{where}: {', '.join(sorted(shot.reasons)) or 'sound'}, was {', '.join(row['reasons']) or 'kept'}"
+def _by_defect(defective: Sequence[_Judged]) -> dict[str, tuple[int, int]]:
+    names = sorted({str(j.shot.defect) for j in defective})
+    found = {name: [j.right for j in defective if j.shot.defect == name] for name in names}
+    return {name: (sum(right), len(right)) for name, right in found.items()}
 
 
 def _rate(part: int, whole: int, empty: float = 1.0) -> float:

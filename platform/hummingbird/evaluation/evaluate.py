@@ -11,12 +11,13 @@ import pyarrow.parquet as pq
 
 from hummingbird.config.cluster import connect
 from hummingbird.config.settings import Settings
-from hummingbird.evaluation.candidates import choose
+from hummingbird.evaluation.candidates import Sampling, choose
 from hummingbird.evaluation.device import device_name
 from hummingbird.evaluation.generate import VideoResult, examine
-from hummingbird.evaluation.intervals import score_models
+from hummingbird.evaluation.intervals import ModelScore, score_models
 from hummingbird.evaluation.prompts import evaluation_prompts
 from hummingbird.evaluation.score import SCORE_VERSION
+from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import open_run
 
 
@@ -57,7 +58,19 @@ def evaluate(settings: Settings, folder: Path | None = None) -> Path:
             videos=run.folder / "videos",
             sampling={m.name: asdict(m) | {"description": m.description} for m in models},
         )
+        for model in models:
+            _record_scores(run.lake, model, scores[model.name])
     return run.result_path
+
+
+def _record_scores(lake: Lake, model: Sampling, found: ModelScore) -> None:
+    """Writes the scores into the row of the table ``models`` whose folder was evaluated, if there is one."""
+    for row in lake.read("models").to_pylist():
+        if row["path"] is not None and Path(row["path"]).absolute() == Path(model.folder):
+            summary = {part: asdict(getattr(found, part)) for part in ("total", "quality", "semantic")}
+            lake.add_model(
+                {**row, "scores": {**summary, "version": SCORE_VERSION, "sampling": model.description}}
+            )
 
 
 def acceptance(results: Sequence[VideoResult]) -> dict[str, float]:

@@ -55,7 +55,7 @@ class Timing:
 def time_all(
     contestants: Sequence[Contestant], prompts: Sequence[str], warmup: int, repeats: int
 ) -> dict[str, Timing]:
-    """Time every contestant ``repeats`` times, in turn, after ``warmup`` videos each; same prompts for all."""
+    """Time every contestant ``repeats`` times, in turn, after ``warmup`` videos each, on the same prompts."""
     times: dict[str, list[Mapping[str, float]]] = {c.name: [] for c in contestants}
     with tqdm(total=len(contestants) * (warmup + repeats), desc="benchmark", unit="video") as bar:
         for turn in range(warmup + repeats):

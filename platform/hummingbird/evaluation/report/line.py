@@ -26,7 +26,11 @@ _REWARDS = ("image_reward", "video_reward")
 
 
 def line_report(
-    lake: Lake, storage: Path, results: Mapping[str, Path], curation: CurationScore, metrics: Mapping[str, Any]
+    lake: Lake,
+    storage: Path,
+    results: Mapping[str, Path],
+    curation: CurationScore,
+    metrics: Mapping[str, Any],
 ) -> ReportData:
     """Everything that quickstart made, on one page.
 
@@ -48,9 +52,13 @@ def line_report(
         captions=captions_part(clips, storage, accuracy, curation.true_captions),
         plan=_plan(found["prune"]),
         curves=(
-            curve_part("Distillation", losses["distill"], _DISTILL, note="squared errors to the guided teacher"),
+            curve_part(
+                "Distillation", losses["distill"], _DISTILL, note="squared errors to the guided teacher"
+            ),
             curve_part("Feedback: consistency", losses["feedback"], ("consistency",)),
-            curve_part("Feedback: rewards", losses["feedback"], _REWARDS, logarithmic=False, note="higher is better"),
+            curve_part(
+                "Feedback: rewards", losses["feedback"], _REWARDS, logarithmic=False, note="higher is better"
+            ),
         ),
         grid=grid_part(found["evaluate"]),
         scores=scores_part(found["evaluate"]),
@@ -67,10 +75,16 @@ def _headlines(metrics: Mapping[str, Any]) -> tuple[Headline, ...]:
     return (
         Headline("speed-up", f"{metrics['speedup']:.1f} x", "eager teacher to compiled student, end to end"),
         Headline("seconds a video", duration(seconds["student"]), f"teacher: {duration(seconds['teacher'])}"),
-        Headline("parameters", millions(student), f"{student / teacher:.0%} of the teacher's {millions(teacher)}"),
+        Headline(
+            "parameters", millions(student), f"{student / teacher:.0%} of the teacher's {millions(teacher)}"
+        ),
         Headline("student's total", f"{total['feedback']:.1f}", f"95 % interval {low:.1f} to {high:.1f}"),
         Headline("teacher's total", f"{total['teacher']:.1f}", f"{metrics['prompts']} prompts, same seeds"),
-        Headline("clips kept", str(metrics["kept"]), f"{metrics['dropped']} dropped, {metrics['quarantined']} broken"),
+        Headline(
+            "clips kept",
+            str(metrics["kept"]),
+            f"{metrics['dropped']} dropped, {metrics['quarantined']} broken",
+        ),
     )
 
 

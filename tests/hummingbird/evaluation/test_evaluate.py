@@ -1,0 +1,83 @@
+"""Evaluation of untrained pipelines on real Ray Data: results, restart, clear errors."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hummingbird.config.evaluate import Candidate, EvaluateSettings
+from hummingbird.config.section import InputError
+from hummingbird.config.settings import Settings
+from hummingbird.evaluation import generate
+from hummingbird.evaluation.candidates import choose
+from hummingbird.evaluation.evaluate import evaluate
+from hummingbird.evaluation.report.from_runs import grid_part, load_result, scores_part
+from hummingbird.evaluation.score import SHAPES
+from hummingbird.models.video import read_mp4
+
+
+@pytest.fixture
+def small(tiny_pipelines: dict[str, Path], tmp_path: Path) -> Settings:
+    models = tuple(Candidate(name=name, path=str(path)) for name, path in tiny_pipelines.items())
+    section = EvaluateSettings(models=models, prompts=4, steps=2, few_steps=1, batch=2, resamples=100)
+    return Settings(storage=tmp_path, evaluate=section)
+
+
+def test_models_sample_as_their_configuration_says(small: Settings) -> None:
+    teacher, student = choose(small)
+    assert (teacher.few_steps, teacher.steps, teacher.decoder) == (False, 2, "full")
+    assert (student.few_steps, student.steps, student.decoder) == (True, 1, "small")
+    assert teacher.key != student.key
+
+
+def test_evaluation_ends_with_scores_videos_and_rows(small: Settings, ray_cluster: None) -> None:
+    result = load_result(evaluate(small))
+    assert result["state"] == "finished"
+    for model in ("teacher", "student"):
+        scored = result["metrics"]["models"][model]
+        assert scored["total"]["low"] <= scored["total"]["value"] <= scored["total"]["high"]
+        assert set(scored["dimensions"]) == {d.name for d in SHAPES}
+        assert set(scored["acceptance"]) >= {"color", "motion", "shape", "all"}
+    grid = grid_part(result)
+    assert grid.models == ("teacher", "student")
+    assert all(set(row.videos) == {"teacher", "student"} for row in grid.rows)
+    video = sorted(Path(result["outputs"]["videos"]).rglob("*.mp4"))[0]
+    assert read_mp4(video)[0].shape == (16, 64, 64, 3)
+    assert scores_part(result).prompts == 4
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_was(
+    small: Settings, ray_cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = load_result(evaluate(small))
+    rows = sorted((tmp_path / "evaluate").rglob("rows/*.jsonl"))
+    lines = rows[0].read_text().splitlines()
+    # As a killed process leaves it: two results, and half of a third.
+    rows[0].write_text("\n".join(lines[:2]) + "\n" + lines[2][:40])
+    made: list[int] = []
+    stream = generate._stream
+    monkeypatch.setattr(
+        generate, "_stream", lambda m, p, b: (made.extend(x.index for x in p), stream(m, p, b))[1]
+    )
+    again = load_result(evaluate(small))
+    assert len(made) == 2
+    assert again["metrics"] == first["metrics"]
+    assert [json.loads(line)["index"] for line in rows[0].read_text().splitlines()[:2]] == [
+        json.loads(line)["index"] for line in lines[:2]
+    ]
+
+
+def test_a_folder_without_a_pipeline_is_bad_input(tmp_path: Path) -> None:
+    models = (Candidate(name="mine", path=str(tmp_path)),)
+    with pytest.raises(InputError, match="model mine: no pipeline in"):
+        evaluate(Settings(storage=tmp_path, evaluate=EvaluateSettings(models=models)))
+
+
+def test_models_with_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="distinct names"):
+        EvaluateSettings(models=(Candidate(name="a", path="x"), Candidate(name="a", path="y")))
+
+
+def test_a_prompt_outside_the_world_is_an_error() -> None:
+    with pytest.raises(ValueError, match="cannot read the prompt"):
+        generate.judge({"prompt": "a dog", "frames": np.zeros((16, 64, 64, 3), np.uint8), "fps": 8})
