@@ -17,13 +17,13 @@ from hummingbird.config.settings import Settings
 from hummingbird.evaluation.benchmark import benchmark
 from hummingbird.evaluation.curation import score_curation
 from hummingbird.evaluation.evaluate import evaluate
-from hummingbird.evaluation.footage_truth import read_curation_truth
 from hummingbird.evaluation.report.from_runs import load_result
 from hummingbird.evaluation.report.line import line_report
 from hummingbird.evaluation.report.page import write_report
 from hummingbird.lake.runs import open_run
 from hummingbird.models.compilation import compile_model
 from hummingbird.shapes.footage import make_footage
+from hummingbird.shapes.truth import read_truth
 from hummingbird_data.curate import curate
 from hummingbird_data.encode import encode
 
@@ -73,7 +73,7 @@ def main(settings: Settings, given: argparse.Namespace) -> Path:
         timed = step("benchmark", benchmark, with_section(student, "benchmark", student_package=package))
 
         clips = run.lake.read("clips", snapshot_id=snapshot).to_pylist()
-        score = score_curation(clips, run.lake.read("quarantine").to_pylist(), read_curation_truth(truth))
+        score = score_curation(clips, run.lake.read("quarantine").to_pylist(), read_truth(truth))
         pruned = load_result(results["prune"])["metrics"]
         totals = {name: found["total"] for name, found in evaluated["metrics"]["models"].items()}
         run.snapshot_id = snapshot

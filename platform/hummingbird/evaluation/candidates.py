@@ -34,7 +34,7 @@ class Sampling:
     @property
     def description(self) -> str:
         """How it samples, for people."""
-        way = "guidance embedded" if self.few_steps else "two passes a step"
+        way = "one pass a step" if self.few_steps or self.guidance == 1 else "two passes a step"
         return f"{self.steps} steps, guidance {self.guidance:g}, {way}, {self.decoder} decoder"
 
 

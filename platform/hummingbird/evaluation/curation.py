@@ -94,7 +94,7 @@ def score_curation(
     sound = [j for j in judged if not j.wanted]
     hits, alarms = sum(j.dropped for j in defective), sum(j.dropped for j in sound)
     kept = [(j, j.shot.attributes) for j in judged if not j.dropped]
-    # What does not move has no true caption in this world's grammar; kept, it counts as a mistake of dropping.
+    # What does not move has no true caption; kept, it is a mistake of dropping already.
     told = [(j.row, shown) for j, shown in kept if shown is not None]
     before = [stated(row["caption_original"] or "", shown) for row, shown in told]
     after = [stated(row["caption"] or "", shown) for row, shown in told]

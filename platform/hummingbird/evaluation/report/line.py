@@ -48,7 +48,7 @@ def line_report(
         subtitle="From raw video to a small, fast, served text-to-video model",
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         headlines=_headlines(metrics),
-        curation=curation_part(clips, quarantine, storage, _truth(curation)),
+        curation=curation_part(clips, quarantine, storage, curation.rates),
         captions=captions_part(clips, storage, accuracy, curation.true_captions),
         plan=_plan(found["prune"]),
         curves=(
@@ -71,30 +71,34 @@ def line_report(
 def _headlines(metrics: Mapping[str, Any]) -> tuple[Headline, ...]:
     teacher, student = metrics["teacher_parameters"], metrics["student_parameters"]
     seconds, total, interval = metrics["seconds_per_video"], metrics["total"], metrics["total_interval"]
-    low, high = interval["feedback"]
+    low, high = (100 * bound for bound in interval["feedback"])
+    captions = metrics["caption_accuracy"]
     return (
-        Headline("speed-up", f"{metrics['speedup']:.1f} x", "eager teacher to compiled student, end to end"),
-        Headline("seconds a video", duration(seconds["student"]), f"teacher: {duration(seconds['teacher'])}"),
         Headline(
-            "parameters", millions(student), f"{student / teacher:.0%} of the teacher's {millions(teacher)}"
+            "faster",
+            f"{metrics['speedup']:.1f}×",
+            f"{duration(seconds['teacher'])} to {duration(seconds['student'])} a video, end to end",
         ),
-        Headline("student's total", f"{total['feedback']:.1f}", f"95 % interval {low:.1f} to {high:.1f}"),
-        Headline("teacher's total", f"{total['teacher']:.1f}", f"{metrics['prompts']} prompts, same seeds"),
+        Headline(
+            "total",
+            f"{100 * total['feedback']:.1f}",
+            f"teacher {100 * total['teacher']:.1f}; 95 % interval {low:.1f} to {high:.1f}, "
+            f"{metrics['prompts']} prompts",
+        ),
+        Headline(
+            "parameters",
+            f"{student / teacher:.0%}",
+            f"{millions(student)} of the teacher's {millions(teacher)}",
+        ),
         Headline(
             "clips kept",
             str(metrics["kept"]),
-            f"{metrics['dropped']} dropped, {metrics['quarantined']} broken",
+            f"{metrics['dropped']} dropped, {metrics['quarantined']} files in quarantine",
+        ),
+        Headline(
+            "captions true", f"{captions['after']:.0%}", f"of attributes; before: {captions['before']:.0%}"
         ),
     )
-
-
-def _truth(score: CurationScore) -> dict[str, float]:
-    return {
-        "precision of dropping": score.precision,
-        "recall of dropping": score.recall,
-        "dropped for the right reason": score.right_reason,
-        "sound clips dropped": score.sound_dropped,
-    }
 
 
 def _plan(pruned: Mapping[str, Any]) -> Plan:
