@@ -1,6 +1,6 @@
 """Settings of the benchmark: teacher and student side by side, end to end, in one run."""
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from hummingbird.config.evaluate import Decoder
 from hummingbird.config.section import AbsolutePath, Section
@@ -14,10 +14,8 @@ class BenchmarkSettings(Section):
     )
     teacher_package: AbsolutePath | None = Field(None, description="compiled teacher; none: compiled here")
     student_package: AbsolutePath | None = Field(None, description="compiled student; none: compiled here")
-    teacher_steps: PositiveInt = Field(50, description="DDIM steps of the teacher, two passes each")
+    teacher_steps: PositiveInt = Field(50, description="DDIM steps of the teacher, guided as it was made for")
     student_steps: PositiveInt = Field(4, description="steps of the student, one pass each")
-    guidance: PositiveFloat = Field(4.0, description="guidance scale of the teacher")
-    student_guidance: PositiveFloat = Field(3.0, description="guidance that the student embeds")
     teacher_decoder: Decoder = Field(
         "full", description="decoder of the teacher: the paper times the full one"
     )

@@ -10,7 +10,7 @@ Decoder = Literal["full", "small"]
 
 
 class Candidate(Section):
-    """One model as it is evaluated. What is not given follows from whether it is a few-step student."""
+    """One model as it is evaluated. What is not given follows from the settings and from the model."""
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", description="what tables and pictures call it"
@@ -31,11 +31,12 @@ class EvaluateSettings(Section):
     )
     prompts: int = Field(200, ge=2, description="number of prompts, of one object and of two in turn")
     seed: NonNegativeInt = Field(0, description="seed of prompts, of their noise and of the intervals")
-    steps: PositiveInt = Field(50, description="DDIM steps of models that are guided by two passes")
+    steps: PositiveInt = Field(50, description="DDIM steps of models that are no few-step students")
     few_steps: PositiveInt = Field(4, description="steps of few-step students")
-    guidance: NonNegativeFloat = Field(4.0, description="guidance scale of models guided by two passes")
-    few_step_guidance: NonNegativeFloat = Field(3.0, description="guidance that few-step students embed")
-    decoder: Decoder = Field("full", description="decoder of models that are guided by two passes")
+    guidance: NonNegativeFloat | None = Field(
+        None, description="guidance scale of all models; none: what each was made for"
+    )
+    decoder: Decoder = Field("full", description="decoder of models that are no few-step students")
     few_step_decoder: Decoder = Field("small", description="decoder of few-step students")
     frames: int = Field(16, ge=16, description="frames of a video")
     fps: PositiveInt = Field(8, description="frames a second")

@@ -5,7 +5,7 @@ from typing import Any
 
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
-from hummingbird.evaluation.candidates import is_few_step, pipeline_hash
+from hummingbird.evaluation.candidates import find_pipeline, is_few_step, own_guidance, pipeline_hash
 from hummingbird.evaluation.device import device_name
 from hummingbird.evaluation.prompts import evaluation_prompts
 from hummingbird.evaluation.report.from_runs import load_result
@@ -13,7 +13,7 @@ from hummingbird.evaluation.speed import Contestant, VideoPipeline, time_all
 from hummingbird.lake.runs import open_run
 from hummingbird.models.compilation import compile_model
 from hummingbird.models.package import CompiledPipeline
-from hummingbird.models.pipeline import load_pipeline, pipeline_folder
+from hummingbird.models.pipeline import load_pipeline
 
 
 def benchmark(settings: Settings, folder: Path | None = None) -> Path:
@@ -21,14 +21,15 @@ def benchmark(settings: Settings, folder: Path | None = None) -> Path:
 
     Metrics: ``timings`` by name (median ``seconds``, ``parts``, every repeat, a ``note``),
     ``seconds_per_video`` (``teacher``: eager, ``student``: compiled), ``speedup`` (their ratio),
-    ``speedup_compiled`` (compiled teacher to compiled student), ``device``. A package that is not named is compiled first, once.
+    ``speedup_compiled`` (compiled teacher to compiled student), ``device``.
+    A package that is not named is compiled first, once; a benchmark that finished is not run again.
 
     Raises:
         InputError: a model is missing, the student embeds no guidance, or a package is for another machine.
     """
     s = settings.benchmark
-    teacher = _folder(settings.models.teacher)
-    student = _folder(s.student or settings.models.student or "shapes-student")
+    teacher = find_pipeline("teacher", settings.models.teacher)
+    student = find_pipeline("student", s.student or settings.models.student or "shapes-student")
     if not is_few_step(student):
         raise InputError(f"{student} is no few-step student: feedback makes one (benchmark.student)")
     inputs = {"teacher": pipeline_hash(teacher), "student": pipeline_hash(student)}
@@ -37,6 +38,10 @@ def benchmark(settings: Settings, folder: Path | None = None) -> Path:
         s.student_package or _compile(settings, student, s.student_decoder),
     )
     with open_run(settings, "benchmark", ("benchmark", "compile"), inputs=inputs, folder=folder) as run:
+        if run.previous is not None:
+            run.metrics.update(run.previous["metrics"])
+            run.outputs.update(run.previous["outputs"])
+            return run.result_path
         # Each repeat shows another prompt, the same to all.
         prompts = [p.text for p in evaluation_prompts(max(s.warmup + s.repeats, 2), settings.seed)]
         contestants = _contestants(settings, (teacher, student), packages)
@@ -53,13 +58,6 @@ def benchmark(settings: Settings, folder: Path | None = None) -> Path:
     return run.result_path
 
 
-def _folder(name: str) -> Path:
-    try:
-        return pipeline_folder(name).absolute()
-    except FileNotFoundError as error:
-        raise InputError(str(error)) from error
-
-
 def _compile(settings: Settings, model: Path, decoder: str) -> Path:
     section = settings.compile.model_copy(update={"model": str(model), "decoder": decoder})
     result = load_result(compile_model(settings.model_copy(update={"compile": section})))
@@ -69,20 +67,21 @@ def _compile(settings: Settings, model: Path, decoder: str) -> Path:
 def _contestants(
     settings: Settings, folders: tuple[Path, Path], packages: tuple[Path, Path]
 ) -> list[Contestant]:
-    s, frames = settings.benchmark, settings.compile.num_frames
-    teacher: dict[str, Any] = {"steps": s.teacher_steps, "guidance": s.guidance, "decoder": s.teacher_decoder}
-    student: dict[str, Any] = {
-        "steps": s.student_steps, "guidance": s.student_guidance, "decoder": s.student_decoder,
-    }  # fmt: skip
+    s = settings.benchmark
+    sampling = ((s.teacher_steps, s.teacher_decoder), (s.student_steps, s.student_decoder))
     made = []
-    for name, options, folder, package in zip(
-        ("teacher", "student"), (teacher, student), folders, packages, strict=True
+    for name, folder, package, (steps, decoder) in zip(
+        ("teacher", "student"), folders, packages, sampling, strict=True
     ):
-        passes = "two passes a step" if name == "teacher" else "one pass a step"
-        note = f"{options['steps']} steps, {passes}, {options['decoder']} decoder"
+        options: dict[str, Any] = {
+            "steps": steps,
+            "guidance": own_guidance(folder),
+            "num_frames": settings.compile.num_frames,
+            "fps": s.fps,
+            "decoder": decoder,
+        }
+        note = f"{steps} steps, {'two passes' if name == 'teacher' else 'one pass'} each, {decoder} decoder"
         eager: VideoPipeline = load_pipeline(folder).to(settings.compile.device)
-        compiled: VideoPipeline = CompiledPipeline.load(package)
-        for way, pipeline in (("eager", eager), ("compiled", compiled)):
-            all_options = {**options, "num_frames": frames, "fps": s.fps}
-            made.append(Contestant(f"{name}, {way}", pipeline, all_options, s.fps, note))
+        made.append(Contestant(f"{name}, eager", eager, options, s.fps, note))
+        made.append(Contestant(f"{name}, compiled", CompiledPipeline.load(package), options, s.fps, note))
     return made

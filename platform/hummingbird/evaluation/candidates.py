@@ -4,11 +4,12 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from hummingbird.config.evaluate import Candidate, EvaluateSettings
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
-from hummingbird.models.pipeline import pipeline_folder
+from hummingbird.models.pipeline import PARTS, pipeline_folder
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,7 @@ def choose(settings: Settings) -> list[Sampling]:
 
 def sampling(model: Candidate, settings: EvaluateSettings) -> Sampling:
     """Fill in what a candidate leaves open. A few-step student is one with a guidance embedding."""
-    try:
-        folder = pipeline_folder(model.path).absolute()
-    except FileNotFoundError as error:
-        raise InputError(f"model {model.name}: {error}") from error
+    folder = find_pipeline(model.name, model.path)
     few = is_few_step(folder)
     return Sampling(
         name=model.name,
@@ -65,27 +63,52 @@ def sampling(model: Candidate, settings: EvaluateSettings) -> Sampling:
         weights_hash=pipeline_hash(folder),
         few_steps=few,
         steps=model.steps or (settings.few_steps if few else settings.steps),
-        guidance=model.guidance or (settings.few_step_guidance if few else settings.guidance),
+        guidance=next(g for g in (model.guidance, settings.guidance, own_guidance(folder)) if g is not None),
         decoder=model.decoder or (settings.few_step_decoder if few else settings.decoder),
         frames=settings.frames,
         fps=settings.fps,
     )
 
 
+def find_pipeline(name: str, path: str) -> Path:
+    """The folder of a pipeline. Raises InputError, naming the model, where there is none."""
+    try:
+        return pipeline_folder(path).absolute()
+    except FileNotFoundError as error:
+        raise InputError(f"{name}: {error}") from error
+
+
 def is_few_step(folder: Path) -> bool:
     """Whether the U-Net of a pipeline folder embeds its guidance."""
-    config = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
-    return config.get("guidance_size") is not None
+    return _config(folder, "unet").get("guidance_size") is not None
+
+
+def own_guidance(folder: Path) -> float:
+    """The guidance scale that a pipeline was made for."""
+    return float(_config(folder, "scheduler")["guidance"])
 
 
 def pipeline_hash(folder: Path) -> str:
-    """SHA-256 (hex) of all weights and configurations, with the parts that shipped pipelines share."""
+    """SHA-256 (hex) of all weights and configurations, wherever the parts are."""
     digest = hashlib.sha256()
-    parts = folder if (folder / "vae").is_dir() else folder.parent / "components"
-    for home in dict.fromkeys((folder / "unet", parts)):
-        for path in sorted(home.rglob("*")):
+    for part in ("unet", *PARTS):
+        for path in sorted(_part(folder, part).rglob("*")):
             if path.is_file() and path.suffix in {".safetensors", ".json", ".txt"}:
-                digest.update(path.relative_to(home).as_posix().encode() + b"\0")
+                digest.update(f"{part}/{path.name}\0".encode())
                 with path.open("rb") as file:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def _part(folder: Path, part: str) -> Path:
+    """A part's folder: the pipeline's own, or the one that shipped pipelines share."""
+    own = folder / part
+    return own if own.is_dir() else folder.parent / "components" / part
+
+
+def _config(folder: Path, part: str) -> dict[str, Any]:
+    path = _part(folder, part) / ("scheduler_config.json" if part == "scheduler" else "config.json")
+    if not path.is_file():
+        raise InputError(f"the pipeline in {folder} lacks {part} (no {path.name})")
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded
