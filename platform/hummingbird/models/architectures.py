@@ -46,8 +46,7 @@ def videocrafter2() -> dict[str, Any]:
 def shapes_teacher() -> dict[str, Any]:
     """The teacher of the shapes world: VideoCrafter2's structure with three stages, at a small width."""
     return unet_config(
-        (64, 96, 128),
-        attention=(True, True, True),
+        (64, 64, 96),
         in_channels=16,
         head_size=32,
         text_width=128,

@@ -37,7 +37,7 @@ def encode_clips(pipeline: TextToVideoPipeline, folder: Path, seed: int, count: 
                 frames = render(scene, offset + np.arange(FRAMES) / FPS)
                 latents.append(pipeline.encode_frames(frames).half())
         if latents:
-            save_file({"latents": torch.stack(latents)}, path.with_suffix(".tmp"))
+            save_file({"latents": torch.stack(latents).contiguous()}, path.with_suffix(".tmp"))
             path.with_suffix(".tmp").rename(path)
         shards.append(load_file(path)["latents"])
     return torch.cat(shards)[:count], captions[:count]
