@@ -1,4 +1,4 @@
-"""Curates a folder of raw video: clips with scores, verdicts and captions in the lake."""
+"""Curates a folder of raw video: clips with scores, verdicts and captions in the lake, and a page to review them."""
 
 import argparse
 from pathlib import Path
@@ -8,9 +8,13 @@ from hummingbird.config.settings import Settings
 
 
 def main(settings: Settings, given: argparse.Namespace) -> Path:
+    from hummingbird.evaluation.report.review import write_review
+    from hummingbird.lake.lake import Lake
     from hummingbird_data.curate import curate
 
-    return curate(settings)
+    result = curate(settings)
+    print(f"review: {write_review(Lake.open(settings), settings.storage, result)}")
+    return result
 
 
 if __name__ == "__main__":
