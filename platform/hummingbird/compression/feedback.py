@@ -37,7 +37,7 @@ def feedback(settings: Settings) -> Path:
         settings=chosen,
         build=partial(build_feedback, chosen, rewards),
         inputs={"rewards": None if rewards is None else weights_hash(load_scorer(rewards, chosen))},
-        sampling={"steps": 4, "guidance": (chosen.guidance_min + chosen.guidance_max) / 2},
+        noise={"steps": 4, "guidance": (chosen.guidance_min + chosen.guidance_max) / 2, "x0_scale": 1.0},
     )
     return run_stage(settings, stage)
 
@@ -71,7 +71,9 @@ def with_guidance_embedding(unet: VideoUNet, size: int) -> VideoUNet:
     missing, unexpected = model.load_state_dict(unet.state_dict(), strict=False)
     if unexpected or any("cond_proj" not in name for name in missing):
         raise RuntimeError(f"the guidance embedding changed other weights: {missing}, {unexpected}")
-    torch.nn.init.zeros_(model.time_embedding.cond_proj.weight)
+    embedding = model.time_embedding.cond_proj
+    assert embedding is not None
+    torch.nn.init.zeros_(embedding.weight)
     model.eval()
     return model
 

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import ModelCard
 from torch import nn
 
 from hummingbird.config.section import InputError
 from hummingbird.lake.lake import Lake, parse_json
+from hummingbird.lake.runs import Run
 
 
 def weights_hash(module: nn.Module) -> str:
@@ -42,10 +44,30 @@ def put_model(lake: Lake, unet: nn.Module, kind: str, row: Mapping[str, object])
     return model_id
 
 
-def model_id(lake: Lake, unet: nn.Module, kind: str, path: str) -> str:
-    """The id of a model that work starts from; one that the lake does not know yet is added as ``kind``."""
-    found = lake.read("models", f"weights_hash = '{weights_hash(unet)}'")["model_id"].to_pylist()
-    return str(found[0]) if found else put_model(lake, unet, kind, {"path": path})
+def find_model(lake: Lake, unet: nn.Module, kind: str, folder: Path) -> dict[str, Any]:
+    """The row of a model that work starts from; one that the lake does not know yet is added as ``kind``.
+
+    Args:
+        folder: the model's pipeline; the licence is taken from the model card there, if there is one.
+    """
+    where = f"weights_hash = '{weights_hash(unet)}'"
+    if not lake.read("models", where).num_rows:
+        card = folder / "README.md"
+        licence = ModelCard.load(card).data.get("license") if card.is_file() else None
+        put_model(lake, unet, kind, {"path": folder, "licence": licence})
+    row: dict[str, Any] = lake.read("models", where).to_pylist()[0]
+    return row
+
+
+def made_by(run: Run, parent: Mapping[str, Any]) -> dict[str, object]:
+    """Columns of a model that a run makes of another: the licence is the parent's."""
+    return {
+        "parent_id": parent["model_id"],
+        "run_id": run.run_id,
+        "snapshot_id": run.snapshot_id,
+        "settings_hash": run.settings_hash,
+        "licence": parent["licence"],
+    }
 
 
 def latest_output(lake: Lake, verb: str, name: str) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hummingbird.compression.lineage import count_parameters, model_id, put_model, weights_hash
+from hummingbird.compression.lineage import count_parameters, find_model, made_by, put_model, weights_hash
 from hummingbird.compression.plan import Plan, layer_of, load_plan, pruned_config, teacher_name
 from hummingbird.compression.stage import pipeline_path
 from hummingbird.config.section import InputError
@@ -31,7 +31,8 @@ def prune(settings: Settings) -> Path:
         InputError: no such teacher or plan, a plan that does not fit the teacher, or one that keeps more than
             ``prune.max_share`` of its parameters.
     """
-    pipeline = load_pipeline(pipeline_path(settings.models.teacher))
+    teacher_folder = pipeline_path(settings.models.teacher)
+    pipeline = load_pipeline(teacher_folder)
     teacher = pipeline.unet
     plan = load_plan(settings.prune.plan, teacher.config)
     inputs = {"teacher": weights_hash(teacher), "plan": plan.model_dump()}
@@ -50,12 +51,12 @@ def prune(settings: Settings) -> Path:
         write_atomically(run.folder / "plan.yaml", plan.to_yaml().encode())
         write_atomically(run.folder / "plan.json", json.dumps(report, indent=2).encode())
         _require_equal(report)
-        parent = model_id(run.lake, teacher, "teacher", settings.models.teacher)
-        row = {"parent_id": parent, "run_id": run.run_id, "path": folder, "settings_hash": run.settings_hash}
+        parent = find_model(run.lake, teacher, "teacher", teacher_folder)
+        row = {**made_by(run, parent), "path": folder, "plan": plan.model_dump()}
         run.outputs["pipeline"] = folder
         run.outputs["plan"] = run.folder / "plan.yaml"
         run.outputs["report"] = run.folder / "plan.json"
-        run.outputs["model_id"] = put_model(run.lake, student, "pruned", {**row, "plan": plan.model_dump()})
+        run.outputs["model_id"] = put_model(run.lake, student, "pruned", row)
         run.metrics.update(
             teacher_parameters=report["teacher"]["parameters"],
             student_parameters=report["student"]["parameters"],
@@ -95,8 +96,8 @@ def plan_report(teacher: nn.Module, student: nn.Module, plan: Plan) -> dict[str,
 
     Returns:
         JSON: ``schema_version``, ``plan``, ``teacher`` and ``student`` (``config``, ``parameters``),
-        ``layers`` in the teacher's order: ``layer`` (``down.STAGE.LAYER``, ``up...``, ``middle``, ``shared``), ``kept``,
-        ``student_layer``, ``parameters``, ``tensors``, ``largest_difference`` (None where it went).
+        ``layers`` in the teacher's order: ``layer`` (``down.STAGE.LAYER``, ``middle``, ``up..``, ``shared``),
+        ``kept``, ``student_layer``, ``parameters``, ``tensors``, ``largest_difference`` (None where it went).
     """
     weights = teacher.state_dict()
     sizes: dict[str, int] = defaultdict(int)

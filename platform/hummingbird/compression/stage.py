@@ -11,7 +11,14 @@ import torch
 from torch import nn
 
 from hummingbird.compression.cache import LatentCache
-from hummingbird.compression.lineage import count_parameters, latest_output, model_id, put_model, weights_hash
+from hummingbird.compression.lineage import (
+    count_parameters,
+    find_model,
+    latest_output,
+    made_by,
+    put_model,
+    weights_hash,
+)
 from hummingbird.compression.loop import Job
 from hummingbird.compression.methods.base import Method
 from hummingbird.compression.trainer import train
@@ -21,6 +28,7 @@ from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import Run, open_run
+from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline, pipeline_folder
 from hummingbird.models.unet import VideoUNet
 
@@ -47,7 +55,8 @@ class Stage:
         settings: the section.
         build: what every worker builds, made from the start.
         inputs: what the result depends on besides teacher, student and cache.
-        sampling: how the result is sampled, for those who use it: ``steps``, ``guidance``.
+        noise: what changes in the configuration of the noise process, with the steps and guidance
+            that the result is sampled with where a call says nothing else.
     """
 
     verb: str
@@ -56,7 +65,7 @@ class Stage:
     settings: DistillSettings | FeedbackSettings
     build: Callable[[Start], Build]
     inputs: Mapping[str, object]
-    sampling: Mapping[str, float]
+    noise: Mapping[str, float]
 
 
 def run_stage(settings: Settings, stage: Stage) -> Path:
@@ -100,8 +109,9 @@ def run_stage(settings: Settings, stage: Stage) -> Path:
             seed=settings.seed,
             training=settings.training,
         )
-        parent = model_id(run.lake, pipeline.unet, "student", str(start.student))
+        parent = find_model(run.lake, pipeline.unet, "student", start.student)
         pipeline.unet = VideoUNet.from_pretrained(train(job, settings.ray))
+        pipeline.scheduler = Diffusion.from_config(pipeline.scheduler.config, **stage.noise)
         pipeline.save_pretrained(run.folder / "pipeline")
         _record(run, stage, pipeline, parent)
         for scaffold in ("unet", "ray", "checkpoint"):
@@ -144,19 +154,18 @@ def _check(teacher: VideoUNet, pipeline: TextToVideoPipeline, about: Mapping[str
         )
 
 
-def _record(run: Run, stage: Stage, pipeline: TextToVideoPipeline, parent: str) -> None:
+def _record(run: Run, stage: Stage, pipeline: TextToVideoPipeline, parent: Mapping[str, Any]) -> None:
     folder = run.folder / "pipeline"
     lines = [
         json.loads(line) for line in (run.folder / "losses.jsonl").read_text(encoding="utf-8").splitlines()
     ]
     terms = [name for name in lines[-1] if name not in ("step", "learning_rate", "gradient_norm", "seconds")]
     tenth = max(1, len(lines) // 10)
-    row = {"parent_id": parent, "run_id": run.run_id, "path": folder, "settings_hash": run.settings_hash}
     run.outputs.update(
         pipeline=folder,
         losses=run.folder / "losses.jsonl",
-        sampling=dict(stage.sampling),
-        model_id=put_model(run.lake, pipeline.unet, stage.kind, {**row, "snapshot_id": run.snapshot_id}),
+        sampling={key: stage.noise[key] for key in ("steps", "guidance")},
+        model_id=put_model(run.lake, pipeline.unet, stage.kind, {**made_by(run, parent), "path": folder}),
     )
     run.metrics.update(
         steps=lines[-1]["step"],

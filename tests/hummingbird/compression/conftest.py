@@ -140,6 +140,7 @@ def tiny_teacher(tmp_path: Path) -> Path:
         scheduler=Diffusion(),
     )
     pipeline.save_pretrained(tmp_path / "teacher")
+    (tmp_path / "teacher" / "README.md").write_text("---\nlicense: apache-2.0\n---\nA teacher.\n")
     return tmp_path / "teacher"
 
 

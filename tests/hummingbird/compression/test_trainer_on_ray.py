@@ -3,6 +3,9 @@
 import dataclasses
 import json
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +16,9 @@ from hummingbird.compression.methods.base import Method
 from hummingbird.compression.trainer import train
 from hummingbird.config.cluster import RaySettings
 from hummingbird.config.section import InputError
+from hummingbird.config.settings import Settings
+from hummingbird.lake.lake import Lake
+from hummingbird.models.pipeline import load_pipeline
 from safetensors.torch import load_file
 from torch import nn
 
@@ -76,3 +82,47 @@ def _watched(job: Job, folder: Path, kill_at: int) -> Callable[[torch.device], t
         return student, Watched()
 
     return build
+
+
+@pytest.mark.slow
+def test_a_job_killed_and_started_again_goes_on_from_its_checkpoint(
+    tiny_teacher: Path, write_cache: Callable[..., Path], tmp_path: Path
+) -> None:
+    cache = write_cache(tmp_path / "cache")
+    settings = Settings(storage=tmp_path / "runs")
+    about = json.loads((cache / "cache.json").read_text())
+    (cache / "cache.json").write_text(json.dumps({**about, "snapshot_id": Lake.open(settings).snapshot()}))
+    overrides = ["distill.steps=200", "distill.batch=1", "training.checkpoint_every=5", "ray.num_cpus=2"]
+    command = [sys.executable, "jobs/distill.py", "--storage", str(settings.storage)]
+    command += ["--teacher", str(tiny_teacher), "--student", str(tiny_teacher), "--cache", str(cache)]
+    command += overrides
+
+    with (tmp_path / "output").open("w") as output:
+        killed = subprocess.Popen(command, stdout=output, stderr=output)
+    wait_for(lambda: len(logged(settings)) > 12 or killed.poll() is not None)
+    killed.kill()
+    killed.wait()
+    before = logged(settings)
+    assert 12 < len(before) < 200, (tmp_path / "output").read_text()
+
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    result = json.loads(Path(again.stdout.splitlines()[-1]).read_text())
+    assert result["state"] == "finished"
+    after = logged(settings)
+    assert [line["step"] for line in after] == list(range(1, 201))
+    assert after[:10] == before[:10]  # with their times: these steps were not done again
+    pipeline = load_pipeline(result["outputs"]["pipeline"])
+    assert pipeline.scheduler.config.guidance == 1.0
+
+
+def logged(settings: Settings) -> list[dict[str, float]]:
+    lines = [line for file in settings.storage.glob("distill/*/losses.jsonl") for line in file.open()]
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.1)

@@ -59,6 +59,8 @@ def test_the_three_verbs_follow_each_other_and_leave_a_lineage(tiny: Settings) -
 
     model = load_pipeline(few["pipeline"])
     assert model.few_steps
+    assert model.scheduler.config.steps == 4
+    assert load_pipeline(distilled["pipeline"]).scheduler.config.guidance == 1.0  # guidance is built in
     video = model(["a a"], [0], num_frames=4)
     assert video.shape[:2] == (1, 4)
     lines = [json.loads(line) for line in Path(few["losses"]).read_text().splitlines()]
@@ -68,6 +70,7 @@ def test_the_three_verbs_follow_each_other_and_leave_a_lineage(tiny: Settings) -
     line = Lake.open(tiny).lineage(few["model_id"])
     assert [entry["model"]["kind"] for entry in line] == ["feedback", "distilled", "pruned", "teacher"]
     assert [entry["model"]["model_id"] for entry in line][1:3] == [distilled["model_id"], pruned["model_id"]]
+    assert {entry["model"]["licence"] for entry in line} == {"apache-2.0"}
     assert line[0]["snapshot_id"] == line[1]["snapshot_id"] == Lake.open(tiny).snapshot()
 
     before = path.stat().st_mtime_ns
