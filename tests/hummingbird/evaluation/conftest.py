@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,12 @@ def _tiny_parts() -> dict[str, Any]:
         ),
         "scheduler": Diffusion(),
     }
+
+
+@pytest.fixture(scope="session")
+def mp4_bytes() -> Callable[[NDArray[np.uint8]], bytes]:
+    """Encodes frames."""
+    return mp4
 
 
 def make_example() -> ReportData:
