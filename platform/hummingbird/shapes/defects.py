@@ -12,7 +12,7 @@ Lengths are relative to the shorter side of the picture, so that a defect looks 
 | freeze | one stretch of 55 to 70 % of the shot, at least 1 s, shows one frame; then it goes on | freeze |
 | flicker | the brightness of every frame jumps by a factor, standard deviation 10 to 18 % | flicker |
 | zoom | the whole picture grows or shrinks by 12 to 20 % a second | zoom |
-| text | lines of text over 8 to 20 % of the picture, in place from start to end | text |
+| text | one or two lines of text over 5 to 45 % of the picture, still from start to end | text |
 """
 
 from collections.abc import Callable

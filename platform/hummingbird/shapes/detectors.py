@@ -20,6 +20,7 @@ _LEAST_AREA, _LARGEST_AREA = 16.0, 0.35 * SIZE * SIZE  # pixels, in the mean ove
 _LEAST_COMPACT = 0.35  # area over that of a disc of the same spread: star 0.75, scattered specks near 0
 _MOST_COLOR = 0.4  # of all pixels: a clip with more has no grey texture for objects to stand before
 _MOST_STRAY_COLOR = 0.1  # of all pixels: coloured, but part of no object
+_MOST_PARTS = 40  # of one colour in one frame: more is noise, and would take long to follow
 _MOST_EDGE_COLOR = 0.35  # of the pixels around an object
 _HUE_TOLERANCE = math.radians(22.0)  # from the colour's own hue; the nearest two are 49 degrees apart
 
@@ -120,6 +121,8 @@ def _regions(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     found: list[tuple[NDArray[np.bool_], int]] = []  # mask so far, last frame that shows it
     for t, frame in enumerate(mask.astype(np.uint8)):
         count, parts, stats, _ = cv2.connectedComponentsWithStats(frame, connectivity=8)
+        if count > _MOST_PARTS:
+            return []
         for part in range(1, count):
             if stats[part, cv2.CC_STAT_AREA] < 4:
                 continue

@@ -13,6 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -49,7 +50,8 @@ def make_footage(folder: Path, settings: FootageSettings) -> Path:
     _clear(folder, truth)
     jobs = [number for number, file in enumerate(files) if file.copy_of is None]
     # A fork of a process with threads (torch, Ray) may hang.
-    with ProcessPoolExecutor(min(settings.processes, len(jobs)), get_context("spawn")) as pool:
+    context, workers = get_context("spawn"), min(settings.processes, len(jobs))
+    with ProcessPoolExecutor(workers, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         running = [pool.submit(_write_file, folder / names[n], files[n], n, settings.seed) for n in jobs]
         for done in tqdm(as_completed(running), total=len(running), desc="footage", unit="file"):
             done.result()
