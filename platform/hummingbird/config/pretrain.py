@@ -16,8 +16,8 @@ class PretrainSettings(Section):
     steps: PositiveInt = Field(20_000, description="optimizer steps at most")
     minutes: PositiveFloat | None = Field(None, description="stop after this time, the rate's decay spread over it")
     clips: PositiveInt = Field(12_000, description="clips that are drawn and encoded once for the teacher")
-    start: AbsolutePath | None = Field(None, description="folder of a U-Net to go on from; none: from scratch")
-    rate: PositiveFloat = Field(1e-3, description="learning rate of the teacher")
+    start: AbsolutePath | None = Field(None, description="folder of weights to go on from; none: from scratch")
+    rate: PositiveFloat = Field(1e-3, description="learning rate of autoencoder, rewards and teacher")
     threads: PositiveInt = Field(2, description="threads of torch")
     weights: AbsolutePath | None = Field(
         None, description="folder of weights to read from and to ship the result to; none: the package's own"

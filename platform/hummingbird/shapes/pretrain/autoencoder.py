@@ -73,14 +73,22 @@ def _difference(made: Tensor, true: Tensor) -> Tensor:
     return loss
 
 
-def pretrain_autoencoder(folder: Path, seed: int, steps: int, minutes: float | None = None) -> dict[str, float]:
+def pretrain_autoencoder(
+    folder: Path, seed: int, steps: int, minutes: float | None = None, lr: float = 2e-3, start: Path | None = None
+) -> dict[str, float]:
     """Train both and save them as ``folder/vae`` and ``folder/decoder``.
+
+    Args:
+        start: folder with ``vae`` and ``decoder`` whose training is taken up with a fresh optimizer.
 
     Returns:
         Training facts, and the peak signal-to-noise ratio in dB of both on frames of another seed.
     """
     torch.manual_seed(seed)
     both = _Both()
+    if start:
+        both.vae.load_state_dict(AutoencoderKL.from_pretrained(start / "vae").state_dict())
+        both.decoder.load_state_dict(AutoencoderTiny.from_pretrained(start / "decoder").state_dict())
     both.decoder.to(memory_format=torch.channels_last)  # 1.6 times faster in bf16 on a CPU; the other is slower so
 
     def losses(step: int) -> dict[str, Tensor]:
@@ -98,7 +106,7 @@ def pretrain_autoencoder(folder: Path, seed: int, steps: int, minutes: float | N
             "kl": KL_WEIGHT * posterior.kl().mean() / latents[0].numel(),
         }
 
-    facts = train(both, losses, folder, steps=steps, lr=2e-3, minutes=minutes, decay=0.998)
+    facts = train(both, losses, folder, steps=steps, lr=lr, minutes=minutes, decay=0.998)
     both.eval()
     with torch.no_grad():
         true = draw_frames(np.random.default_rng((seed, 2**32)), 256)

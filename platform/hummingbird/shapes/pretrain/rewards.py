@@ -153,8 +153,13 @@ def _index(names: Sequence[str], values: Sequence[str]) -> Tensor:
     return torch.tensor([names.index(value) for value in values])
 
 
-def pretrain_rewards(folder: Path, seed: int, steps: int, minutes: float | None = None) -> dict[str, float]:
+def pretrain_rewards(
+    folder: Path, seed: int, steps: int, minutes: float | None = None, lr: float = 1.5e-3, start: Path | None = None
+) -> dict[str, float]:
     """Train the scorer; save it as ``folder/rewards``, its text encoder and tokenizer beside it.
+
+    Args:
+        start: folder of a scorer whose training is taken up with a fresh optimizer.
 
     Returns:
         Training facts, and on clips of another seed how often the true caption scores above seven that differ in one
@@ -163,6 +168,8 @@ def pretrain_rewards(folder: Path, seed: int, steps: int, minutes: float | None 
     torch.manual_seed(seed)
     tokenizer = make_tokenizer()
     scorer = TextVideoScorer(text=text_config(len(tokenizer)))
+    if start:
+        scorer.load_state_dict(TextVideoScorer.from_pretrained(start).state_dict())
     # torch 2.13's fused attention is slow backward on a CPU in bfloat16.
     scorer.text_encoder.set_attn_implementation("eager")
 
@@ -191,7 +198,7 @@ def pretrain_rewards(folder: Path, seed: int, steps: int, minutes: float | None 
             found[f"{name}_attributes"] = 0.5 * (head.loss(x, truth) + head.loss(text[:, 0], truth))
         return found
 
-    facts = train(both, losses, folder, steps=steps, lr=1.5e-3, minutes=minutes)
+    facts = train(both, losses, folder, steps=steps, lr=lr, minutes=minutes)
     scorer.eval()
     with torch.no_grad():
         seen, texts, _ = embed((seed, 2**32), 400, 7)

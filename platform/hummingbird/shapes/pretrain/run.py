@@ -69,14 +69,16 @@ def ship_teacher(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
 
 def _autoencoder(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
     s = settings.pretrain
-    facts = {"seed": settings.seed, **pretrain_autoencoder(folder, settings.seed, s.steps, s.minutes)}
+    facts = pretrain_autoencoder(folder, settings.seed, s.steps, s.minutes, s.rate, s.start)
+    facts = {"seed": settings.seed, **facts}
     ship_autoencoder(folder, weights, facts)
     return facts
 
 
 def _rewards(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
     s = settings.pretrain
-    facts = {"seed": settings.seed, **pretrain_rewards(folder, settings.seed, s.steps, s.minutes)}
+    facts = pretrain_rewards(folder, settings.seed, s.steps, s.minutes, s.rate, s.start)
+    facts = {"seed": settings.seed, **facts}
     ship_rewards(folder, weights, facts)
     return facts
 
