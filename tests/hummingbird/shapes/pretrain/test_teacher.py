@@ -1,0 +1,36 @@
+"""The teacher's training loss, and captions with one attribute changed."""
+
+import numpy as np
+import pytest
+import torch
+from hummingbird.models.diffusion import Diffusion
+from hummingbird.shapes.pretrain.rewards import attributes_of, changed, make_tokenizer
+from hummingbird.shapes.pretrain.teacher import denoising_loss
+from hummingbird.shapes.scene import caption, format_caption, sample_scene
+
+
+def test_the_loss_of_a_model_that_predicts_nothing_is_the_mean_weight_of_the_noise() -> None:
+    diffusion, generator = Diffusion(), torch.Generator().manual_seed(0)
+    x0 = torch.zeros(64, 1, 1, 8, 8)
+    loss = denoising_loss(lambda x, *_: torch.zeros_like(x), diffusion, x0, x0, generator)  # type: ignore[arg-type]
+    snr = diffusion.alphas / (1 - diffusion.alphas)
+    assert float(loss) == pytest.approx(float((5 / snr).clamp(max=1).mean()), rel=0.1)
+
+
+@pytest.mark.parametrize("visible", [True, False])
+def test_a_changed_caption_differs_and_frames_are_never_asked_for_motion(visible: bool) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        true = attributes_of(sample_scene(rng))
+        other = changed(true, rng, visible)
+        assert format_caption(other) != format_caption(true)
+        if visible:
+            assert other.motion == true.motion
+
+
+def test_every_caption_fits_the_tokenizer_without_unknown_words() -> None:
+    tokenizer, rng = make_tokenizer(), np.random.default_rng(0)
+    for _ in range(300):
+        ids = tokenizer(caption(sample_scene(rng)))["input_ids"]
+        assert tokenizer.unk_token_id not in ids
+        assert len(ids) <= tokenizer.model_max_length
