@@ -22,6 +22,9 @@ from hummingbird_serve.generator import Generator, GeneratorSettings
 from hummingbird_serve.models import offered_models, token_counter
 from hummingbird_serve.requests import Event, ServedModel, VideoRequest, parse_request
 
+Handle = DeploymentHandle[Any]
+deploy: Any = serve.deployment  # typed for functions and decorators alone
+
 NAME = "hummingbird"
 TOKEN = "HUMMINGBIRD_TOKEN"
 READY_SECONDS = 5.0
@@ -36,7 +39,7 @@ class Ingress:
         models: Mapping[str, ServedModel],
         tokenizer: Path,
         needs_token: bool,
-        generators: Mapping[str, DeploymentHandle],
+        generators: Mapping[str, Handle],
     ) -> None:
         self._settings, self._models, self._generators = settings, models, dict(generators)
         self._tokenizer = tokenizer
@@ -76,8 +79,8 @@ class Ingress:
             return False
 
 
-def _stream(handle: DeploymentHandle) -> Any:
-    streaming = handle.options(stream=True)
+def _stream(handle: Handle) -> Any:
+    streaming: Any = handle.options(stream=True)
 
     async def generate(request: VideoRequest) -> AsyncIterator[Event]:
         events = streaming.generate.remote(request)
@@ -116,7 +119,7 @@ def build_application(
             scaling = {
                 "autoscaling_config": {**lazy, "upscale_delay_s": 0.0, "target_ongoing_requests": ongoing}
             }
-        deployment = serve.deployment(
+        deployment = deploy(
             Generator,
             name="Generator" if index == 0 else "Teacher",
             max_ongoing_requests=ongoing,
@@ -126,7 +129,7 @@ def build_application(
             **scaling,
         )
         generators[name] = deployment.bind(generator)
-    ingress = serve.deployment(
+    ingress = deploy(
         serve.ingress()(Ingress),
         name="Ingress",
         max_ongoing_requests=1000,  # polls and streams of the page, which wait more than they work
@@ -215,4 +218,4 @@ def serve_until_interrupted(settings: Settings) -> None:
     except KeyboardInterrupt:
         print("Stopping ...", flush=True)
     finally:
-        serve.shutdown()
+        serve.shutdown()  # type: ignore[no-untyped-call]

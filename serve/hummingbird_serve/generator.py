@@ -17,6 +17,8 @@ from hummingbird_serve.requests import Event, Failure, Progress, Result, VideoRe
 
 logger = logging.getLogger("ray.serve")
 
+batch: Any = serve.batch  # its types know no asynchronous generators
+
 MAX_FAILURES = 3
 """Batches that may fail in a row before the replica reports itself ill and is replaced."""
 
@@ -60,8 +62,8 @@ class Generator:
         self._failures = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._batched.set_max_batch_size(settings.max_batch_size)  # type: ignore[attr-defined]
-        self._batched.set_batch_wait_timeout_s(settings.batch_wait_seconds)  # type: ignore[attr-defined]
+        self._batched.set_max_batch_size(settings.max_batch_size)
+        self._batched.set_batch_wait_timeout_s(settings.batch_wait_seconds)
         # Sampling holds this thread, so that the event loop stays free to report progress and health.
         self._worker = ThreadPoolExecutor(1, initializer=_use_threads, initargs=(settings.threads,))
         self._model: Callable[..., Any] = self._worker.submit(_load, settings).result()
@@ -86,7 +88,7 @@ class Generator:
         finally:
             ticket.gone = True
 
-    @serve.batch(max_batch_size=1)
+    @batch(max_batch_size=1)
     async def _batched(self, tickets: list[_Ticket]) -> AsyncIterator[list[Any]]:
         """Every item has one entry a ticket: an event, None, or StopIteration for one that is through."""
         self._idle.clear()

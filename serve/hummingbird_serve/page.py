@@ -61,7 +61,8 @@ def build_page(
             shown[4] = _verdict(made)
             yield shown
 
-    with gr.Blocks(title="Hummingbird", analytics_enabled=False, delete_cache=(60, KEPT_SECONDS)) as page:
+    page = gr.Blocks(title="Hummingbird", analytics_enabled=False, delete_cache=(60, KEPT_SECONDS))
+    with page:
         gr.HTML(_header(student))
         with gr.Row(equal_height=False):
             with gr.Column(scale=4, min_width=320):

@@ -6,9 +6,11 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import openai
 import pytest
 from hummingbird.models.video import read_mp4
+from numpy.typing import NDArray
 
 PROMPT = "a red circle moving left"
 
@@ -39,17 +41,22 @@ def test_the_openai_client_makes_a_video_and_downloads_it(client: openai.OpenAI)
 
 
 def test_the_same_seed_makes_the_same_video_also_in_a_batch(client: openai.OpenAI) -> None:
-    def make(seed: int) -> tuple[bytes, int]:
+    def make(seed: int) -> tuple[NDArray[np.int16], int]:
         video = client.videos.create(prompt=PROMPT, extra_body={"seed": seed})
         video = client.videos.poll(video.id, poll_interval_ms=100)
         content = client.videos.download_content(video.id).read()
-        return content, video.model_extra["batch_size"] if video.model_extra else 0
+        size = video.model_extra["batch_size"] if video.model_extra else 0
+        return read_mp4(io.BytesIO(content))[0].astype(np.int16), size
+
+    def far(one: NDArray[np.int16], other: NDArray[np.int16]) -> float:
+        return float(np.abs(one - other).mean())
 
     alone = make(1)[0]
     with ThreadPoolExecutor(4) as threads:
         together = list(threads.map(make, (1, 2, 3, 1)))
-    assert together[0][0] == together[3][0] == alone
-    assert together[0][0] != together[1][0]
+    # Sums in another order differ in their last bits, which rounding may turn into one step of grey.
+    assert max(far(alone, together[0][0]), far(alone, together[3][0])) < 1
+    assert far(alone, together[1][0]) > 2
     assert max(size for _, size in together) > 1
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hummingbird.compression.lineage import count_parameters, model_id, weights_hash
+from hummingbird.compression.lineage import count_parameters, find_model, made_by, weights_hash
 from hummingbird.config.compile import CompileSettings
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings, settings_hash
@@ -27,7 +27,7 @@ from hummingbird.models.package import (
     device_name,
     is_package,
 )
-from hummingbird.models.pipeline import SHIPPED, TextToVideoPipeline, load_pipeline
+from hummingbird.models.pipeline import SHIPPED, TextToVideoPipeline, load_pipeline, pipeline_folder
 
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
 """Largest difference from eager outputs that is let through, as a share of their largest value."""
@@ -59,11 +59,12 @@ def compile_model(settings: Settings, say: Say = print) -> Path:
     with open_run(settings, "compile", inputs=inputs) as run:
         folder = run.folder / "package"
         kind = "few-step" if pipeline.few_steps else "teacher"
-        parent = model_id(run.lake, pipeline.unet, kind, chosen)
+        parent = find_model(run.lake, pipeline.unet, kind, pipeline_folder(chosen))
+        run.snapshot_id = parent["snapshot_id"]
         if run.previous is None or not is_package(folder):
-            name = chosen if chosen.startswith(SHIPPED) else parent
+            name = chosen if chosen.startswith(SHIPPED) else parent["model_id"]
             started = time.perf_counter()
-            compile_pipeline(pipeline, folder, settings.compile, name, parent, say)
+            compile_pipeline(pipeline, folder, settings.compile, name, parent["model_id"], say)
             run.metrics["compile_seconds"] = time.perf_counter() - started
         else:
             run.metrics.update(run.previous["metrics"])
@@ -74,14 +75,12 @@ def compile_model(settings: Settings, say: Say = print) -> Path:
         package_id = f"package-{run.run_id.rpartition('-')[2]}"
         run.lake.add_model(
             {
+                **made_by(run, parent),
                 "model_id": package_id,
                 "kind": "package",
-                "parent_id": parent,
-                "run_id": run.run_id,
                 "path": folder,
                 "weights_hash": manifest.weights_hash,
                 "parameters": manifest.parameters,
-                "settings_hash": run.settings_hash,
             }
         )
         run.outputs.update(package=folder, model_id=package_id)
@@ -248,7 +247,7 @@ def _compile(
         # Threads at run time as they are set at run time, not as they were here.
         options = {"cpp.dynamic_threads": True} if settings.device == "cpu" else {}
         torch._inductor.aoti_compile_and_package(exported, package_path=str(path), inductor_configs=options)
-        compiled = torch._inductor.aoti_load_package(str(path))  # type: ignore[no-untyped-call]
+        compiled = torch._inductor.aoti_load_package(str(path))
         differences, values = [], []
         for size in sorted({1, settings.max_batch_size}):
             given = example(size)

@@ -25,7 +25,6 @@ from hummingbird.config.section import InputError
 from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.pipeline import TextToVideoPipeline
 
-SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 INSTRUCTIONS = ("sse", "ssse", "avx", "amx", "fma", "f16c", "bmi", "gfni", "vaes", "vpclmul", "sve", "asimd")
 """Prefixes of the processor's features that compiled code may use."""
@@ -47,7 +46,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     name: str
     """What clients call the model."""
     model_id: str | None
@@ -143,11 +142,11 @@ class _Part(nn.Module):
         self.config = SimpleNamespace(**config)
         self.device, self.dtype = torch.device(device), torch.float32
         self._max_batch_size = max_batch_size
-        self._run: Callable[..., Tensor] = torch._inductor.aoti_load_package(str(path))  # type: ignore[no-untyped-call]
+        self._run: Callable[..., Tensor] = torch._inductor.aoti_load_package(str(path))
 
     def run(self, *inputs: Tensor) -> Tensor:
         """Passes of at most the package's batch size. Compiled code takes strides as it was shown them."""
-        pieces = zip(*(tensor.split(self._max_batch_size) for tensor in inputs), strict=True)
+        pieces = zip(*(torch.split(tensor, self._max_batch_size) for tensor in inputs), strict=True)
         outputs = [self._run(*(piece.contiguous() for piece in piece_inputs)) for piece_inputs in pieces]
         return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
 
@@ -220,14 +219,15 @@ class CompiledPipeline(TextToVideoPipeline):
         text_encoder = CompiledTextEncoder(configs["text_encoder"], folder / "text_encoder.pt2", device, size)
         decoder = CompiledDecoder(configs["vae"], folder / "decoder.pt2", device, size * frames)
         absent = _Absent(configs["vae"], device, manifest.decoder)
-        pipeline = cls(
-            unet=unet,
-            vae=decoder if manifest.decoder == "full" else absent,
-            decoder=decoder if manifest.decoder == "small" else absent,
-            text_encoder=text_encoder,
-            tokenizer=PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer"),
-            scheduler=Diffusion.from_config(configs["scheduler"]),
-        )
+        parts: dict[str, Any] = {
+            "unet": unet,
+            "vae": decoder if manifest.decoder == "full" else absent,
+            "decoder": decoder if manifest.decoder == "small" else absent,
+            "text_encoder": text_encoder,
+            "tokenizer": PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer"),
+            "scheduler": Diffusion.from_config(configs["scheduler"]),
+        }
+        pipeline = cls(**parts)
         unet.shape = (unet.config.in_channels, frames, pipeline.latent_size, pipeline.latent_size)
         pipeline.manifest = manifest
         return pipeline
