@@ -62,7 +62,9 @@ def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
         fps=measured.fps,
         steps=measured.few_steps if few else measured.steps,
         max_steps=own.max_steps if few else TEACHER_MAX_STEPS,
-        guidance=measured.guidance,
+        guidance=manifest.configs["scheduler"]["guidance"]
+        if measured.guidance is None
+        else measured.guidance,
         max_tokens=manifest.configs["text_encoder"]["max_position_embeddings"],
         created=int((folder / "manifest.json").stat().st_mtime),
     )
@@ -70,12 +72,14 @@ def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
 
 
 def _teacher(settings: Settings, student: ServedModel) -> tuple[ServedModel, GeneratorSettings]:
-    from hummingbird.models.pipeline import pipeline_folder
+    from hummingbird.config.evaluate import Candidate
+    from hummingbird.evaluation.candidates import sampling
 
     try:
-        folder = pipeline_folder(settings.models.teacher)
-    except FileNotFoundError as error:
+        sampled = sampling(Candidate(name="teacher", path=settings.models.teacher), settings.evaluate)
+    except InputError as error:
         raise InputError(f"{error}; serve.teacher=false serves without the teacher") from error
+    folder = Path(sampled.folder)
     model = ServedModel(
         name=settings.models.teacher if settings.models.teacher.startswith("shapes-") else folder.name,
         compiled=False,
@@ -84,9 +88,9 @@ def _teacher(settings: Settings, student: ServedModel) -> tuple[ServedModel, Gen
         height=student.height,
         num_frames=student.num_frames,
         fps=student.fps,
-        steps=settings.evaluate.steps,
+        steps=sampled.steps,
         max_steps=TEACHER_MAX_STEPS,
-        guidance=settings.evaluate.guidance,
+        guidance=sampled.guidance,
         max_tokens=student.max_tokens,
         created=int((folder / "unet" / "config.json").stat().st_mtime),
     )
