@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
 from hummingbird.compression.distill import distill
 from hummingbird.compression.feedback import feedback
 from hummingbird.compression.prune import prune
@@ -51,7 +50,9 @@ def main(settings: Settings, given: argparse.Namespace) -> Path:
         truth = make_footage(footage, settings.footage)
         curated = step("curate", curate, with_section(settings, "curate", source=str(footage)))
         snapshot = curated["outputs"]["snapshot_id"]
-        cache = step("encode", encode, with_section(settings, "encode", snapshot=snapshot))["outputs"]["cache"]
+        cache = step("encode", encode, with_section(settings, "encode", snapshot=snapshot))["outputs"][
+            "cache"
+        ]
         training = with_section(settings, "training", cache=Path(cache))
         models = {"pruned": step("prune", prune, settings)["outputs"]["pipeline"]}
         for verb, function, kind, before in (
@@ -100,9 +101,14 @@ def main(settings: Settings, given: argparse.Namespace) -> Path:
             caption_accuracy={"before": score.caption_before, "after": score.caption_after},
             device=timed["metrics"]["device"],
         )
-        report = write_report(line_report(run.lake, settings.storage, results, score, run.metrics), folder / "report.html")
+        report = write_report(
+            line_report(run.lake, settings.storage, results, score, run.metrics), folder / "report.html"
+        )
         run.outputs.update(
-            report=report, package=package, pipeline=models["feedback"], results={k: str(v) for k, v in results.items()}
+            report=report,
+            package=package,
+            pipeline=models["feedback"],
+            results={k: str(v) for k, v in results.items()},
         )
     print(f"\nThe report: open {report} in a browser. The page with the student: make serve")
     return run.result_path
@@ -116,7 +122,9 @@ _SECTIONS = (
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(sorted(path.stem for path in PRESETS.glob("*.yaml")))
-    parser.add_argument("--preset", default="quick", metavar="NAME", help=f"size of the line: {names} (quick)")
+    parser.add_argument(
+        "--preset", default="quick", metavar="NAME", help=f"size of the line: {names} (quick)"
+    )
 
 
 def preset(given: argparse.Namespace) -> Mapping[str, Any]:

@@ -28,7 +28,9 @@ def unet_config(
     down = []
     for index, width in enumerate(widths):
         last = index == stages - 1
-        down.append({"width": width, "sample": not last, "layers": [layer(index) for _ in range(down_layers)]})
+        down.append(
+            {"width": width, "sample": not last, "layers": [layer(index) for _ in range(down_layers)]}
+        )
         stack += [f"down.{index}.{number}" for number in range(down_layers)]
         stack += [] if last else [f"down.{index}.sample"]
     up = []

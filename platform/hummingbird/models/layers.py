@@ -117,7 +117,9 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, context: Tensor | None = None, over_time: bool = False) -> Tensor:
         """x: (N, S, C), context: (N, L, D) or None; or, over time, x: (B, T, S, C) attending along T."""
         source = x if context is None else context
-        q, k, v = (p.unflatten(-1, (self.heads, -1)) for p in (self.to_q(x), self.to_k(source), self.to_v(source)))
+        q, k, v = (
+            p.unflatten(-1, (self.heads, -1)) for p in (self.to_q(x), self.to_k(source), self.to_v(source))
+        )
         if over_time:  # (B, T, S, heads, d) -> (B, S heads, T, d), a view
             q, k, v = (p.permute(0, 2, 3, 1, 4).flatten(1, 2) for p in (q, k, v))
             out = attend(q, k, v)
@@ -150,7 +152,9 @@ class FeedForward(nn.Module):
 class TransformerBlock(nn.Module):
     """Self-attention, then cross-attention (self-attention again where there is no context), then feed-forward."""
 
-    def __init__(self, width: int, heads: int, head_size: int, feed_forward: int, context: int | None) -> None:
+    def __init__(
+        self, width: int, heads: int, head_size: int, feed_forward: int, context: int | None
+    ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width)
         self.attn1 = Attention(width, heads, head_size)
@@ -176,7 +180,9 @@ class Transformer(nn.Module):
         inner = heads * head_size
         self.norm = GroupNorm(groups, width, 1e-6)
         self.proj_in = nn.Linear(width, inner)
-        self.transformer_blocks = nn.ModuleList([TransformerBlock(inner, heads, head_size, feed_forward, context)])
+        self.transformer_blocks = nn.ModuleList(
+            [TransformerBlock(inner, heads, head_size, feed_forward, context)]
+        )
         self.proj_out = nn.Linear(inner, width)
 
 

@@ -40,7 +40,12 @@ class TextToVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.register_modules(
-            unet=unet, vae=vae, decoder=decoder, text_encoder=text_encoder, tokenizer=tokenizer, scheduler=scheduler
+            unet=unet,
+            vae=vae,
+            decoder=decoder,
+            text_encoder=text_encoder,
+            tokenizer=tokenizer,
+            scheduler=scheduler,
         )
 
     @property
@@ -64,7 +69,8 @@ class TextToVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
 
         Args:
             prompts, seeds: one each a video.
-            steps, guidance: default: what the model's scheduler configuration says; at guidance 1 a guided model makes one pass a step.
+            steps, guidance: default: what the model's scheduler configuration says; at guidance 1 a guided
+                model makes one pass a step.
             decoder: ``full`` (the autoencoder's) or ``small``; default small for few-step students.
             on_step: called with the number of steps done.
 
@@ -121,7 +127,9 @@ class TextToVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
             t = torch.full((count,), time, device=x.device)
             earlier = torch.full_like(t, times[done] if done < len(times) else 0)
             if guided:
-                noise = self.unet(torch.cat([x, x]), torch.cat([t, t]), both, torch.cat([rates, rates])).float()
+                noise = self.unet(
+                    torch.cat([x, x]), torch.cat([t, t]), both, torch.cat([rates, rates])
+                ).float()
                 wanted, free = noise.chunk(2)
                 eps = free + scale * (wanted - free)
             else:
@@ -211,7 +219,9 @@ def load_parts(folder: Path) -> dict[str, Any]:
         places = (folder / part, folder.parent / "components" / part)
         found = next((place for place in places if place.is_dir()), None)
         if found is None:
-            raise FileNotFoundError(f"the pipeline in {folder} lacks {part}, and {places[1]} does not exist either")
+            raise FileNotFoundError(
+                f"the pipeline in {folder} lacks {part}, and {places[1]} does not exist either"
+            )
         home[part] = found
     return {
         "vae": AutoencoderKL.from_pretrained(home["vae"], torch_dtype=torch.float32).eval(),
@@ -220,5 +230,7 @@ def load_parts(folder: Path) -> dict[str, Any]:
         .to(memory_format=torch.channels_last),
         "text_encoder": CLIPTextModel.from_pretrained(home["text_encoder"], dtype=torch.float32).eval(),
         "tokenizer": PreTrainedTokenizerFast.from_pretrained(home["tokenizer"]),
-        "scheduler": Diffusion.from_config(json.loads((home["scheduler"] / "scheduler_config.json").read_text())),
+        "scheduler": Diffusion.from_config(
+            json.loads((home["scheduler"] / "scheduler_config.json").read_text())
+        ),
     }

@@ -76,7 +76,9 @@ class TextVideoScorer(ModelMixin, ConfigMixin):
     def embed_text(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Unit vectors (N, E) for frames and for videos."""
         pooled = self.text_encoder(input_ids=input_ids, attention_mask=attention_mask).pooler_output
-        return F.normalize(self.image_text(pooled).float(), dim=-1), F.normalize(self.video_text(pooled).float(), dim=-1)
+        return F.normalize(self.image_text(pooled).float(), dim=-1), F.normalize(
+            self.video_text(pooled).float(), dim=-1
+        )
 
 
 def _conv2d(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, ...]:

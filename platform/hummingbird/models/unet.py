@@ -30,7 +30,11 @@ class Stage(nn.Module):
         super().__init__()
         self.resnets = nn.ModuleList()
         # A layer that has no such part leaves a gap in the numbering, so a part keeps its layer's number.
-        self.temp_convs, self.attentions, self.temp_attentions = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
+        self.temp_convs, self.attentions, self.temp_attentions = (
+            nn.ModuleDict(),
+            nn.ModuleDict(),
+            nn.ModuleDict(),
+        )
         groups, embedding = cfg.norm_groups, cfg.base_width * 4
         for index, (layer, channels) in enumerate(zip(layers, inputs, strict=True)):
             self.resnets.append(ResnetBlock(channels, width, embedding, groups))
@@ -39,7 +43,9 @@ class Stage(nn.Module):
             if layer["temporal_conv"]:
                 self.temp_convs[key] = TemporalConv(width, groups, cfg.dropout)
             if layer["attention"]:
-                self.attentions[key] = SpatialTransformer(width, heads, cfg.head_size, groups, inner, cfg.text_width)
+                self.attentions[key] = SpatialTransformer(
+                    width, heads, cfg.head_size, groups, inner, cfg.text_width
+                )
             if layer["temporal_attention"]:
                 self.temp_attentions[key] = TemporalTransformer(width, heads, cfg.head_size, groups, inner)
 
@@ -82,7 +88,9 @@ class MiddleStage(nn.Module):
         self.attentions = nn.ModuleList(
             [SpatialTransformer(width, heads, cfg.head_size, groups, width * 4, cfg.text_width)]
         )
-        self.temp_attentions = nn.ModuleList([TemporalTransformer(width, heads, cfg.head_size, groups, width * 4)])
+        self.temp_attentions = nn.ModuleList(
+            [TemporalTransformer(width, heads, cfg.head_size, groups, width * 4)]
+        )
 
     def forward(self, x: Tensor, embedding: Tensor, text: Tensor) -> Tensor:
         x = self.temp_convs[0](self.resnets[0](x, embedding))
@@ -113,7 +121,7 @@ class Upsample(nn.Module):
 
 
 class VideoUNet(ModelMixin, ConfigMixin):
-    """Predicts the noise in video latents, from a timestep, a text, a frame rate and, for few-step students, a guidance.
+    """Predicts the noise in video latents from timestep, text, frame rate and, for few-step students, guidance.
 
     Args:
         in_channels: latent channels, in and out.
@@ -249,7 +257,9 @@ class VideoUNet(ModelMixin, ConfigMixin):
             for parameter in end.parameters():
                 nn.init.zeros_(parameter)
 
-    def embed(self, timestep: Tensor, fps: Tensor | None, guidance: Tensor | None, dtype: torch.dtype) -> Tensor:
+    def embed(
+        self, timestep: Tensor, fps: Tensor | None, guidance: Tensor | None, dtype: torch.dtype
+    ) -> Tensor:
         """The conditioning vector (B, 4 base_width), through SiLU."""
         width: int = self.config.base_width
         signal = sinusoidal_embedding(timestep, width).to(dtype)
@@ -274,7 +284,9 @@ class VideoUNet(ModelMixin, ConfigMixin):
 def check_stages(down: Sequence[dict[str, Any]], up: Sequence[dict[str, Any]]) -> None:
     """Raise ValueError where the stages do not form a U-Net, naming the stage and the layer."""
     if not down or len(down) != len(up):
-        raise ValueError(f"a U-Net has as many up stages as down stages, at least one; got {len(down)} and {len(up)}")
+        raise ValueError(
+            f"a U-Net has as many up stages as down stages, at least one; got {len(down)} and {len(up)}"
+        )
     names = {"conv_in": 0}
     level = 0
     for index, spec in enumerate(down):
@@ -288,12 +300,16 @@ def check_stages(down: Sequence[dict[str, Any]], up: Sequence[dict[str, Any]]) -
                 raise ValueError(f"{kind} stage {index} has no layers")
             for number, layer in enumerate(spec["layers"]):
                 if unknown := set(layer) - LAYER_KEYS:
-                    raise ValueError(f"{kind} stage {index}, layer {number}: unknown {', '.join(sorted(unknown))}")
+                    raise ValueError(
+                        f"{kind} stage {index}, layer {number}: unknown {', '.join(sorted(unknown))}"
+                    )
                 if kind == "down":
                     continue
                 skip = layer.get("skip", "")
                 if skip is not None and names.get(skip) != level:
-                    raise ValueError(f"up stage {index}, layer {number}: no feature map {skip!r} of its resolution")
+                    raise ValueError(
+                        f"up stage {index}, layer {number}: no feature map {skip!r} of its resolution"
+                    )
             if kind == "up":
                 level -= bool(spec["sample"])
     if level:

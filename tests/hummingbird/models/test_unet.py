@@ -105,7 +105,9 @@ def test_features_are_one_a_stage_down_middle_up() -> None:
 
 
 def test_a_layer_may_lack_its_skip_and_its_attention() -> None:
-    config = unet_config((32, 64), in_channels=4, head_size=8, text_width=48, first_temporal_heads=8, embed_fps=False)
+    config = unet_config(
+        (32, 64), in_channels=4, head_size=8, text_width=48, first_temporal_heads=8, embed_fps=False
+    )
     bare = {"attention": False, "temporal_attention": False, "temporal_conv": False, "skip": None}
     config["up_stages"][1]["layers"][1] = bare
     unet = VideoUNet(**config)

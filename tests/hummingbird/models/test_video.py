@@ -31,7 +31,9 @@ def test_every_browser_can_play_it() -> None:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
     data = file.getvalue()
-    assert data.index(b"moov") < data.index(b"mdat"), "the index must come first, to play before the end is loaded"
+    assert data.index(b"moov") < data.index(b"mdat"), (
+        "the index must come first, to play before the end is loaded"
+    )
 
 
 @pytest.mark.parametrize(

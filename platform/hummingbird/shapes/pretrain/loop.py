@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -65,7 +64,10 @@ def train(
     start, spent = _resume(folder, module, optimizer, average)
     last: dict[str, float] = {}
     began = time.monotonic() - spent
-    with tqdm(total=steps, initial=start, desc=folder.name, unit="step") as bar, (folder / "log.jsonl").open("a") as log:
+    with (
+        tqdm(total=steps, initial=start, desc=folder.name, unit="step") as bar,
+        (folder / "log.jsonl").open("a") as log,
+    ):
         for step in range(start, steps):
             seconds = time.monotonic() - began
             done = max(step / steps, seconds / (minutes * 60) if minutes else 0.0)
@@ -78,7 +80,9 @@ def train(
                 losses = loss_of(step)
             total = torch.stack([value.float() for value in losses.values()]).sum()
             if not torch.isfinite(total):
-                raise FloatingPointError(f"the loss is not finite at step {step}: { {k: v.item() for k, v in losses.items()} }")
+                raise FloatingPointError(
+                    f"the loss is not finite at step {step}: { {k: v.item() for k, v in losses.items()} }"
+                )
             optimizer.zero_grad(set_to_none=True)
             total.backward()
             nn.utils.clip_grad_norm_(module.parameters(), clip)
@@ -100,7 +104,12 @@ def train(
 
 
 def _save(
-    folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, average: Average, step: int, seconds: float
+    folder: Path,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: Average,
+    step: int,
+    seconds: float,
 ) -> None:
     state = {"step": step, "seconds": seconds, "count": average.count, "optimizer": optimizer.state_dict()}
     tensors = {f"module.{k}": v.contiguous() for k, v in module.state_dict().items()}
@@ -108,8 +117,8 @@ def _save(
     # Each file is replaced as a whole; the state names the step of both, so a kill in between is seen.
     save_file(tensors, folder / "weights.tmp", metadata={"step": str(step)})
     torch.save(state, folder / "state.tmp")
-    os.replace(folder / "weights.tmp", folder / f"weights-{step}.safetensors")
-    os.replace(folder / "state.tmp", folder / "state.pt")
+    (folder / "weights.tmp").replace(folder / f"weights-{step}.safetensors")
+    (folder / "state.tmp").replace(folder / "state.pt")
     for old in folder.glob("weights-*.safetensors"):
         if old.name != f"weights-{step}.safetensors":
             old.unlink()

@@ -22,7 +22,6 @@ from hummingbird.shapes.scene import (
     MOTIONS,
     RELATIONS,
     SHAPES,
-    SIZE,
     Attributes,
     Scene,
     format_caption,
@@ -38,7 +37,9 @@ _SPECIAL = ["<pad>", "<unk>", "<bos>", "<eos>"]
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
     """One token a word of the shapes world; other words are <unk>."""
-    words = {w for names in (SHAPES, COLORS, MOTIONS, BACKGROUNDS, RELATIONS) for n in names for w in n.split()}
+    words = {
+        w for names in (SHAPES, COLORS, MOTIONS, BACKGROUNDS, RELATIONS) for n in names for w in n.split()
+    }
     vocabulary = [*_SPECIAL, ",", "a", "on", "both", "background", *sorted(words)]
     tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(vocabulary)}, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Lowercase()
@@ -66,7 +67,9 @@ def text_config(vocabulary: int) -> dict[str, Any]:
 
 
 def attributes_of(scene: Scene) -> Attributes:
-    return Attributes(tuple((o.color, o.shape) for o in scene.objects), scene.motion, scene.background, scene.relation)
+    return Attributes(
+        tuple((o.color, o.shape) for o in scene.objects), scene.motion, scene.background, scene.relation
+    )
 
 
 def changed(a: Attributes, rng: np.random.Generator, visible: bool) -> Attributes:
@@ -154,7 +157,12 @@ def _index(names: Sequence[str], values: Sequence[str]) -> Tensor:
 
 
 def pretrain_rewards(
-    folder: Path, seed: int, steps: int, minutes: float | None = None, lr: float = 1.5e-3, start: Path | None = None
+    folder: Path,
+    seed: int,
+    steps: int,
+    minutes: float | None = None,
+    lr: float = 1.5e-3,
+    start: Path | None = None,
 ) -> dict[str, float]:
     """Train the scorer; save it as ``folder/rewards``, its text encoder and tokenizer beside it.
 
@@ -176,10 +184,14 @@ def pretrain_rewards(
     heads = nn.ModuleList([_Attributes(128, motion=False), _Attributes(128, motion=True)])
     both = nn.ModuleList([scorer, heads])
 
-    def embed(key: tuple[int, ...], count: int, negatives: int) -> tuple[list[Tensor], list[Tensor], list[Attributes]]:
+    def embed(
+        key: tuple[int, ...], count: int, negatives: int
+    ) -> tuple[list[Tensor], list[Tensor], list[Attributes]]:
         """Embeddings of one frame of each video and of the videos (count, E), of their texts (count, 1 + n, E)."""
         video, truth, image_texts, video_texts = draw_batch(key, count, negatives)
-        tokens = tokenizer([*image_texts, *video_texts], padding="max_length", max_length=LENGTH, return_tensors="pt")
+        tokens = tokenizer(
+            [*image_texts, *video_texts], padding="max_length", max_length=LENGTH, return_tensors="pt"
+        )
         ids, mask = tokens["input_ids"], tokens["attention_mask"]
         half = len(image_texts)
         texts = [

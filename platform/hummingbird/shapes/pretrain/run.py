@@ -19,7 +19,9 @@ from hummingbird.shapes.pretrain.card import ship, write_card
 from hummingbird.shapes.pretrain.rewards import pretrain_rewards
 from hummingbird.shapes.pretrain.teacher import pretrain_teacher
 
-_DRAWN = "Trained on scenes drawn by `hummingbird.shapes.scene`, on a seed of its own, with `jobs/pretrain.py`."
+_DRAWN = (
+    "Trained on scenes drawn by `hummingbird.shapes.scene`, on a seed of its own, with `jobs/pretrain.py`."
+)
 
 
 def pretrain(settings: Settings) -> Path:
@@ -55,7 +57,8 @@ def ship_rewards(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
         PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer").save_pretrained(home)
     text = (
         "Image-text and video-text rewards, and the text encoder that they share with the pipeline. "
-        f"`image_right` and `video_right`: how often the true caption beats seven that differ in one attribute. {_DRAWN}"
+        "`image_right` and `video_right`: how often the true caption beats seven that differ in one attribute. "
+        f"{_DRAWN}"
     )
     write_card(weights / "rewards", "Rewards of the shapes world", text, facts)
 

@@ -21,7 +21,9 @@ SNR_CAP = 5.0
 SHARD = 1000
 
 
-def encode_clips(pipeline: TextToVideoPipeline, folder: Path, seed: int, count: int) -> tuple[Tensor, list[str]]:
+def encode_clips(
+    pipeline: TextToVideoPipeline, folder: Path, seed: int, count: int
+) -> tuple[Tensor, list[str]]:
     """Latents (count, T, C, h, w) float16 and captions of drawn clips, kept in ``folder`` shard by shard."""
     folder.mkdir(parents=True, exist_ok=True)
     shards, captions = [], []
@@ -52,7 +54,9 @@ def denoising_loss(
     """
     count = len(x0)
     # One timestep from each of ``count`` equal ranges: less variance than independent ones.
-    t = ((torch.rand(1, generator=generator) + torch.arange(count)) / count % 1 * diffusion.config.timesteps).long()
+    t = (
+        (torch.rand(1, generator=generator) + torch.arange(count)) / count % 1 * diffusion.config.timesteps
+    ).long()
     t = t[torch.randperm(count, generator=generator)]
     noise = torch.randn(x0.shape, generator=generator)
     made = unet(diffusion.add_noise(x0, noise, t), t, text, torch.full((count,), float(FPS)))
@@ -78,7 +82,11 @@ def pretrain_teacher(
         start: folder of a U-Net whose training is taken up with a fresh optimizer.
     """
     torch.manual_seed(seed)
-    unet = VideoUNet.from_pretrained(start, torch_dtype=torch.float32) if start else VideoUNet(**shapes_teacher())
+    unet = (
+        VideoUNet.from_pretrained(start, torch_dtype=torch.float32)
+        if start
+        else VideoUNet(**shapes_teacher())
+    )
     unet.train()
     pipeline = TextToVideoPipeline(unet=unet, **load_parts(components.parent / "teacher"))
     latents, captions = encode_clips(pipeline, folder / "latents", seed, clips)
@@ -94,6 +102,8 @@ def pretrain_teacher(
         x0 = latents[rows].float().transpose(1, 2)
         return {"noise": denoising_loss(unet, diffusion, x0, text, generator)}
 
-    facts = train(unet, losses, folder, steps=steps, lr=lr, minutes=minutes, decay=0.999, checkpoint_every=250)
+    facts = train(
+        unet, losses, folder, steps=steps, lr=lr, minutes=minutes, decay=0.999, checkpoint_every=250
+    )
     unet.save_pretrained(folder / "unet")
     return facts

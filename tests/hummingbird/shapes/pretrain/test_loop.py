@@ -1,4 +1,4 @@
-"""The pretraining loop: it goes on where it stopped, ends with averaged weights, and stops on a loss that is no number."""
+"""The pretraining loop: it goes on where it stopped, averages weights, and stops on a loss that is no number."""
 
 import json
 from pathlib import Path
@@ -49,5 +49,5 @@ def test_it_learns_and_logs(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number_ends_the_run_and_is_named(tmp_path: Path) -> None:
     module = nn.Linear(1, 1)
-    with pytest.raises(FloatingPointError, match="step 0.*broken"):
+    with pytest.raises(FloatingPointError, match=r"step 0.*broken"):
         train(module, lambda step: {"broken": module.weight.sum() * float("nan")}, tmp_path, steps=3, lr=0.1)
