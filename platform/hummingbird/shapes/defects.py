@@ -9,7 +9,7 @@ Lengths are relative to the shorter side of the picture, so that a defect looks 
 | noise | independent Gaussian noise of sigma 24 to 40 grey levels on every colour | technical_quality |
 | compression | H.264 at crf 45 to 49: smeared edges, blocks, trails, washed-out colours | technical_quality |
 | static | one frame for all | static |
-| freeze | one stretch of 55 to 70 % of the shot, at least 1 s, shows one frame; then it goes on | freeze |
+| freeze | one stretch of 52 to 65 % of the shot, at least 1 s, shows one frame; then it goes on | freeze |
 | flicker | the brightness of every frame jumps by a factor, standard deviation 10 to 18 % | flicker |
 | zoom | the whole picture grows or shrinks by 12 to 20 % a second | zoom |
 | text | one or two lines of text over 5 to 45 % of the picture, still from start to end | text |
@@ -119,9 +119,9 @@ def _static(frames: Frames, rng: np.random.Generator) -> Frames:
 
 def _freeze(frames: Frames, rng: np.random.Generator, fps: float) -> Frames:
     count = len(frames)
-    frozen = min(count - 1, max(round(count * rng.uniform(0.55, 0.70)), round(fps)))
-    # It moves before and after, or the two could not be told from a cut to a still.
-    first = round((count - frozen) * rng.uniform(0.3, 0.7))
+    frozen = min(count - 1, max(round(count * rng.uniform(0.52, 0.65)), round(fps)))
+    # It moves before and after, clearly: a still is another defect.
+    first = round((count - frozen) * rng.uniform(0.4, 0.6))
     index = np.arange(count)
     shown = np.where(index < first, index, np.maximum(first, index - frozen))
     return np.asarray(frames[shown], np.uint8)
