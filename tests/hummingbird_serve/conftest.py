@@ -79,7 +79,7 @@ def tiny_pipelines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / name for name in ("student", "teacher")}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(
     ray_cluster: None, tiny_pipelines: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
