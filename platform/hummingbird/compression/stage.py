@@ -55,7 +55,7 @@ class Stage:
         settings: the section.
         build: what every worker builds, made from the start.
         inputs: what the result depends on besides teacher, student and cache.
-        noise: what changes in the configuration of the noise process, with the steps and guidance
+        noise: what changes in the configuration of the noise process, with the ``steps`` and ``guidance``
             that the result is sampled with where a call says nothing else.
     """
 

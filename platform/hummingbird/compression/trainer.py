@@ -73,28 +73,32 @@ def train_on_ray(job: Job, settings: RaySettings) -> None:
     """Ray Train and DeepSpeed; lost workers are replaced, and the run goes on from its last checkpoint."""
     connect(settings)
     import ray
-    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+    from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
     resources = ray.cluster_resources()
     device = _device(job.training.device, resources.get("GPU", 0) > 0)
-    unit = "GPU" if device == "cuda" else "CPU"
     workers = job.training.workers
-    if resources.get(unit, 0) < workers:
-        raise InputError(
-            f"training.workers={workers} needs {workers} {unit}s, the Ray cluster has "
-            f"{resources.get(unit, 0):g}: use fewer workers, or another training.device"
-        )
+    needed = {"CPU": job.training.threads, "GPU": int(device == "cuda")}
+    for unit, count in needed.items():
+        if resources.get(unit, 0) < workers * count:  # else Ray would wait for ever
+            raise InputError(
+                f"training.workers={workers} need {workers * count} {unit}s, the Ray cluster has "
+                f"{resources.get(unit, 0):g}: use fewer workers or threads, or another training.device"
+            )
     trainer = TorchTrainer(
         train_worker,
         train_loop_config={"job": job},
         torch_config=TorchConfig(backend="nccl" if device == "cuda" else "gloo"),
-        scaling_config=ScalingConfig(num_workers=workers, use_gpu=device == "cuda"),
+        scaling_config=ScalingConfig(
+            num_workers=workers, use_gpu=device == "cuda", resources_per_worker=needed
+        ),
         run_config=RunConfig(
             name="ray",
             storage_path=str(job.folder),
             failure_config=FailureConfig(max_failures=job.training.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=CHECKPOINTS_KEPT),
+            logging_config=LoggingConfig(log_level="WARNING"),  # the progress bar says enough
         ),
     )
     hopeless = trainer.fit().return_value
@@ -113,6 +117,7 @@ def train_worker(config: dict[str, Any]) -> str | None:
     from ray.train.torch import get_device
 
     job: Job = config["job"]
+    torch.set_num_threads(job.training.threads)
     context = ray.train.get_context()
     worker = Worker(context.get_world_rank(), context.get_world_size(), get_device())
     student, method = job.build(worker.device)

@@ -12,7 +12,8 @@ class FeedbackSettings(Section):
 
     steps: PositiveInt = Field(200, description="optimizer steps")
     minutes: PositiveFloat | None = Field(
-        None, description="limit of the training time, over which the learning rate then decays; none: all steps"
+        None,
+        description="limit of the training time, over which the learning rate then decays; none: all steps",
     )
     batch: PositiveInt = Field(4, description="samples a step and worker")
     learning_rate: PositiveFloat = Field(3e-4, description="peak learning rate of AdamW")

@@ -17,6 +17,7 @@ class TrainingSettings(Section):
         None, description="folder of latents made by encode; none: what the latest encode made"
     )
     workers: PositiveInt = Field(2, description="training workers (on GPUs at most one a GPU)")
+    threads: PositiveInt = Field(1, description="CPUs of a worker, and its threads")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: GPUs where there are any")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",

@@ -56,7 +56,7 @@ def test_two_workers_survive_a_kill_and_end_as_without_it(
 def test_more_workers_than_the_cluster_has_is_an_error_not_a_wait(
     make_job: Callable[..., Job], ray_cluster: None
 ) -> None:
-    with pytest.raises(InputError, match="needs 3 CPUs"):
+    with pytest.raises(InputError, match="need 3 CPUs"):
         train(make_job(workers=3), RaySettings())
 
 
@@ -92,25 +92,27 @@ def test_a_job_killed_and_started_again_goes_on_from_its_checkpoint(
     settings = Settings(storage=tmp_path / "runs")
     about = json.loads((cache / "cache.json").read_text())
     (cache / "cache.json").write_text(json.dumps({**about, "snapshot_id": Lake.open(settings).snapshot()}))
-    overrides = ["distill.steps=200", "distill.batch=1", "training.checkpoint_every=5", "ray.num_cpus=2"]
+    overrides = ["distill.steps=40", "distill.batch=1", "training.checkpoint_every=5", "ray.num_cpus=2"]
     command = [sys.executable, "jobs/distill.py", "--storage", str(settings.storage)]
     command += ["--teacher", str(tiny_teacher), "--student", str(tiny_teacher), "--cache", str(cache)]
     command += overrides
 
     with (tmp_path / "output").open("w") as output:
         killed = subprocess.Popen(command, stdout=output, stderr=output)
-    wait_for(lambda: len(logged(settings)) > 12 or killed.poll() is not None)
-    killed.kill()
-    killed.wait()
+    try:
+        wait_for(lambda: len(logged(settings)) > 12 or killed.poll() is not None)
+    finally:
+        killed.kill()
+        killed.wait()
     before = logged(settings)
-    assert 12 < len(before) < 200, (tmp_path / "output").read_text()
+    assert 12 < len(before) < 40, (tmp_path / "output").read_text()
 
     again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     result = json.loads(Path(again.stdout.splitlines()[-1]).read_text())
     assert result["state"] == "finished"
     after = logged(settings)
-    assert [line["step"] for line in after] == list(range(1, 201))
+    assert [line["step"] for line in after] == list(range(1, 41))
     assert after[:10] == before[:10]  # with their times: these steps were not done again
     pipeline = load_pipeline(result["outputs"]["pipeline"])
     assert pipeline.scheduler.config.guidance == 1.0
@@ -121,7 +123,7 @@ def logged(settings: Settings) -> list[dict[str, float]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 900) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"
