@@ -1,4 +1,4 @@
-"""A child process for work on untrusted bytes: its crash, hang or greed costs one file.
+"""Child processes for work on untrusted bytes: a crash, hang or greed costs one file.
 
 The server process (this module run as a script) has everything imported and forks a fresh worker for each
 job, so a job costs milliseconds, not a start of Python. Forking the caller itself would not be safe: a Ray
@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +22,28 @@ from hummingbird_data.stage import StageError
 
 _MEGABYTE = 1 << 20
 _PR_SET_PDEATHSIG = 1
-_PATIENCE = 10  # wall time over processor time: a busy machine must not look like a hang
 _GRACE = 30.0  # seconds for the server to report before it is given up itself
 
 
 class ChildProcess:
-    """Runs `hummingbird_data.extract.extract` in a fresh process each time.
+    """Runs one function, named as "module:function", in a fresh process each time; JSON goes in and out.
 
     ``seconds`` of processor time and ``megabytes`` of memory on top of the libraries' own are the limits of a
-    job; one that waits without working is stopped after ten times as long.
+    job. One that waits without working is stopped after ``patience`` times as many seconds: a busy machine
+    must not look like a hang.
     """
 
-    def __init__(self, seconds: float, megabytes: int) -> None:
-        self.seconds, self.megabytes = seconds, megabytes
+    def __init__(self, function: str, seconds: float, megabytes: int, patience: float = 10.0) -> None:
+        self.function, self.seconds, self.megabytes, self.patience = function, seconds, megabytes, patience
         self._server: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Starts the server. Raises RuntimeError when it cannot run here, whatever the job."""
+        self._started()
 
     def run(self, job: dict[str, Any]) -> dict[str, Any]:
         """The job's result. Raises `StageError` when the job failed, crashed, hung or took too much."""
-        reply = self._ask({**job, "seconds": self.seconds, "megabytes": self.megabytes})
+        reply = self._ask(job)
         if "error" in reply:
             raise StageError(reply["stage"], reply["error"])
         result: dict[str, Any] = reply["result"]
@@ -57,7 +62,7 @@ class ChildProcess:
         server = self._started()
         assert server.stdin is not None
         assert server.stdout is not None
-        watchdog = threading.Timer(_PATIENCE * self.seconds + _GRACE, server.kill)
+        watchdog = threading.Timer(self.patience * self.seconds + _GRACE, server.kill)
         watchdog.start()
         try:
             server.stdin.write(json.dumps(request) + "\n")
@@ -74,37 +79,47 @@ class ChildProcess:
         reply: dict[str, Any] = json.loads(line)
         return reply
 
+    def _limits(self) -> list[str]:
+        return [str(self.seconds), str(self.megabytes), str(self.patience * self.seconds)]
+
     def _started(self) -> subprocess.Popen[str]:
         if self._server is None or self._server.poll() is not None:
             self.close()
             paths = [path for path in sys.path if path]
             self._server = subprocess.Popen(
-                [sys.executable, "-m", "hummingbird_data.child"],
+                [sys.executable, "-m", "hummingbird_data.child", self.function, *self._limits()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             )
+            assert self._server.stdout is not None
+            if not self._server.stdout.readline():
+                code = self._server.wait()
+                self.close()
+                raise RuntimeError(f"the server of child processes does not start (exit code {code})")
         return self._server
 
 
-def _serve() -> None:
+def _serve(name: str, seconds: float, megabytes: int, wall: float) -> None:
     """Answers requests, one JSON line each, until the caller is gone."""
-    from hummingbird_data.extract import extract
-
+    module, _, attribute = name.partition(":")
+    function = getattr(import_module(module), attribute)
     # Results travel on the real standard output; whatever a library prints goes to standard error.
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    replies.write("ready\n")
+    replies.flush()
     for line in sys.stdin:
-        request = json.loads(line)
-        reply = _isolated(extract, request)
+        reply = _isolated(function, json.loads(line), seconds, megabytes, wall)
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
 
 
-def _isolated(function: Any, request: dict[str, Any]) -> dict[str, Any]:
+def _isolated(
+    function: Any, request: dict[str, Any], seconds: float, megabytes: int, wall: float
+) -> dict[str, Any]:
     """Forks, runs, waits."""
-    seconds, megabytes = request.pop("seconds"), request.pop("megabytes")
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -117,7 +132,7 @@ def _isolated(function: Any, request: dict[str, Any]) -> dict[str, Any]:
         timed_out.set()
         os.kill(pid, signal.SIGKILL)
 
-    watchdog = threading.Timer(_PATIENCE * seconds, stop)
+    watchdog = threading.Timer(wall, stop)
     watchdog.start()
     with os.fdopen(reader) as pipe:
         text = pipe.read()
@@ -125,7 +140,7 @@ def _isolated(function: Any, request: dict[str, Any]) -> dict[str, Any]:
     watchdog.join()  # so that it can never kill a process that got the same id later
     _, status = os.waitpid(pid, 0)
     if timed_out.is_set():
-        return {"stage": "decode", "error": f"hung: no end after {_PATIENCE * seconds:.0f} s"}
+        return {"stage": "decode", "error": f"hung: no end after {wall:.0f} s"}
     if os.WIFSIGNALED(status):
         if os.WTERMSIG(status) == signal.SIGXCPU:
             return {"stage": "decode", "error": f"more than {seconds:.0f} s of processor time"}
@@ -160,4 +175,4 @@ def _work(function: Any, request: dict[str, Any], writer: int, seconds: float, m
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))

@@ -42,12 +42,12 @@ def evenly(frames: Frames, count: int) -> Frames:
     return chosen
 
 
-def at_rate(frames: Frames, fps: float, rate: float) -> Frames:
-    """The frames shown at times 0, 1 / rate, 2 / rate, ...; never more than there are."""
+def indices_at_rate(total: int, fps: float, rate: float) -> NDArray[np.int64]:
+    """Which of ``total`` frames are shown at times 0, 1 / rate, 2 / rate, ...; all where ``rate`` is higher."""
     if rate >= fps:
-        return frames
-    count = int((len(frames) - 1) / fps * rate + 1e-6) + 1
-    return frames[_shown(np.arange(count) / rate, fps, len(frames))]
+        return np.arange(total)
+    count = int((total - 1) / fps * rate + 1e-6) + 1
+    return _shown(np.arange(count) / rate, fps, total)
 
 
 def window(frames: Frames, fps: float, rate: float, count: int) -> Frames:

@@ -26,7 +26,7 @@ from hummingbird.lake.schemas import CLIPS, QUARANTINE
 
 from hummingbird_data.captions import CaptionSettings, CaptionStage
 from hummingbird_data.clips import ClipSettings
-from hummingbird_data.duplicates import DuplicateIndex, HashStage
+from hummingbird_data.duplicates import CopyLimits, DuplicateIndex, HashStage
 from hummingbird_data.model_files import folder_hash, licence, model_folder
 from hummingbird_data.motion import MotionStage
 from hummingbird_data.probe import Limits
@@ -182,7 +182,8 @@ class _CommittedBatches:
     def index_of_others(self, plan: "_Plan") -> DuplicateIndex:
         """The kept clips of sources that are not part of this run: they win over everything in it."""
         s = plan.settings.curate
-        index = DuplicateIndex(s.duplicate_luma, s.duplicate_chroma)
+        limits = CopyLimits(s.copy_luma, s.copy_colour, s.copy_likeness)
+        index = DuplicateIndex(limits, plan.storage)
         for row in sorted(self._others, key=_order):
             index.add(row)
         return index

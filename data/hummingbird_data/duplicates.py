@@ -1,12 +1,13 @@
 """Exact and near copies: a perceptual hash of each clip, and the index of the clips kept so far.
 
 The hash has, for each of four frames, 64 bits of luma (is it brighter to the right, on an 8 x 8 grid) and
-256 bits of colour (is it far from grey, along either axis in either direction). Near copies differ in few
-of both. Luma alone would not do: two clips before the same background share most of it.
+256 bits of colour (is it far from grey, along either axis in either direction). Clips whose hashes are near
+are compared as pictures before one is called a copy.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import cv2
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hummingbird_data.clip_frames import Frames, clip_frames
+from hummingbird_data.likeness import Thumbnails, likeness, thumbnails
 from hummingbird_data.stage import Row, Stage
 
 _FRAMES = 4
@@ -48,26 +50,36 @@ def perceptual_hash(frames: Frames) -> str:
     return np.packbits(np.concatenate([*luma, *colour])).tobytes().hex()
 
 
-class DuplicateIndex:
-    """The kept clips that a new one is compared with. Memory: about 200 bytes a clip; a look-up is linear."""
+@dataclass(frozen=True)
+class CopyLimits:
+    """What counts as a copy. ``luma`` and ``colour``: most differing bits of the hashes, as shares, of clips
+    worth a look; ``likeness``: least likeness of their pictures (`hummingbird_data.likeness`)."""
 
-    def __init__(self, luma: float, colour: float) -> None:
-        self.luma, self.colour = luma, colour
+    luma: float = 0.4
+    colour: float = 0.55
+    likeness: float = 0.75
+
+
+class DuplicateIndex:
+    """The kept clips that a new one is compared with. Memory: about 300 bytes a clip; a look-up is linear."""
+
+    def __init__(self, limits: CopyLimits, storage: Path) -> None:
+        self.limits, self.storage = limits, storage
         self._exact: dict[str, int] = {}
-        self._keys: list[tuple[str, str, int]] = []
+        self._rows: list[Row] = []
         self._hashes = np.zeros((64, 0), np.uint8)
 
     def add(self, row: Row) -> None:
-        """Adds a kept clip, a row with its id, source, shot and the two hashes."""
+        """Adds a kept clip, a row with its id, source, shot, media and the two hashes."""
         bits = np.frombuffer(bytes.fromhex(row["perceptual_hash"]), np.uint8)
-        count = len(self._keys)
+        count = len(self._rows)
         if self._hashes.shape[1] != len(bits) or count == len(self._hashes):
             grown = np.zeros((max(64, 2 * count), len(bits)), np.uint8)
             grown[:count] = self._hashes[:count] if count else 0
             self._hashes = grown
         self._hashes[count] = bits
         self._exact.setdefault(row["content_hash"], count)
-        self._keys.append((row["clip_id"], row["source_uri"], row["shot_index"]))
+        self._rows.append({key: row[key] for key in ("clip_id", "source_uri", "shot_index", "media_path")})
 
     def find(self, row: Row) -> str | None:
         """The ``clip_id`` of the first kept clip that ``row`` copies, or None.
@@ -75,22 +87,28 @@ class DuplicateIndex:
         Neighbours from one shot look alike without being copies: of them only exact copies count.
         """
         same = self._exact.get(row["content_hash"])
-        if same is not None and self._keys[same][0] != row["clip_id"]:
-            return self._keys[same][0]
+        if same is not None and self._rows[same]["clip_id"] != row["clip_id"]:
+            return str(self._rows[same]["clip_id"])
         bits = np.frombuffer(bytes.fromhex(row["perceptual_hash"]), np.uint8)
         for number in np.flatnonzero(self._near(bits)):
-            clip_id, *shot = self._keys[int(number)]
-            if clip_id != row["clip_id"] and shot != [row["source_uri"], row["shot_index"]]:
-                return clip_id
+            known = self._rows[int(number)]
+            shots = [(r["source_uri"], r["shot_index"]) for r in (known, row)]
+            if known["clip_id"] == row["clip_id"] or shots[0] == shots[1]:
+                continue
+            if likeness(self._pictures(known), self._pictures(row)) >= self.limits.likeness:
+                return str(known["clip_id"])
         return None
 
+    def _pictures(self, row: Row) -> Thumbnails:
+        return thumbnails(clip_frames({"storage": str(self.storage), "media_path": row["media_path"]})[0])
+
     def _near(self, bits: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        known = self._hashes[: len(self._keys)]
+        known = self._hashes[: len(self._rows)]
         if not len(known):
             return np.zeros(0, bool)
         differing = np.bitwise_count(known ^ bits).astype(np.int64)
         either = np.bitwise_count(known[:, _LUMA_BYTES:] | bits[_LUMA_BYTES:]).astype(np.int64).sum(1)
         luma = differing[:, :_LUMA_BYTES].sum(1) / (8 * _LUMA_BYTES)
         colour = differing[:, _LUMA_BYTES:].sum(1) / np.maximum(either, _FEW)
-        result: NDArray[np.bool_] = (luma <= self.luma) & (colour <= self.colour)
+        result: NDArray[np.bool_] = (luma <= self.limits.luma) & (colour <= self.limits.colour)
         return result

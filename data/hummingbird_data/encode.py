@@ -20,7 +20,7 @@ from hummingbird.config.settings import Settings
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.media import write_atomically
 from hummingbird.lake.runs import open_run
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 from hummingbird_data.latents import LatentStage
 from hummingbird_data.model_files import folder_hash
@@ -83,7 +83,7 @@ def _make_parts(settings: Settings, folder: Path, clips: list[Row]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     parts = [clips[at : at + s.part_clips] for at in range(0, len(clips), s.part_clips)]
     storage = str(settings.storage)
-    missing = [
+    missing: list[dict[str, Any]] = [
         {"part": number, "clips": part, "storage": storage}
         for number, part in enumerate(parts)
         if not _holds(folder / f"part-{number:05d}.parquet", part)

@@ -13,7 +13,7 @@ from hummingbird_data.decode import decode
 from hummingbird_data.probe import Limits, probe
 from hummingbird_data.shots import ShotSettings, find_shots
 
-_SHOT_SIDE = 144  # pixels: enough to find a cut
+_SHOT_SIDE = 72  # pixels: enough to find a cut, and noise averages out
 
 
 def extract(

@@ -3,20 +3,24 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hummingbird_data.clip_frames import Frames, at_rate, clip_frames
+from hummingbird_data.clip_frames import Frames, clip_frames, indices_at_rate
 from hummingbird_data.stage import Row, Stage
 
-_STEP = 4  # pixels between the points of the grid that a zoom is fitted to
+_STEP = 2  # pixels between the points of the grid that a zoom is fitted to
+_EDGE = 40.0  # least Sobel response of an edge
+_FEW_EDGES = 32  # with fewer there is nothing to fit a zoom to
+_ITERATIONS = 10
 _BLOCK = 8  # pixels: side of the blocks in which a change of the picture is looked for
 _CHANGED = 3.0  # grey levels: least change of a block that is more than coding noise
 
 Gray = NDArray[np.uint8]
+Seconds = NDArray[np.float64]  # between the frames looked at, which are not all as far apart
 
 
 @dataclass
@@ -40,15 +44,15 @@ class MotionStage(Stage):
     def process(self, row: Row) -> Iterable[Row]:
         frames, fps = clip_frames(row)
         small = shrink(frames, self.side)
-        sampled = at_rate(small, fps, self.rate)
-        rate = min(fps, self.rate)
-        gray, changed = to_gray(sampled), changes(sampled)
+        indices = indices_at_rate(len(small), fps, self.rate)
+        seconds = np.diff(indices) / fps
+        gray, changed = to_gray(small[indices]), changes(small[indices])
         flows = optical_flow(gray)
         return [
             {
-                "motion_score": motion_score(flows, changed, rate),
-                "freeze_score": freeze_score(changed, rate),
-                "zoom_score": zoom_score(flows, gray, rate),
+                "motion_score": motion_score(flows, changed, seconds),
+                "freeze_score": freeze_score(changed, seconds),
+                "zoom_score": zoom_score(flows, gray, seconds),
                 "flicker_score": flicker_score(to_gray(small)),
             }
         ]
@@ -84,49 +88,54 @@ def optical_flow(gray: Gray) -> NDArray[np.float32]:
     return np.stack(flows) if flows else np.zeros((0, *gray.shape[1:], 2), np.float32)
 
 
-def motion_score(flows: NDArray[np.float32], changed: NDArray[np.bool_], rate: float) -> float:
+def motion_score(flows: NDArray[np.float32], changed: NDArray[np.bool_], seconds: Seconds) -> float:
     """Speed of the fastest hundredth of the picture, in widths a second; what does not change has none."""
     if not len(flows):
         return 0.0
     # Flow alone is not enough: on even or periodic texture coding noise makes it drift.
     speed = np.percentile(np.linalg.norm(flows, axis=-1) * changed, 99, axis=(1, 2))
-    return float(speed.mean() * rate / flows.shape[2])
+    return float(speed.sum() / seconds.sum() / flows.shape[2])
 
 
-def freeze_score(changed: NDArray[np.bool_], rate: float) -> float:
+def freeze_score(changed: NDArray[np.bool_], seconds: Seconds) -> float:
     """Longest stretch, in seconds, in which no part of the picture changes."""
-    longest = run = 0
-    for moving in np.asarray(changed.any(axis=(1, 2))):
-        run = 0 if moving else run + 1
+    longest = run = 0.0
+    for moving, step in zip(np.asarray(changed.any(axis=(1, 2))), seconds, strict=True):
+        run = 0.0 if moving else run + float(step)
         longest = max(longest, run)
-    return longest / rate
+    return longest
 
 
-def zoom_score(flows: NDArray[np.float32], gray: Gray, rate: float) -> float:
-    """Absolute rate at which the whole picture grows or shrinks, 1/s.
+def zoom_score(flows: NDArray[np.float32], gray: Gray, seconds: Seconds) -> float:
+    """Absolute rate at which the whole picture grows or shrinks, 1/s (median in time).
 
-    The flow between two frames is fitted by a shift, a turn and a growth that most textured points agree on
-    (RANSAC), so objects that grow before a still background leave no trace.
+    The flow between two frames is fitted by a shift, a turn and a growth that most edges agree on, so objects
+    that grow or move before a still background leave little trace.
     """
     growth = [_growth(flow, frame) for flow, frame in zip(flows, gray, strict=False)]
-    return float(abs(np.mean(growth)) * rate) if growth else 0.0
+    return float(abs(np.median(growth / seconds))) if growth else 0.0
 
 
 def _growth(flow: NDArray[np.float32], frame: Gray) -> float:
-    edges = cv2.magnitude(
-        cv2.Sobel(frame, cv2.CV_32F, 1, 0, ksize=3), cv2.Sobel(frame, cv2.CV_32F, 0, 1, ksize=3)
-    )
+    """Growth between two frames. Only the flow across edges counts: along a stripe it cannot be seen."""
+    dx, dy = cv2.Sobel(frame, cv2.CV_32F, 1, 0, ksize=3), cv2.Sobel(frame, cv2.CV_32F, 0, 1, ksize=3)
+    strength = cv2.magnitude(dx, dy)
     ys, xs = np.mgrid[_STEP : frame.shape[0] - _STEP : _STEP, _STEP : frame.shape[1] - _STEP : _STEP]
-    textured = edges[ys, xs] > max(16.0, float(np.median(edges)))
-    points = np.stack([xs[textured], ys[textured]], 1).astype(np.float32)
-    if len(points) < 16:
+    edges = strength[ys, xs] > max(_EDGE, float(np.median(strength)))
+    ys, xs = ys[edges], xs[edges]
+    if len(xs) < _FEW_EDGES:
         return 0.0
-    moved = points + flow[ys[textured], xs[textured]]
-    fit: Any = cv2.estimateAffinePartial2D(points, moved, method=cv2.RANSAC, ransacReprojThreshold=0.5)
-    matrix = fit[0]
-    if matrix is None:
-        return 0.0
-    return float(np.log(np.hypot(matrix[0, 0], matrix[1, 0])))
+    nx, ny = dx[ys, xs] / strength[ys, xs], dy[ys, xs] / strength[ys, xs]
+    x, y = xs - frame.shape[1] / 2, ys - frame.shape[0] / 2
+    unknowns = np.stack([nx, ny, nx * x + ny * y, ny * x - nx * y], 1).astype(np.float64)
+    seen = (nx * flow[ys, xs, 0] + ny * flow[ys, xs, 1]).astype(np.float64)
+    # Least absolute deviations, by reweighting: the majority of the edges decides.
+    weights = np.ones(len(seen))
+    for _ in range(_ITERATIONS):
+        root = np.sqrt(weights)
+        fit = np.linalg.lstsq(unknowns * root[:, None], seen * root, rcond=1e-6)[0]
+        weights = 1 / np.maximum(np.abs(unknowns @ fit - seen), 0.02)
+    return float(fit[2])
 
 
 def flicker_score(gray: Gray) -> float:

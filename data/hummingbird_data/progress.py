@@ -3,7 +3,7 @@
 from collections import Counter
 from types import TracebackType
 
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 
 class Progress:

@@ -33,6 +33,9 @@ class ReadStage(Stage):
     seconds: float = 300.0
     megabytes: int = 2048
 
+    def setup(self) -> None:
+        _child(self.seconds, self.megabytes).start()
+
     def process(self, row: Row) -> Iterable[Row]:
         with tempfile.TemporaryDirectory(prefix="hummingbird-") as folder:
             result = _child(self.seconds, self.megabytes).run(
@@ -67,4 +70,4 @@ def clip_id(source_uri: str, start: float, end: float) -> str:
 @cache
 def _child(seconds: float, megabytes: int) -> ChildProcess:
     """One server of child processes for each process of Ray; it ends when its caller does."""
-    return ChildProcess(seconds, megabytes)
+    return ChildProcess("hummingbird_data.extract:extract", seconds, megabytes)

@@ -19,8 +19,8 @@ class ShotSettings:
     absolute change (0..255); ``same_picture``: correlation of two frames, brightness aside, from which on
     no cut lies between them (a flash is no cut)."""
 
-    ratio: float = 3.0
-    content: float = 8.0
+    ratio: float = 2.0
+    content: float = 5.0
     same_picture: float = 0.9
 
 
@@ -32,7 +32,11 @@ def find_shots(
     The frames are consumed one by one; memory does not grow with their number.
     """
     detector = AdaptiveDetector(
-        adaptive_threshold=settings.ratio, min_content_val=settings.content, min_scene_len=1
+        adaptive_threshold=settings.ratio,
+        min_content_val=settings.content,
+        min_scene_len=1,
+        # The hue of nearly grey pixels is noise, and would hide cuts between scenes of low saturation.
+        weights=AdaptiveDetector.Components(delta_hue=0.0, delta_sat=1.0, delta_lum=1.0, delta_edges=0.0),
     )
     recent: dict[int, NDArray[np.float32]] = {}
     cuts: list[int] = []

@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from hummingbird.config.cluster import connect
 from hummingbird.config.loading import load_settings
@@ -22,7 +22,7 @@ from hummingbird_serve.generator import Generator, GeneratorSettings
 from hummingbird_serve.models import offered_models, token_counter
 from hummingbird_serve.requests import Event, ServedModel, VideoRequest, parse_request
 
-Handle = DeploymentHandle[Any]
+Handle: TypeAlias = DeploymentHandle[Any]
 deploy: Any = serve.deployment  # typed for functions and decorators alone
 
 NAME = "hummingbird"
@@ -218,4 +218,4 @@ def serve_until_interrupted(settings: Settings) -> None:
     except KeyboardInterrupt:
         print("Stopping ...", flush=True)
     finally:
-        serve.shutdown()  # type: ignore[no-untyped-call]
+        serve.shutdown()

@@ -48,7 +48,7 @@ class PlainEngine:
         return self.module(*args, **kwargs)
 
     def backward(self, loss: Tensor) -> None:
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
 
     def step(self) -> None:
         """Clips, steps, and clears the gradients."""

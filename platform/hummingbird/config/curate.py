@@ -22,8 +22,8 @@ class CurateSettings(Section):
     )
     read_megabytes: PositiveInt = Field(2048, description="memory to read one source; then it is quarantined")
 
-    shot_ratio: PositiveFloat = Field(3.0, description="how far a cut stands out from its neighbours' change")
-    shot_content: PositiveFloat = Field(8.0, description="least change of the picture at a cut, 0 to 255")
+    shot_ratio: PositiveFloat = Field(2.0, description="how far a cut stands out from its neighbours' change")
+    shot_content: PositiveFloat = Field(5.0, description="least change of the picture at a cut, 0 to 255")
     min_seconds: PositiveFloat = Field(2.0, description="shortest clip; shorter shots are too_short")
     max_seconds: PositiveFloat = Field(4.0, description="longest clip; longer shots are split evenly")
     short_side: PositiveInt = Field(480, description="most pixels of a clip's shorter side")
@@ -31,16 +31,17 @@ class CurateSettings(Section):
     min_technical: float | None = Field(
         None, description="least technical quality; none: the threshold that the quality model came with"
     )
-    min_motion: NonNegativeFloat = Field(0.002, description="least motion in widths a second; below: static")
+    min_motion: NonNegativeFloat = Field(0.0005, description="least motion in widths a second; below: static")
     max_freeze: PositiveFloat = Field(0.5, description="longest stretch without change in seconds: freeze")
-    max_zoom: PositiveFloat = Field(0.045, description="fastest growth of the whole picture, 1/s: zoom")
+    max_zoom: PositiveFloat = Field(0.04, description="fastest growth of the whole picture, 1/s: zoom")
     max_flicker: PositiveFloat = Field(0.015, description="largest jump of brightness (rms): flicker")
     max_text: NonNegativeFloat = Field(0.003, description="largest share of the picture under text: text")
-    duplicate_luma: NonNegativeFloat = Field(
-        0.25, description="share of luma bits that differ in near copies"
+    copy_luma: NonNegativeFloat = Field(
+        0.4, description="most luma bits of the perceptual hashes that differ in possible copies, as a share"
     )
-    duplicate_chroma: NonNegativeFloat = Field(
-        0.3, description="share of colour bits that differ in near copies"
+    copy_colour: NonNegativeFloat = Field(0.55, description="the same of their colour bits")
+    copy_likeness: float = Field(
+        0.75, ge=-1, le=1, description="least correlation of the pictures of near copies: duplicate"
     )
 
     caption_engine: Literal["transformers", "vllm"] = Field(

@@ -160,7 +160,9 @@ def _judge(clips: Sequence[Row], truth: Sequence[TrueFile]) -> list[_Judged]:
             raise ValueError(f"the truth knows no shot of {name}")
         pairs.append((row, name, max(files[name].shots, key=lambda shot: _overlap(row, shot))))
     groups = {shot.group for row, _, shot in pairs if row["verdict"] == "kept" and shot.defect is None}
-    own = {s.group: s.reason for f in truth if f.copy_of is None for s in f.shots if s.group is not None}
+    own: dict[int | None, str | None] = {
+        s.group: s.reason for f in truth if f.copy_of is None for s in f.shots if s.group is not None
+    }
     return [_Judged(row, name, shot, _wanted(shot, groups, own)) for row, name, shot in pairs]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 from hummingbird.evaluation.candidates import Sampling
 from hummingbird.evaluation.metrics import measure
@@ -79,7 +79,7 @@ def _read(file: Path) -> list[VideoResult]:
 def _stream(model: Sampling, prompts: Sequence[Prompt], batch: int) -> Iterable[Row]:
     import ray
 
-    cluster = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    cluster = ray.cluster_resources()
     gpus, cpus = int(cluster.get("GPU", 0)), int(cluster.get("CPU", 1))
     blocks = math.ceil(len(prompts) / batch)
     items = [{"index": p.index, "prompt": p.text, "seed": p.seed, "fps": model.fps} for p in prompts]

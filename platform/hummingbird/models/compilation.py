@@ -152,7 +152,7 @@ def _config(part: Any) -> dict[str, Any]:
     config = part.config.to_dict() if hasattr(part.config, "to_dict") else dict(part.config)
     # Text and back: what JSON cannot hold fails here, and what is read equals what was written.
     kept = {key: value for key, value in config.items() if not key.startswith("_")}
-    return json.loads(json.dumps(kept, default=str))  # type: ignore[no-any-return]
+    return json.loads(json.dumps(kept, default=str))
 
 
 class _Noise(nn.Module):

@@ -19,7 +19,13 @@ from torch import Tensor, nn
 
 from hummingbird.models.dover_convnext import ConvNext3D
 from hummingbird.models.dover_swin import Swin3D
-from hummingbird.models.dover_views import AestheticView, TechnicalView, aesthetic_view, technical_view
+from hummingbird.models.dover_views import (
+    AestheticView,
+    TechnicalView,
+    aesthetic_view,
+    normalise,
+    technical_view,
+)
 
 
 class QualityScores(TypedDict):
@@ -43,7 +49,7 @@ class ScoreHead(nn.Module):
         return result
 
 
-class DOVER(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class DOVER(ModelMixin, ConfigMixin):
     """Two branches that each look at a view of their own.
 
     ``fusion`` gives a branch's weight, mean and deviation: overall is the sigmoid of the weighted sum of the
@@ -68,7 +74,7 @@ class DOVER(ModelMixin, ConfigMixin):  # type: ignore[misc]
         aesthetic_fusion: Sequence[float] = (0.3896, -0.08285, 0.03774),
         threshold: float | None = None,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         t, h, w = technical_window
         self.technical_backbone = Swin3D(technical_width, technical_depths, technical_heads, (t, h, w))
         self.technical_head = ScoreHead(self.technical_backbone.width, head_width)
@@ -85,7 +91,7 @@ class DOVER(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return model
 
     def technical_map(self, view: Tensor) -> Tensor:
-        """Fragments (B, 3, T, H, W) to a score map (B, 1, T/2, H/32, W/32); the score is its mean."""
+        """Normalised fragments (B, 3, T, H, W) to a map (B, 1, T/2, H/32, W/32); the score is its mean."""
         result: Tensor = self.technical_head(self.technical_backbone(view))
         return result
 
@@ -113,8 +119,8 @@ class DOVER(ModelMixin, ConfigMixin):  # type: ignore[misc]
             raise RuntimeError("the quality model is in training mode; call eval() before score()")
         rng = np.random.default_rng(seed)
         like: dict[str, Any] = {"device": self.device, "dtype": self.dtype}
-        technical = technical_view(frames, self.views[0], rng).to(**like)
-        aesthetic = aesthetic_view(frames, self.views[1], rng).to(**like)
+        technical = normalise(technical_view(frames, self.views[0], rng)).to(**like)
+        aesthetic = normalise(aesthetic_view(frames, self.views[1], rng)).to(**like)
         # Clip by clip: attention over all clips of the full-size network at once would take gigabytes.
         t = torch.stack([self.technical_map(clip[None]).mean() for clip in technical]).mean().item()
         a = self.aesthetic_map(aesthetic).mean().item()

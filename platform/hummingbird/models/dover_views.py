@@ -1,7 +1,7 @@
 """What DOVER looks at: resized frames (aesthetic view) and patches at native resolution (technical view).
 
-Frames are uint8 RGB (T, H, W, 3); a view is a normalised float32 batch (clips, 3, frames, size, size).
-Frames and patches are drawn from a seeded generator, so that a score can be repeated.
+Frames are uint8 RGB (T, H, W, 3); a view is a uint8 batch of clips (clips, 3, frames, size, size). Frames and
+patches are drawn from a seeded generator, so that a score can be repeated.
 """
 
 from dataclasses import dataclass
@@ -60,19 +60,31 @@ def clip_indices(
 
 
 def technical_view(frames: NDArray[np.uint8], view: TechnicalView, rng: np.random.Generator) -> Tensor:
-    """Fragments of ``view.clips`` clips; the patches keep their places through a clip."""
+    """Fragments of ``view.clips`` clips as uint8 (clips, 3, T, S, S), S = fragments x patch, for `normalise`.
+
+    A clip's patches keep their places through its frames.
+    """
     check_frames(frames)
     side = view.fragments * view.patch
     indices = clip_indices(len(frames), view.frames, view.stride, view.clips, rng)
-    return _normalise(torch.stack([_fragments(_pixels(frames[i], side), view, rng) for i in indices]))
+    return _bytes(torch.stack([_fragments(_pixels(frames[i], side), view, rng) for i in indices]))
 
 
 def aesthetic_view(frames: NDArray[np.uint8], view: AestheticView, rng: np.random.Generator) -> Tensor:
-    """One clip of whole frames, resized: bilinear, without antialiasing, as for the published weights."""
+    """One clip of whole resized frames as uint8 (1, 3, T, size, size), for `normalise`.
+
+    Bilinear without antialiasing, as for the published weights.
+    """
     check_frames(frames)
     indices = clip_indices(len(frames), view.frames, view.stride, 1, rng)[0]
     clip = torch.from_numpy(frames[indices]).permute(0, 3, 1, 2).float()
-    return _normalise(F.interpolate(clip, (view.size, view.size), mode="bilinear").movedim(0, 1)[None])
+    return _bytes(F.interpolate(clip, (view.size, view.size), mode="bilinear").movedim(0, 1)[None])
+
+
+def normalise(view: Tensor) -> Tensor:
+    """What the network takes: a view (clips, 3, T, H, W) of pixels in 0..255 as zero-mean float32."""
+    mean, deviation = (torch.tensor(v, device=view.device).view(3, 1, 1, 1) for v in (MEAN, STD))
+    return (view.float() - mean) / deviation
 
 
 def _pixels(frames: NDArray[np.uint8], side: int) -> Tensor:
@@ -99,6 +111,5 @@ def _fragments(pixels: Tensor, view: TechnicalView, rng: np.random.Generator) ->
     return out
 
 
-def _normalise(view: Tensor) -> Tensor:
-    """(clips, 3, T, H, W) of pixels in 0..255 to zero mean and unit deviation."""
-    return (view - view.new_tensor(MEAN).view(3, 1, 1, 1)) / view.new_tensor(STD).view(3, 1, 1, 1)
+def _bytes(pixels: Tensor) -> Tensor:
+    return pixels.round().to(torch.uint8)

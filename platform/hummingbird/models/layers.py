@@ -7,6 +7,8 @@ spatial and temporal attention: going from one to the other is a change of strid
 Parameter names are those of diffusers' ``UNet3DConditionModel``, so its weights load unchanged.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -35,7 +37,8 @@ class GroupNorm(nn.GroupNorm):
         out = torch.addcmul(shift.view(n, 1, c), values, weight.view(n, 1, c))
         if self.silu:
             out = F.silu(out)
-        return out.to(input.dtype).view(input.shape)
+        result: Tensor = out.to(input.dtype).view(input.shape)
+        return result
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -80,6 +83,11 @@ class ResnetBlock(nn.Module):
 class TemporalConv(nn.Module):
     """Four layers of GroupNorm, SiLU and a convolution over time alone, with a residual; the last starts at zero."""
 
+    conv1: nn.Sequential
+    conv2: nn.Sequential
+    conv3: nn.Sequential
+    conv4: nn.Sequential
+
     def __init__(self, channels: int, groups: int, dropout: float) -> None:
         super().__init__()
         for index in range(1, 5):
@@ -90,16 +98,17 @@ class TemporalConv(nn.Module):
                 norm, nn.Identity(), *drop, nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0))
             )
             setattr(self, f"conv{index}", layers)
-        last = self.conv4[-1]
+        last: Any = self.conv4[-1]
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = x
         for layers in (self.conv1, self.conv2, self.conv3, self.conv4):
-            for layer in layers[:-1]:
+            *before, convolution = layers
+            for layer in before:
                 hidden = layer(hidden)
-            hidden = layers[-1](hidden.permute(0, 4, 1, 2, 3)).permute(0, 2, 3, 4, 1).contiguous()
+            hidden = convolution(hidden.permute(0, 4, 1, 2, 3)).permute(0, 2, 3, 4, 1).contiguous()
         return x + hidden
 
 
@@ -127,7 +136,8 @@ class Attention(nn.Module):
         else:
             q, k, v = (p.transpose(1, 2) for p in (q, k, v))
             out = attend(q, k, v).transpose(1, 2).flatten(-2)
-        return self.to_out[0](out)
+        result: Tensor = self.to_out[0](out)
+        return result
 
 
 class GEGLU(nn.Module):
@@ -137,7 +147,8 @@ class GEGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         value, gate = self.proj(x).chunk(2, dim=-1)
-        return value * F.gelu(gate)
+        result: Tensor = value * F.gelu(gate)
+        return result
 
 
 class FeedForward(nn.Module):
@@ -146,7 +157,8 @@ class FeedForward(nn.Module):
         self.net = nn.ModuleList([GEGLU(width, inner), nn.Identity(), nn.Linear(inner, width)])
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net[2](self.net[0](x))
+        result: Tensor = self.net[2](self.net[0](x))
+        return result
 
 
 class TransformerBlock(nn.Module):
@@ -192,14 +204,15 @@ class SpatialTransformer(Transformer):
     def forward(self, x: Tensor, text: Tensor) -> Tensor:
         """x: (B, T, H, W, C); text: (B, L, D)."""
         b, t, h, w, _ = x.shape
-        block = self.transformer_blocks[0]
+        block: Any = self.transformer_blocks[0]
         hidden = self.proj_in(self.norm(x.flatten(0, 1))).flatten(1, 2)
         hidden = hidden + block.attn1(block.norm1(hidden))
         # One text a clip: all frames' tokens are the queries of one sequence, and keys and values are made once.
         hidden = hidden.reshape(b, t * h * w, -1)
         hidden = hidden + block.attn2(block.norm2(hidden), text)
         hidden = hidden + block.ff(block.norm3(hidden))
-        return x + self.proj_out(hidden).view(x.shape)
+        out: Tensor = x + self.proj_out(hidden).view(x.shape)
+        return out
 
 
 class TemporalTransformer(Transformer):
@@ -207,9 +220,10 @@ class TemporalTransformer(Transformer):
 
     def forward(self, x: Tensor) -> Tensor:
         b, t, h, w, _ = x.shape
-        block = self.transformer_blocks[0]
+        block: Any = self.transformer_blocks[0]
         hidden = self.proj_in(self.norm(x)).view(b, t, h * w, -1)
         hidden = hidden + block.attn1(block.norm1(hidden), over_time=True)
         hidden = hidden + block.attn2(block.norm2(hidden), over_time=True)
         hidden = hidden + block.ff(block.norm3(hidden))
-        return x + self.proj_out(hidden).view(x.shape)
+        out: Tensor = x + self.proj_out(hidden).view(x.shape)
+        return out

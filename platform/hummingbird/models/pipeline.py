@@ -22,7 +22,7 @@ PARTS = ("vae", "decoder", "text_encoder", "tokenizer", "scheduler")
 DECODE_BATCH = 32  # frames decoded at a time
 
 
-class TextToVideoPipeline(DiffusionPipeline):  # type: ignore[misc]
+class TextToVideoPipeline(DiffusionPipeline):
     """Makes videos from prompts.
 
     A U-Net that embeds the guidance scale is a few-step student: one pass a step, consistency sampling. Any other is

@@ -224,6 +224,7 @@ class VideoUNet(ModelMixin, ConfigMixin):
             x = self._run(self.transformer_in, x)
         skips = {"conv_in": x}
         features: list[Tensor] = []
+        stage: Any
         for index, stage in enumerate(self.down_blocks):
             for layer in range(len(stage.resnets)):
                 x = self._run(stage.layer, layer, x, embedding, text)
@@ -277,8 +278,8 @@ class VideoUNet(ModelMixin, ConfigMixin):
 
     def _run(self, function: Any, *args: Any) -> Tensor:
         if self.gradient_checkpointing and torch.is_grad_enabled():
-            return checkpoint(function, *args, use_reentrant=False)  # type: ignore[no-any-return]
-        return function(*args)  # type: ignore[no-any-return]
+            return checkpoint(function, *args, use_reentrant=False)
+        return function(*args)
 
 
 def check_stages(down: Sequence[dict[str, Any]], up: Sequence[dict[str, Any]]) -> None:

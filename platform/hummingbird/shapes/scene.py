@@ -224,7 +224,8 @@ def draw_texture(texture: Texture, width: int, height: int) -> NDArray[np.float3
         light = ((v % 1.0) < 0.16) | (((u / 2 + 0.5 * (row % 2)) % 1.0) < 0.08)
     else:
         raise ValueError(f"unknown background {texture.kind!r}; known: {', '.join(BACKGROUNDS)}")
-    image = np.where(light[..., None], np.float32(texture.light), np.float32(texture.dark)).astype(np.float32)
+    tones = np.asarray([texture.dark, texture.light], np.float32)
+    image = tones[light.astype(np.intp)]
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.float32)
 
 

@@ -3,12 +3,11 @@
 import numpy as np
 import torch
 from hummingbird.models.dover_views import (
-    MEAN,
-    STD,
     AestheticView,
     TechnicalView,
     aesthetic_view,
     clip_indices,
+    normalise,
     technical_view,
 )
 
@@ -16,9 +15,8 @@ VIEW = TechnicalView(fragments=4, patch=16, frames=4, stride=2, clips=3)
 
 
 def pixels(view):
-    """A view back in 0..255, (clips, T, H, W, 3)."""
-    back = view * torch.tensor(STD).view(3, 1, 1, 1) + torch.tensor(MEAN).view(3, 1, 1, 1)
-    return back.permute(0, 2, 3, 4, 1).round().numpy().astype(int)
+    """A view as (clips, T, H, W, 3), signed so that differences do not wrap."""
+    return view.permute(0, 2, 3, 4, 1).numpy().astype(int)
 
 
 def test_clips_lie_in_their_own_third_of_a_long_video():
@@ -69,3 +67,10 @@ def test_the_aesthetic_view_holds_whole_frames():
     assert back.shape == (1, 4, 20, 20, 3)
     assert (back[:, :, :9] == 255).all()
     assert (back[:, :, 11:] == 0).all()
+
+
+def test_pixels_are_normalised_by_channel():
+    view = torch.zeros(1, 3, 2, 4, 4, dtype=torch.uint8)
+    view[:, 1] = 116
+    expected = torch.tensor([0 - 123.675, 116 - 116.28, 0 - 103.53]) / torch.tensor([58.395, 57.12, 57.375])
+    torch.testing.assert_close(normalise(view)[0, :, 0, 0, 0], expected)

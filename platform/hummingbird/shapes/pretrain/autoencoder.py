@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hummingbird.shapes.pretrain.loop import train
@@ -49,8 +50,8 @@ class _Both(nn.Module):
 
 def draw_frames(rng: np.random.Generator, count: int) -> Tensor:
     """Frames of random scenes at random times, (count, 3, SIZE, SIZE) in [-1, 1]; four a scene."""
-    frames = []
-    while sum(map(len, frames)) < count:
+    frames: list[NDArray[np.uint8]] = []
+    while 4 * len(frames) < count:
         scene = sample_scene(rng, duration=float(rng.uniform(2.0, 3.6)))
         frames.append(render(scene, rng.uniform(0, scene.duration, 4)))
     stacked = np.concatenate(frames)[:count]

@@ -86,7 +86,7 @@ def changed(a: Attributes, rng: np.random.Generator, visible: bool) -> Attribute
     elif kind == "swap":
         # Which of the two is first, in other words: who is left of whom.
         objects.reverse()
-    values = {
+    values: dict[str, Any] = {
         "background": _other(BACKGROUNDS, a.background, rng) if kind == "background" else a.background,
         "motion": _other(MOTIONS, a.motion, rng) if kind == "motion" else a.motion,
         "relation": _other(RELATIONS, a.relation, rng) if kind == "relation" and a.relation else a.relation,
@@ -205,6 +205,7 @@ def pretrain_rewards(
         seen, texts, truth = embed((seed, step), BATCH, NEGATIVES)
         first = torch.zeros(BATCH, dtype=torch.long)
         found = {}
+        head: Any
         for name, head, x, text in zip(("image", "video"), heads, seen, texts, strict=True):
             found[name] = F.cross_entropy(SCALE * torch.einsum("be,bne->bn", x, text), first)
             found[f"{name}_attributes"] = 0.5 * (head.loss(x, truth) + head.loss(text[:, 0], truth))

@@ -1,0 +1,73 @@
+"""Losses of both methods on fixed weights and inputs: a change of the arithmetic shows here."""
+
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from hummingbird.compression.methods.base import Teacher
+from hummingbird.compression.methods.distillation import Distillation
+from hummingbird.compression.methods.feedback import Feedback
+from hummingbird.compression.plan import load_plan, pruned_config
+from hummingbird.compression.stage import shared_features
+from hummingbird.models.architectures import unet_config
+from hummingbird.models.diffusion import Diffusion
+from hummingbird.models.unet import VideoUNet
+from torch import Tensor, nn
+
+
+def drawn(name: str, shape: tuple[int, ...]) -> Tensor:
+    values = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)
+    return torch.from_numpy(values).float()
+
+
+def filled(module: nn.Module) -> nn.Module:
+    """Weights that depend on their names and shapes alone (the rule of the parity cases)."""
+    state = {}
+    for name, tensor in module.state_dict().items():
+        values = drawn(name, tuple(tensor.shape))
+        if tensor.dim() > 1:
+            state[name] = values / tensor[0].numel() ** 0.5
+        else:
+            state[name] = 0.1 * values + float(name.endswith("weight"))
+    module.load_state_dict(state)
+    return module.eval()
+
+
+@pytest.fixture
+def models() -> tuple[VideoUNet, VideoUNet, VideoUNet]:
+    """A teacher, a student, and a student with guidance embedding."""
+    config = unet_config((16, 24), head_size=8, in_channels=4, text_width=16, norm_groups=8, middle=True)
+    small = pruned_config(load_plan("hummingbird-0.7b", config), config)
+    return tuple(filled(VideoUNet(**c)) for c in (config, small, {**small, "guidance_size": 8}))
+
+
+@pytest.fixture
+def batch() -> dict[str, Tensor]:
+    return {
+        "latents": drawn("latents", (3, 4, 4, 8, 8)),
+        "text": drawn("text", (3, 5, 16)),
+        "fps": torch.tensor([8.0, 12.0, 24.0]),
+    }
+
+
+def test_losses_of_distillation(
+    models: tuple[VideoUNet, ...], batch: dict[str, Tensor]
+) -> None:
+    teacher, student, _ = models
+    guided = Teacher(teacher, drawn("empty", (5, 16)), shared_features(teacher, student))
+    method = Distillation(guided, Diffusion(), guidance=3.0, feature_weight=0.1)
+    losses = method.losses(student, student, batch, torch.Generator().manual_seed(0))
+    terms = {name: float(term) for name, term in losses.terms.items()}
+    assert terms == pytest.approx(DISTILLATION, rel=1e-4)
+
+
+def test_losses_of_feedback(models: tuple[VideoUNet, ...], batch: dict[str, Tensor]) -> None:
+    teacher, _, student = models
+    method = Feedback(Teacher(teacher, drawn("empty", (5, 16))), Diffusion(), guidance=(5.0, 15.0))
+    losses = method.losses(student, student, batch, torch.Generator().manual_seed(0))
+    assert float(losses.terms["consistency"]) == pytest.approx(FEEDBACK, rel=1e-4)
+
+
+DISTILLATION: dict[str, float] = {}
+FEEDBACK = 0.0

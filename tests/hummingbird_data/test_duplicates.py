@@ -1,0 +1,98 @@
+"""Copies are found whatever was done to them, and clips of one world are not taken for copies."""
+
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hummingbird_data import duplicates
+from hummingbird_data.duplicates import CopyLimits, DuplicateIndex, perceptual_hash
+from hummingbird_data.likeness import likeness, thumbnails
+from hummingbird_data.stage import Row
+
+PICTURES: dict[str, np.ndarray] = {}
+
+
+@pytest.fixture(autouse=True)
+def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clips are read from memory instead of from files."""
+    monkeypatch.setattr(duplicates, "clip_frames", lambda row: (PICTURES[row["media_path"]], 24.0))
+
+
+def index() -> DuplicateIndex:
+    return DuplicateIndex(CopyLimits(), Path())
+
+
+def row(name: str, frames: np.ndarray, **changes: object) -> Row:
+    PICTURES[name] = frames
+    return {
+        "media_path": name,
+        "clip_id": name,
+        "source_uri": f"/{name}.mp4",
+        "shot_index": 0,
+        "content_hash": name,
+        "perceptual_hash": perceptual_hash(frames),
+        **changes,
+    }
+
+
+def near_copy(frames: np.ndarray) -> np.ndarray:
+    noise = np.random.default_rng(0)
+    cropped = frames[:, 2:-2, 2:-2]
+    copies = np.stack([cv2.resize(frame, (192, 144), interpolation=cv2.INTER_AREA) for frame in cropped])
+    return np.clip(copies * 1.04 + noise.normal(3, 2, copies.shape), 0, 255).astype(np.uint8)
+
+
+def test_near_copies_are_found_and_other_clips_are_not(shot: Callable) -> None:
+    known = index()
+    for number in range(16):
+        frames = shot(number, seconds=2, fps=12)
+        made = row(f"clip{number}", frames)
+        assert known.find(made) is None, number
+        known.add(made)
+        assert known.find(row("copy", near_copy(frames))) == f"clip{number}"
+
+
+def test_clips_of_the_same_things_at_other_places_are_less_alike_than_copies(shot: Callable) -> None:
+    clips = [shot(seed, seconds=2, fps=12) for seed in range(6)]
+    for a, b in combinations(clips, 2):
+        assert likeness(thumbnails(a), thumbnails(b)) < 0.65
+    assert min(likeness(thumbnails(a), thumbnails(near_copy(a))) for a in clips) > 0.85
+
+
+def test_clips_without_colour_are_compared_by_luma(shot: Callable) -> None:
+    grey = [
+        np.repeat(shot(seed, seconds=2).mean(-1, keepdims=True), 3, -1).astype(np.uint8) for seed in (1, 2)
+    ]
+    assert likeness(thumbnails(grey[0]), thumbnails(near_copy(grey[0]))) > 0.85
+    assert likeness(thumbnails(grey[0]), thumbnails(grey[1])) < 0.65
+
+
+def test_exact_copies_are_found_by_content_and_the_first_kept_one_is_named(shot: Callable) -> None:
+    known = index()
+    frames = shot(1, seconds=2)
+    known.add(row("a", frames, content_hash="same"))
+    assert known.find(row("b", shot(2, seconds=2), content_hash="same")) == "a"
+    known.add(row("c", near_copy(frames)))
+    assert known.find(row("d", frames)) == "a"
+
+
+def test_neighbours_from_one_shot_are_no_copies_of_each_other(shot: Callable) -> None:
+    known = index()
+    frames = shot(1, seconds=2)
+    known.add(row("a", frames, source_uri="/one.mp4"))
+    assert known.find(row("b", frames, source_uri="/one.mp4")) is None
+    assert known.find(row("b", frames, source_uri="/one.mp4", shot_index=1)) == "a"
+
+
+def test_the_index_grows(shot: Callable) -> None:
+    known = index()
+    frames = shot(1, seconds=2)
+    still = np.zeros_like(frames)
+    for number in range(150):
+        still[:, number // 16 * 8 : number // 16 * 8 + 8, number % 16 * 10 : number % 16 * 10 + 10] = 255
+        known.add(row(f"other{number}", still))
+    known.add(row("last", frames))
+    assert known.find(row("copy", near_copy(frames))) == "last"

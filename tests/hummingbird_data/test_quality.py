@@ -1,0 +1,20 @@
+"""The quality stage gives a row the scores of the model it was given."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from hummingbird.models.dover import DOVER
+from hummingbird_data.clip_frames import clip_frames
+from hummingbird_data.quality import QualityStage
+from hummingbird_data.stage import StageRunner
+
+
+def test_a_row_gets_the_models_scores(
+    tmp_path: Path, quality_model: Path, write_video: Callable, shot: Callable
+) -> None:
+    write_video(tmp_path / "a.mp4", shot(1))
+    row = {"media_path": "a.mp4", "storage": str(tmp_path)}
+    (made,) = StageRunner(QualityStage(model=quality_model)).run([row])
+    expected = DOVER.from_pretrained(quality_model).eval().score(np.array(clip_frames(row)[0]))
+    assert made == {**row, **{f"quality_{name}": value for name, value in expected.items()}}

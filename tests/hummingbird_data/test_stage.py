@@ -1,0 +1,69 @@
+"""A stage's errors stay with their row, and its columns are what it declares."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytest
+from hummingbird_data.stage import Row, Stage, StageError, StageRunner, add_stage
+
+
+@dataclass
+class Halve(Stage):
+    name: ClassVar[str] = "halve"
+    inputs: ClassVar[tuple[str, ...]] = ("number",)
+    outputs: ClassVar[tuple[str, ...]] = ("half",)
+    actors: int = 0
+    batch_rows: int = 3
+
+    def process(self, row: Row) -> Iterable[Row]:
+        if row["number"] == 13:
+            raise StageError("luck", "no thirteens")
+        if row["number"] % 2:
+            raise ValueError("odd")
+        return [{"half": row["number"] // 2}]
+
+
+@dataclass
+class Spread(Stage):
+    name: ClassVar[str] = "spread"
+    inputs: ClassVar[tuple[str, ...]] = ("half",)
+    outputs: ClassVar[tuple[str, ...]] = ("part",)
+    actors: int = 0
+
+    def process(self, row: Row) -> Iterable[Row]:
+        return [{"part": part} for part in range(row["half"])]
+
+
+def test_a_bad_row_carries_its_error_and_leaves_its_neighbours_alone() -> None:
+    rows = StageRunner(Halve()).run([{"number": 4}, {"number": 5}, {"number": 13}, {"number": 6}])
+    assert [row["half"] for row in rows] == [2, None, None, 3]
+    assert [(row.get("error_stage"), row.get("error")) for row in rows] == [
+        (None, None), ("halve", "ValueError: odd"), ("luck", "no thirteens"), (None, None)
+    ]  # fmt: skip
+
+
+def test_later_stages_pass_a_failed_row_through() -> None:
+    rows = StageRunner(Spread()).run([{"half": None, "error": "odd", "error_stage": "halve"}, {"half": 2}])
+    assert [row["part"] for row in rows] == [None, 0, 1]
+    assert rows[0]["error"] == "odd"
+
+
+def test_columns_that_are_not_declared_are_an_error() -> None:
+    class Sloppy(Halve):
+        def process(self, row: Row) -> Iterable[Row]:
+            return [{"half": 1, "other": 2}]
+
+    with pytest.raises(TypeError, match="declares"):
+        StageRunner(Sloppy()).run([{"number": 2}])
+
+
+@pytest.mark.parametrize("actors", [0, 1])
+def test_stages_run_in_ray_data_as_tasks_and_as_actors(ray_cluster: None, actors: int) -> None:
+    import ray.data
+
+    numbers: list[Any] = [{"number": n} for n in (2, 3, 4, 6)]
+    dataset = ray.data.from_items(numbers, override_num_blocks=4)
+    dataset = add_stage(add_stage(dataset, Halve(actors=actors)), Spread(actors=actors))
+    made = sorted((row["number"], -1 if row["part"] is None else row["part"]) for row in dataset.iter_rows())
+    assert made == [(2, 0), (3, -1), (4, 0), (4, 1), (6, 0), (6, 1), (6, 2)]

@@ -1,0 +1,47 @@
+"""Overlaid text is found, and textures and shapes are not taken for it."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from hummingbird.config.curate import CurateSettings
+from hummingbird_data.text import TextStage, text_lines, text_share
+
+LIMIT = CurateSettings().max_text
+SIDES = TextStage().sides
+
+
+def share(frames: np.ndarray) -> float:
+    return text_share(frames[[2, 30, 55]], SIDES, TextStage().probability)
+
+
+def with_text(frames: np.ndarray, words: str, places: list[tuple[int, int]]) -> np.ndarray:
+    made = frames.copy()
+    for index, frame in enumerate(made):
+        cv2.putText(
+            frame, words, places[index % len(places)], cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 1
+        )
+    return made
+
+
+@pytest.mark.parametrize("size", [(160, 128), (144, 256)])
+def test_overlaid_text_is_found_and_sound_clips_have_none(shot: Callable, size: tuple[int, int]) -> None:
+    for seed in range(4):
+        frames = shot(seed, size=size)
+        assert share(frames) <= LIMIT, seed
+        assert share(with_text(frames, "SAMPLE 24", [(10, 100)])) > LIMIT, seed
+
+
+def test_text_that_moves_through_the_scene_is_no_overlay(shot: Callable) -> None:
+    frames = shot(1)[[2, 30, 55]]
+    made = with_text(frames, "SAMPLE", [(5, 30), (40, 70), (60, 115)])
+    assert text_share(made, SIDES, 0.4) <= LIMIT
+
+
+def test_only_flat_blobs_count_as_lines() -> None:
+    mask = np.zeros((100, 200), bool)
+    mask[10:20, 10:90] = True  # a line
+    mask[40:80, 20:60] = True  # compact: an object
+    mask[50:90, 80:190] = True  # too tall for a line
+    assert text_lines(mask) == [(10, 10, 80, 10)]

@@ -1,0 +1,60 @@
+"""Each score drops a clip for its own reason."""
+
+import pytest
+from hummingbird.lake.schemas import REASONS
+from hummingbird_data.verdict import Thresholds, caption_problem, score_reasons, with_verdict
+
+LIMITS = Thresholds(
+    min_seconds=2,
+    min_technical=0,
+    min_motion=0.002,
+    max_freeze=0.5,
+    max_zoom=0.05,
+    max_flicker=0.02,
+    max_text=0.01,
+)
+SOUND = {
+    "start_seconds": 1.0, "end_seconds": 3.0, "fps": 24.0, "quality_technical": 1.0, "motion_score": 0.1,
+    "freeze_score": 0.0, "zoom_score": 0.0, "flicker_score": 0.0, "text_share": 0.0,
+}  # fmt: skip
+
+
+def test_a_sound_clip_is_kept() -> None:
+    assert score_reasons(SOUND, LIMITS) == []
+    assert with_verdict(SOUND, [])["verdict"] == "kept"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"quality_technical": -0.1}, "technical_quality"),
+        ({"motion_score": 0.001, "freeze_score": 2.0}, "static"),
+        ({"freeze_score": 0.5}, "freeze"),
+        ({"flicker_score": 0.03}, "flicker"),
+        ({"zoom_score": 0.06}, "zoom"),
+        ({"text_share": 0.02}, "text"),
+        ({"end_seconds": 2.9}, "too_short"),
+    ],
+)
+def test_each_score_has_its_reason(change: dict, reason: str) -> None:
+    assert score_reasons({**SOUND, **change}, LIMITS) == [reason]
+    assert reason in REASONS
+    assert with_verdict(SOUND, [reason]) == {**SOUND, "verdict": "dropped", "reasons": [reason]}
+
+
+def test_rounded_times_do_not_make_a_clip_too_short() -> None:
+    assert score_reasons({**SOUND, "end_seconds": 2.9999}, LIMITS) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a red circle moving left", None),
+        ("", "0 words"),
+        ("red circle", "2 words"),
+        ("a " + "very long " * 50, "101 words"),
+        ("a red red red red circle", "repetition"),
+    ],
+)
+def test_captions_are_checked(text: str, problem: str | None) -> None:
+    assert caption_problem(text) == problem
