@@ -107,7 +107,7 @@ def main(settings: Settings, given: argparse.Namespace) -> Path:
         run.outputs.update(
             report=report,
             package=package,
-            pipeline=models["feedback"],
+            student=models["feedback"],
             results={k: str(v) for k, v in results.items()},
         )
     print(f"\nThe report: open {report} in a browser. The page with the student: make serve")
