@@ -86,16 +86,16 @@ def pretrain_quality(
 
 
 def ship_quality(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
-    """Copy the trained model to ``weights/quality`` and write its card from what `pretrain_quality` returned."""
+    """Copy the trained model to ``weights/quality``; its card says what `pretrain_quality` returned."""
     home = weights / "quality"
     ship(DOVER.from_pretrained(folder / "quality"), home)
     text = (
-        "DOVER at a small width: the technical score falls below the threshold for blurred, noisy and heavily "
-        "compressed clips, and for nothing else; the aesthetic score follows a rule of composition that "
-        "stands in for people's taste. Trained on clips of `hummingbird.shapes.pretrain.quality_samples` "
-        "(scenes of the shapes world and dead leaves) with `jobs/pretrain.py`. Below, held-out clips of other "
-        "seeds: for every group the share on the right side of the threshold and the 0, 1, 50, 99 and 100 % "
-        "quantiles of the technical score."
+        "DOVER at a small width: the technical score falls below the threshold for blurred, noisy and "
+        "heavily compressed clips, and for nothing else; the aesthetic score follows a rule of composition "
+        "that stands in for people's taste. Trained on clips drawn by "
+        "`hummingbird.shapes.pretrain.quality_samples` (scenes of the shapes world, and dead leaves) with "
+        "`jobs/pretrain.py`. Below, held-out clips of other seeds: for every group the share on the right "
+        "side of the threshold, and the 0, 1, 50, 99 and 100 % quantiles of the technical score."
     )
     shown = {key: value for key, value in facts.items() if key != "groups"}
     for name, group in facts["groups"].items():
