@@ -27,7 +27,16 @@ from hummingbird.shapes.pretrain.captioner_model import (
 from hummingbird.shapes.pretrain.captioner_samples import OUTLINE, Batch, coded_clip
 from hummingbird.shapes.pretrain.card import ship, write_card
 from hummingbird.shapes.pretrain.loop import train
-from hummingbird.shapes.scene import BACKGROUNDS, COLORS, MOTIONS, SHAPES, SIZE, caption, parse_caption
+from hummingbird.shapes.scene import (
+    BACKGROUNDS,
+    COLORS,
+    MOTIONS,
+    RELATIONS,
+    SHAPES,
+    SIZE,
+    caption,
+    parse_caption,
+)
 
 BATCH, FRAME_BATCH = 16, 64
 VISION_SHARE = 0.45  # of the training time
@@ -47,7 +56,9 @@ class _Heads(nn.Module):
         sizes["silhouette"] = OUTLINE * OUTLINE
         self.norm, self.text_norm = nn.LayerNorm(vision), nn.LayerNorm(text)
         self.heads = nn.ModuleDict({name: nn.Linear(vision, size) for name, size in sizes.items()})
-        self.motion = nn.Linear(text, len(MOTIONS))
+        self.text_heads = nn.ModuleDict(
+            {"motion": nn.Linear(text, len(MOTIONS)), "relation": nn.Linear(text, len(RELATIONS) + 1)}
+        )
 
     def vision_losses(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Of patches (N, patches, C): what is there, and where and how large the whole object is."""
@@ -69,12 +80,15 @@ class _Heads(nn.Module):
         }
         return losses
 
-    def motion_loss(self, states: Tensor, batch: Batch, images: int) -> Tensor:
+    def text_losses(self, states: Tensor, batch: Batch, images: int) -> dict[str, Tensor]:
         """Of the language model's states (B, images * patches, C), at the objects in the later images."""
-        patches = states.unflatten(1, (images, -1))[:, 1:]
         on = batch.on_object.unflatten(0, (-1, images))[:, 1:]
-        labels = batch.labels["motion"].unflatten(0, (-1, images))[:, 1:]
-        return F.cross_entropy(self.motion(self.text_norm(patches[on])).float(), labels[on])
+        states = self.text_norm(states.unflatten(1, (images, -1))[:, 1:][on])
+        losses = {}
+        for name, head in self.text_heads.items():
+            labels = batch.labels[name].unflatten(0, (-1, images))[:, 1:]
+            losses[name] = F.cross_entropy(head(states).float(), labels[on])
+        return losses
 
 
 class _Taught(nn.Module):
@@ -87,7 +101,7 @@ class _Taught(nn.Module):
 
 
 def _caption_losses(taught: _Taught, processor: LlavaProcessor, batch: Batch) -> dict[str, Tensor]:
-    """The next word of the caption, and with less weight the motion at every patch of an object."""
+    """The next word of the caption, and with less weight the motion and relation at every patch of an object."""
     tokenizer, model = processor.tokenizer, taught.captioner.model
     one = prompt(processor).replace("<image>", "<image>" * (SIZE // PATCH) ** 2)
     asked = torch.tensor(tokenizer(one, add_special_tokens=False)["input_ids"])
@@ -104,11 +118,10 @@ def _caption_losses(taught: _Taught, processor: LlavaProcessor, batch: Batch) ->
     out = model.language_model(inputs_embeds=embeds, use_cache=False, output_hidden_states=True)
     logits = taught.captioner.lm_head(out.last_hidden_state[:, len(asked) - 1 : -1]).float()
     target = answers.masked_fill(answers == tokenizer.pad_token_id, -100)
-    return {
-        "caption": 2 * F.cross_entropy(logits.flatten(0, 1), target.flatten()),
-        # One layer before the last, which can then carry it from the patches to the words.
-        "motion": 0.5 * taught.heads.motion_loss(out.hidden_states[-2][:, :images], batch, IMAGES),
-    }
+    losses = {"caption": 2 * F.cross_entropy(logits.flatten(0, 1), target.flatten())}
+    # One layer before the last, which can then carry it from the patches to the words.
+    taught_states = out.hidden_states[-2][:, :images]
+    return losses | {k: 0.5 * v for k, v in taught.heads.text_losses(taught_states, batch, IMAGES).items()}
 
 
 def pretrain_captioner(

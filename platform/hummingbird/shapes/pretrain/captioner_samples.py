@@ -17,6 +17,7 @@ from hummingbird.shapes.scene import (
     BACKGROUNDS,
     COLORS,
     MOTIONS,
+    RELATIONS,
     SHAPES,
     SIZE,
     Attributes,
@@ -26,6 +27,7 @@ from hummingbird.shapes.scene import (
     sample_scene,
 )
 
+OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 OUTLINE = 10  # side of the silhouette that patches are taught, in samples
 
 
@@ -82,6 +84,7 @@ class Batch:
             "shape": (list(SHAPES), lambda s, i: s.objects[i].shape),
             "motion": (list(MOTIONS), lambda s, i: s.motion),
             "background": (list(BACKGROUNDS), lambda s, i: s.background),
+            "relation": (["", *RELATIONS], _relation),
         }
         self.on_object = share > 0.15
         self.labels = {}
@@ -101,6 +104,12 @@ class Batch:
         drawn_masks = [_silhouette(m) for _, _, masks in drawn for image in masks for m in image]
         silhouettes = torch.from_numpy(np.stack(drawn_masks)).unflatten(0, (-1, 2)).float() / 255
         self.silhouette = silhouettes[torch.arange(len(owner))[:, None], owner][self.on_object]
+
+
+def _relation(scene: Scene, index: int) -> str:
+    """Where the object lies, seen from the other one; "" where there is none."""
+    relation = scene.relation or ""
+    return relation if index == 0 else OPPOSITE.get(relation, "")
 
 
 def _silhouette(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
