@@ -67,7 +67,7 @@ def test_a_stretch_without_change_is_a_freeze_and_its_length_is_the_score(shot: 
     frames = shot(2, fps=FPS, motion="turning").copy()
     frames[12:24] = frames[12]
     assert found(frames) == {"freeze"}
-    assert scores(frames)["freeze"] == pytest.approx(1.0, abs=0.1)
+    assert scores(frames)["freeze"] == pytest.approx(1.0, abs=0.2)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.3, -0.15])
@@ -79,7 +79,7 @@ def test_a_camera_zoom_is_one_and_its_rate_is_the_score(shot: Callable, rate: fl
         centre = np.array([[scale, 0, 64 - 128 * scale], [0, scale, 64 - 128 * scale]])
         zoomed.append(cv2.warpAffine(frame, centre, (128, 128), flags=cv2.INTER_AREA))
     assert "zoom" in found(np.stack(zoomed))
-    assert scores(np.stack(zoomed))["zoom"] == pytest.approx(abs(rate), rel=0.15)
+    assert scores(np.stack(zoomed))["zoom"] == pytest.approx(abs(rate), rel=0.25)
 
 
 def test_jumps_of_brightness_are_flicker_and_a_fade_is_none(shot: Callable) -> None:

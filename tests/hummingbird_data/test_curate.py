@@ -1,0 +1,110 @@
+"""Curation end to end, on Ray and Iceberg, with tiny models."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hummingbird.config.settings import Settings
+from hummingbird.lake.lake import Lake
+from hummingbird_data.curate import curate
+
+FPS = 12
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory, write_video: Callable, shot: Callable) -> Path:
+    folder = tmp_path_factory.mktemp("raw")
+    sound = [shot(seed, seconds=2.1, fps=FPS) for seed in (1, 2)]
+    frozen = shot(3, seconds=2.1, fps=FPS).copy()
+    frozen[5:20] = frozen[5]
+    write_video(folder / "a.mp4", np.concatenate(sound), FPS)
+    write_video(folder / "b.mp4", np.concatenate([frozen, shot(4, seconds=1, fps=FPS)]), FPS)
+    shutil.copy(folder / "a.mp4", folder / "c.mp4")
+    (folder / "d.mp4").write_bytes((folder / "a.mp4").read_bytes()[:6000])
+    (folder / "captions.csv").write_text("uri,caption\na.mp4,cool video\n")
+    return folder
+
+
+def settings_of(storage: Path, source: Path, quality: Path, captioner: Path, **changes: Any) -> Settings:
+    curating = {"source": source, "caption_tokens": 8, "caption_prompt": "describe the video .", **changes}
+    models = {"quality": str(quality), "captioner": str(captioner)}
+    return Settings(storage=storage, curate=curating, models=models)  # type: ignore[arg-type]
+
+
+def rows_of(settings: Settings) -> tuple[list[dict], list[dict]]:
+    lake = Lake.open(settings)
+    clips = lake.read("clips").to_pylist()
+    return sorted(clips, key=lambda r: (r["source_uri"], r["start_seconds"])), lake.read(
+        "quarantine"
+    ).to_pylist()
+
+
+def test_every_file_ends_as_clips_or_in_quarantine_and_a_second_run_changes_nothing(
+    ray_cluster: None, tmp_path: Path, source: Path, quality_model: Path, captioner: Path
+) -> None:
+    settings = settings_of(tmp_path, source, quality_model, captioner)
+    result = json.loads(curate(settings).read_text())
+    clips, quarantined = rows_of(settings)
+    assert [(Path(r["source_uri"]).name, r["verdict"], r["reasons"]) for r in clips] == [
+        ("a.mp4", "kept", []),
+        ("a.mp4", "kept", []),
+        ("b.mp4", "dropped", ["freeze"]),
+        ("b.mp4", "dropped", ["too_short"]),
+        ("c.mp4", "dropped", ["duplicate"]),
+        ("c.mp4", "dropped", ["duplicate"]),
+    ]
+    assert [(Path(r["source_uri"]).name, r["stage"]) for r in quarantined] == [("d.mp4", "decode")]
+    assert quarantined[0]["error"]
+    kept, dropped = clips[0], clips[2]
+    assert kept["caption_original"] == "cool video"
+    assert kept["caption"] != "cool video"
+    assert kept["frames_hash"]
+    assert dropped["caption_model"] is None
+    assert (tmp_path / kept["media_path"]).is_file()
+    assert result["metrics"]["kept"] == 2
+    assert result["metrics"]["quarantined"] == 1
+    assert result["metrics"]["reasons"] == {"freeze": 1, "too_short": 1, "duplicate": 2}
+    assert result["outputs"]["snapshot_id"] == Lake.open(settings).snapshot()
+
+    again = json.loads(curate(settings).read_text())
+    assert rows_of(settings) == (clips, quarantined)
+    assert again["outputs"] == result["outputs"]
+    assert {k: v for k, v in again["metrics"].items() if k != "seconds"} == {
+        k: v for k, v in result["metrics"].items() if k != "seconds"
+    }
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_between_batches_ends_with_the_rows_of_an_unbroken_one(
+    ray_cluster: None,
+    tmp_path: Path,
+    source: Path,
+    quality_model: Path,
+    captioner: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = settings_of(tmp_path / "whole", source, quality_model, captioner)
+    curate(whole)
+    broken = settings_of(tmp_path / "broken", source, quality_model, captioner, batch_files=1)
+    commit, calls = Lake.commit_batch, []
+
+    def dies(self: Lake, *arguments: Any) -> int:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return commit(self, *arguments)
+
+    monkeypatch.setattr(Lake, "commit_batch", dies)
+    with pytest.raises(KeyboardInterrupt):
+        curate(broken)
+    curate(broken)
+
+    def essence(settings: Settings) -> list:
+        clips, quarantined = rows_of(settings)
+        return [{k: v for k, v in row.items() if k != "batch_id"} for row in (*clips, *quarantined)]
+
+    assert essence(broken) == essence(whole)
