@@ -24,7 +24,7 @@ from hummingbird.shapes.pretrain.captioner_model import (
     make_processor,
     prompt,
 )
-from hummingbird.shapes.pretrain.captioner_samples import OUTLINE, Batch, coded_clip
+from hummingbird.shapes.pretrain.captioner_samples import OUTLINE, Batch, coded_clip, written_caption
 from hummingbird.shapes.pretrain.card import ship, write_card
 from hummingbird.shapes.pretrain.loop import train
 from hummingbird.shapes.scene import (
@@ -105,7 +105,7 @@ def _caption_losses(taught: _Taught, processor: LlavaProcessor, batch: Batch) ->
     tokenizer, model = processor.tokenizer, taught.captioner.model
     one = prompt(processor).replace("<image>", "<image>" * (SIZE // PATCH) ** 2)
     asked = torch.tensor(tokenizer(one, add_special_tokens=False)["input_ids"])
-    answers = tokenizer([caption(s) + " <eos>" for s in batch.scenes], padding=True, return_tensors="pt")[
+    answers = tokenizer([written_caption(s) + " <eos>" for s in batch.scenes], padding=True, return_tensors="pt")[
         "input_ids"
     ]
     ids = torch.cat([asked.expand(len(answers), -1), answers], 1)

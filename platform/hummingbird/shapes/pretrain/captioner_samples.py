@@ -23,6 +23,7 @@ from hummingbird.shapes.scene import (
     Attributes,
     Scene,
     Texture,
+    format_caption,
     render,
     sample_scene,
 )
@@ -104,6 +105,14 @@ class Batch:
         drawn_masks = [_silhouette(m) for _, _, masks in drawn for image in masks for m in image]
         silhouettes = torch.from_numpy(np.stack(drawn_masks)).unflatten(0, (-1, 2)).float() / 255
         self.silhouette = silhouettes[torch.arange(len(owner))[:, None], owner][self.on_object]
+
+
+def written_caption(scene: Scene) -> str:
+    """The true caption that begins with the object on the left or above: of two true orders the one to learn."""
+    told = attributes_of(scene)
+    if told.relation in ("right of", "below"):
+        told = replace(told, objects=told.objects[::-1], relation=OPPOSITE[told.relation])
+    return format_caption(told)
 
 
 def _relation(scene: Scene, index: int) -> str:
