@@ -48,7 +48,7 @@ def main(settings: Settings, given: argparse.Namespace) -> Path:
         print("raw footage of the shapes world", flush=True)
         footage = folder / "footage"
         truth = make_footage(footage, settings.footage)
-        curated = step("curate", curate, with_section(settings, "curate", source=str(footage)))
+        curated = step("curate", curate, with_section(settings, "curate", source=footage.absolute()))
         snapshot = curated["outputs"]["snapshot_id"]
         cache = step("encode", encode, with_section(settings, "encode", snapshot=snapshot))["outputs"][
             "cache"

@@ -11,12 +11,17 @@ class PretrainSettings(Section):
     """Which model is pretrained, for how long, and where it goes."""
 
     part: Literal["autoencoder", "rewards", "teacher", "quality", "captioner"] = Field(
-        "teacher", description="the model to train; the teacher needs the autoencoder and rewards of `weights`"
+        "teacher",
+        description="the model to train; the teacher needs the autoencoder and rewards of `weights`",
     )
     steps: PositiveInt = Field(20_000, description="optimizer steps at most")
-    minutes: PositiveFloat | None = Field(None, description="stop after this time, the rate's decay spread over it")
+    minutes: PositiveFloat | None = Field(
+        None, description="stop after this time, the rate's decay spread over it"
+    )
     clips: PositiveInt = Field(12_000, description="clips that are drawn and encoded once for the teacher")
-    start: AbsolutePath | None = Field(None, description="folder of weights to go on from; none: from scratch")
+    start: AbsolutePath | None = Field(
+        None, description="folder of weights to go on from; none: from scratch"
+    )
     rate: PositiveFloat = Field(1e-3, description="learning rate of autoencoder, rewards and teacher")
     threads: PositiveInt = Field(2, description="threads of torch")
     weights: AbsolutePath | None = Field(

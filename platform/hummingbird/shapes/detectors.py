@@ -118,7 +118,7 @@ def _regions(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
 
     A thing may be lost for up to three frames. Specks, and what is seen too briefly, are left out.
     """
-    found: list[tuple[NDArray[np.bool_], int]] = []  # mask so far, last frame that shows it
+    found: list[NDArray[np.bool_]] = []
     for t, frame in enumerate(mask.astype(np.uint8)):
         count, parts, stats, _ = cv2.connectedComponentsWithStats(frame, connectivity=8)
         if count > _MOST_PARTS:
@@ -130,13 +130,13 @@ def _regions(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
             here[t] = parts == part
             near = cv2.dilate(here[t].astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
             apart = []
-            for thing, last in found:
-                if t - last <= 4 and (thing[last] & near).any():
+            for thing in found:
+                if (thing[max(0, t - 4) : t + 1] & near).any():
                     here |= thing
                 else:
-                    apart.append((thing, last))
-            found = [*apart, (here, t)]
-    return [thing for thing, _ in found if thing.any((1, 2)).mean() >= _LEAST_PRESENCE]
+                    apart.append(thing)
+            found = [*apart, here]
+    return [thing for thing in found if thing.any((1, 2)).mean() >= _LEAST_PRESENCE]
 
 
 def _grow(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:

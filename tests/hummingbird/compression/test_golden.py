@@ -51,9 +51,7 @@ def batch() -> dict[str, Tensor]:
     }
 
 
-def test_losses_of_distillation(
-    models: tuple[VideoUNet, ...], batch: dict[str, Tensor]
-) -> None:
+def test_losses_of_distillation(models: tuple[VideoUNet, ...], batch: dict[str, Tensor]) -> None:
     teacher, student, _ = models
     guided = Teacher(teacher, drawn("empty", (5, 16)), shared_features(teacher, student))
     method = Distillation(guided, Diffusion(), guidance=3.0, feature_weight=0.1)
@@ -69,5 +67,11 @@ def test_losses_of_feedback(models: tuple[VideoUNet, ...], batch: dict[str, Tens
     assert float(losses.terms["consistency"]) == pytest.approx(FEEDBACK, rel=1e-4)
 
 
-DISTILLATION = {'output': 1.676836, 'feature_0': 0.38017, 'feature_1': 0.502589, 'feature_2': 1.586659, 'feature_3': 1.836334}
+DISTILLATION = {
+    "output": 1.676836,
+    "feature_0": 0.38017,
+    "feature_1": 0.502589,
+    "feature_2": 1.586659,
+    "feature_3": 1.836334,
+}
 FEEDBACK = 0.863012

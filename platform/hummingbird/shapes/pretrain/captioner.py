@@ -34,7 +34,6 @@ from hummingbird.shapes.scene import (
     RELATIONS,
     SHAPES,
     SIZE,
-    caption,
     parse_caption,
 )
 
@@ -105,9 +104,9 @@ def _caption_losses(taught: _Taught, processor: LlavaProcessor, batch: Batch) ->
     tokenizer, model = processor.tokenizer, taught.captioner.model
     one = prompt(processor).replace("<image>", "<image>" * (SIZE // PATCH) ** 2)
     asked = torch.tensor(tokenizer(one, add_special_tokens=False)["input_ids"])
-    answers = tokenizer([written_caption(s) + " <eos>" for s in batch.scenes], padding=True, return_tensors="pt")[
-        "input_ids"
-    ]
+    answers = tokenizer(
+        [written_caption(s) + " <eos>" for s in batch.scenes], padding=True, return_tensors="pt"
+    )["input_ids"]
     ids = torch.cat([asked.expand(len(answers), -1), answers], 1)
     with torch.no_grad():
         states = model.vision_tower(batch.pixels).last_hidden_state[:, 1:]

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from hummingbird.shapes.coding import recode
 from hummingbird.shapes.pretrain.quality_samples import (
     DEFECTS,
     composition_of,
     dead_leaves,
     draw_sample,
-    through_h264,
 )
 from hummingbird.shapes.scene import Scene, SceneObject, Texture
 
@@ -40,7 +40,7 @@ def test_leaves_move_and_are_as_large_as_asked():
 
 def test_a_high_rate_factor_loses_detail_that_a_low_one_keeps():
     frames = dead_leaves(np.random.default_rng(1), 6, 96, 64)
-    error = [np.abs(through_h264(frames, crf).astype(int) - frames).mean() for crf in (15, 50)]
+    error = [np.abs(recode(frames, crf).astype(int) - frames).mean() for crf in (15, 50)]
     assert 2 * error[0] < error[1]
 
 
