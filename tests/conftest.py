@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Before Ray or torch is imported anywhere: tests neither join a cluster that happens to run here, nor ask the
 # network, nor take every core.
@@ -36,3 +37,64 @@ def ray_cluster() -> Iterator[None]:
 def settings(tmp_path: Path) -> Settings:
     """Default settings with the storage in a fresh folder."""
     return Settings(storage=tmp_path / "runs")
+
+
+@pytest.fixture(scope="session")
+def tiny_pipelines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Untrained pipelines that make videos of 64 x 64: a guided teacher and a few-step student."""
+    import torch
+    from hummingbird.models.architectures import unet_config
+    from hummingbird.models.pipeline import TextToVideoPipeline
+    from hummingbird.models.unet import VideoUNet
+
+    folder = tmp_path_factory.mktemp("pipelines")
+    torch.manual_seed(0)
+    parts = _tiny_parts()
+    for name, guidance_size in (("teacher", None), ("student", 16)):
+        config = unet_config((8, 8), norm_groups=4, in_channels=4, head_size=8, text_width=16)
+        unet = VideoUNet(**config | {"guidance_size": guidance_size, "first_temporal_heads": 1})
+        TextToVideoPipeline(unet=unet, **parts).save_pretrained(folder / name)
+    return {name: folder / name for name in ("teacher", "student")}
+
+
+def _tiny_parts() -> dict[str, Any]:
+    from diffusers import AutoencoderKL, AutoencoderTiny
+    from hummingbird.models.diffusion import Diffusion
+    from hummingbird.shapes.scene import COLORS
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+
+    vocabulary = {word: i for i, word in enumerate(("<pad>", "<start>", "<end>", "<unknown>", *COLORS))}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unknown>"))
+    tokenizer.pre_tokenizer = Whitespace()
+    text = CLIPTextConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=24,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    side = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
+    return {
+        "vae": AutoencoderKL(
+            block_out_channels=(4,) * 4, latent_channels=4, norm_num_groups=2, sample_size=64, **side
+        ),
+        "decoder": AutoencoderTiny(
+            encoder_block_out_channels=(4,) * 4, decoder_block_out_channels=(4,) * 4, latent_channels=4
+        ),
+        "text_encoder": CLIPTextModel(text),
+        "tokenizer": PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer,
+            pad_token="<pad>",
+            bos_token="<start>",
+            eos_token="<end>",
+            unk_token="<unknown>",
+        ),
+        "scheduler": Diffusion(),
+    }

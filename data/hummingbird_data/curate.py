@@ -214,11 +214,10 @@ def _curate_batch(
     judged = []
     for row in sorted(clips, key=_order):
         reasons = score_reasons(row, plan.thresholds)
+        if index.find(row) is not None:
+            reasons.append("duplicate")
         if not reasons:
-            if index.find(row) is not None:
-                reasons = ["duplicate"]
-            else:
-                index.add(row)
+            index.add(row)
         judged.append(with_verdict(row, reasons))
     progress.step("caption")
     captions = _caption([row for row in judged if row["verdict"] == "kept"], plan)

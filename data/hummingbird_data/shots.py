@@ -17,11 +17,11 @@ _THUMBNAIL = (48, 48)
 class ShotSettings:
     """``ratio``: how far a frame's change stands out from its neighbours' at a cut; ``content``: its least
     absolute change (0..255); ``same_picture``: correlation of two frames, brightness aside, from which on
-    no cut lies between them (a flash is no cut)."""
+    no cut lies between them (a flash, or a jump after a freeze, is no cut)."""
 
     ratio: float = 2.0
     content: float = 5.0
-    same_picture: float = 0.9
+    same_picture: float = 0.7
 
 
 def find_shots(

@@ -36,6 +36,13 @@ def test_a_flash_and_flicker_are_no_cuts(shot: Callable) -> None:
     assert bounds(np.clip(frames, 0, 255).astype(np.uint8)) == [48]
 
 
+def test_the_end_of_a_freeze_is_no_cut(shot: Callable) -> None:
+    for seed in range(4):
+        frames = shot(seed, seconds=2, size=(96, 72)).copy()
+        frames[8:36] = frames[8]
+        assert bounds(frames) == [48]
+
+
 def test_one_frame_is_one_shot() -> None:
     assert bounds(np.full((1, 48, 64, 3), 90, np.uint8)) == [1]
 

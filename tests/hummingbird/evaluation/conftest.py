@@ -3,13 +3,9 @@
 import io
 import math
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from diffusers import AutoencoderKL, AutoencoderTiny
 from hummingbird.evaluation.intervals import Interval
 from hummingbird.evaluation.report.data import (
     CaptionChange,
@@ -33,17 +29,9 @@ from hummingbird.evaluation.report.data import (
 )
 from hummingbird.evaluation.report.embed import strip_uris, video_uri
 from hummingbird.evaluation.score import LEFT_OUT, SHAPES
-from hummingbird.models.architectures import unet_config
-from hummingbird.models.diffusion import Diffusion
-from hummingbird.models.pipeline import TextToVideoPipeline
-from hummingbird.models.unet import VideoUNet
 from hummingbird.models.video import write_mp4
-from hummingbird.shapes.scene import COLORS, Scene, caption, render_clip, sample_scene
+from hummingbird.shapes.scene import Scene, caption, render_clip, sample_scene
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
-from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
 MODELS = ("teacher", "pruned", "distilled", "feedback")
 REASONS = {
@@ -67,54 +55,6 @@ def mp4(frames: NDArray[np.uint8]) -> bytes:
 @pytest.fixture(scope="session")
 def example_report() -> ReportData:
     return make_example()
-
-
-@pytest.fixture(scope="session")
-def tiny_pipelines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Untrained pipelines that make videos of 64 x 64: a guided teacher and a few-step student."""
-    folder = tmp_path_factory.mktemp("pipelines")
-    torch.manual_seed(0)
-    parts = _tiny_parts()
-    for name, guidance_size in (("teacher", None), ("student", 16)):
-        config = unet_config((8, 8), norm_groups=4, in_channels=4, head_size=8, text_width=16)
-        unet = VideoUNet(**config | {"guidance_size": guidance_size, "first_temporal_heads": 1})
-        TextToVideoPipeline(unet=unet, **parts).save_pretrained(folder / name)
-    return {name: folder / name for name in ("teacher", "student")}
-
-
-def _tiny_parts() -> dict[str, Any]:
-    vocabulary = {word: i for i, word in enumerate(("<pad>", "<start>", "<end>", "<unknown>", *COLORS))}
-    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unknown>"))
-    tokenizer.pre_tokenizer = Whitespace()
-    text = CLIPTextConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=24,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-    )
-    side = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
-    return {
-        "vae": AutoencoderKL(
-            block_out_channels=(4,) * 4, latent_channels=4, norm_num_groups=2, sample_size=64, **side
-        ),
-        "decoder": AutoencoderTiny(
-            encoder_block_out_channels=(4,) * 4, decoder_block_out_channels=(4,) * 4, latent_channels=4
-        ),
-        "text_encoder": CLIPTextModel(text),
-        "tokenizer": PreTrainedTokenizerFast(
-            tokenizer_object=tokenizer,
-            pad_token="<pad>",
-            bos_token="<start>",
-            eos_token="<end>",
-            unk_token="<unknown>",
-        ),
-        "scheduler": Diffusion(),
-    }
 
 
 @pytest.fixture(scope="session")

@@ -88,7 +88,9 @@ def pretrain_quality(
 def ship_quality(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
     """Copy the trained model to ``weights/quality``; its card says what `pretrain_quality` returned."""
     home = weights / "quality"
-    ship(DOVER.from_pretrained(folder / "quality"), home)
+    model = DOVER.from_pretrained(folder / "quality")
+    model.register_to_config(_name_or_path="shapes-quality")  # not the folder of whoever trained it
+    ship(model, home)
     text = (
         "DOVER at a small width: the technical score falls below the threshold for blurred, noisy and "
         "heavily compressed clips, and for nothing else; the aesthetic score follows a rule of composition "
@@ -156,21 +158,25 @@ def losses_of(model: DOVER, data: Arrays, rng: np.random.Generator, batch: int =
     """Cross-entropy of the technical logit, squared error of the aesthetic score where there is a target."""
     rows = rng.choice(len(data["sound"]), min(batch, len(data["sound"])), replace=False)
     clips = rng.integers(0, data["technical"].shape[1], len(rows))
-    technical = torch.from_numpy(data["technical"][rows, clips])
-    # Quality survives mirroring, reversal in time and another order of the colours.
-    technical = technical[:, rng.permutation(3).tolist()]
-    technical = technical.flip([axis for axis in (2, 3, 4) if rng.random() < 0.5])
+    technical, aesthetic = (
+        _varied(torch.from_numpy(views), rng)
+        for views in (data["technical"][rows, clips], data["aesthetic"][rows])
+    )
     logits = model.technical_map(normalise(technical)).float().mean((1, 2, 3, 4))
     losses = {"technical": F.binary_cross_entropy_with_logits(logits, torch.from_numpy(data["sound"][rows]))}
     target = torch.from_numpy(data["composition"][rows])
     has = ~target.isnan()
     if has.any():
-        aesthetic = torch.from_numpy(data["aesthetic"][rows])[has].flip([4] if rng.random() < 0.5 else [])
         # Depthwise convolutions are slower in half precision on a CPU.
         with torch.autocast("cpu", enabled=False):
-            scores = model.aesthetic_map(normalise(aesthetic)).mean((1, 2, 3, 4))
+            scores = model.aesthetic_map(normalise(aesthetic[has])).mean((1, 2, 3, 4))
         losses["aesthetic"] = F.mse_loss(scores, target[has])
     return losses
+
+
+def _varied(views: Tensor, rng: np.random.Generator) -> Tensor:
+    """Mirrored, reversed in time, with another order of the colours: quality and composition stay what they are."""
+    return views[:, rng.permutation(3).tolist()].flip([axis for axis in (2, 3, 4) if rng.random() < 0.5])
 
 
 @torch.no_grad()

@@ -109,7 +109,7 @@ def dead_leaves(rng: np.random.Generator, count: int, width: int, height: int) -
         cv2.circle(canvas, centre, round(float(radius)), tuple(color.tolist()), -1)
     canvas += _surface(rng, shape) * float(rng.uniform(0, 22))
     canvas += (np.linspace(-1, 1, shape[0])[:, None, None] * rng.uniform(-25, 25)).astype(np.float32)
-    softness = float(rng.uniform(0.1, 0.7))  # a lens is never perfectly sharp
+    softness = float(rng.uniform(0.1, 1.0))  # a lens is never perfectly sharp
     frames = np.empty((count, height, width, 3), np.uint8)
     for index in range(count):
         left, top = (round(float(v)) for v in np.where(step < 0, margin, 0) + step * index)
@@ -145,10 +145,6 @@ def _noise(frames: Frames, rng: np.random.Generator) -> Frames:
 
 
 def _compression(frames: Frames, rng: np.random.Generator) -> Frames:
-    if rng.random() < 0.2:  # frame by frame, as cameras with motion JPEG do
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(3, 11))]
-        packed = [cv2.imencode(".jpg", frame, quality)[1] for frame in frames]
-        return np.stack([np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8) for data in packed])
     return recode(frames, int(rng.integers(44, 52)))
 
 
