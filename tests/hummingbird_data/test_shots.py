@@ -36,7 +36,9 @@ def test_a_flash_and_flicker_are_no_cuts(shot: Callable) -> None:
     assert bounds(np.clip(frames, 0, 255).astype(np.uint8)) == [48]
 
 
-@pytest.mark.xfail(reason="known defect: where a large shape jumps after a freeze, a cut is found", strict=True)
+@pytest.mark.xfail(
+    reason="known defect: where a large shape jumps after a freeze, a cut is found", strict=True
+)
 def test_the_end_of_a_freeze_is_no_cut(shot: Callable) -> None:
     for seed in range(4):
         frames = shot(seed, seconds=2, size=(96, 72)).copy()
