@@ -104,5 +104,5 @@ def test_an_interruption_is_recorded(tmp_path: Path, number: signal.Signals) -> 
     folder = process.stdout.readline().strip()
     time.sleep(0.2)
     process.send_signal(number)
-    assert process.wait(20) == 130
+    assert process.wait(120) == 130
     assert '"state": "interrupted"' in (Path(folder) / "result.json").read_text()
