@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 from scenedetect import AdaptiveDetector, FrameTimecode
 
 _THUMBNAIL = (48, 48)
+_LEAST, _PART = 4.0, 0.4  # what differs: levels at least, and part of the contrast
 
 
 @dataclass(frozen=True)
 class ShotSettings:
     """``ratio``: how far a frame's change stands out from its neighbours' at a cut; ``content``: its least
-    absolute change (0..255); ``same_picture``: correlation of two frames, brightness aside, from which on
-    no cut lies between them (a flash, or a jump after a freeze, is no cut)."""
+    absolute change (0..255); ``changed``: least share of the picture that differs across a cut, brightness
+    aside (a flash, or a jump of objects after a freeze, is no cut)."""
 
     ratio: float = 2.0
     content: float = 5.0
-    same_picture: float = 0.7
+    changed: float = 0.35
 
 
 def find_shots(
@@ -47,7 +48,7 @@ def find_shots(
         recent.pop(index - 2 - detector.event_buffer_length, None)
         for cut in detector.process_frame(FrameTimecode(index, fps), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)):
             at = cut.frame_num
-            if at > 0 and _correlation(recent[at - 1], recent[at]) < settings.same_picture:
+            if at > 0 and _changed(recent[at - 1], recent[at]) >= settings.changed:
                 cuts.append(at)
     bounds = [0, *cuts, count]
     return [(a, b) for a, b in pairwise(bounds) if b > a]
@@ -55,10 +56,11 @@ def find_shots(
 
 def _thumbnail(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     small = cv2.resize(frame, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
-    return np.asarray(small - small.mean((0, 1)), np.float32)
+    return np.asarray(small - small.mean(), np.float32)
 
 
-def _correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    scale = float(np.linalg.norm(a) * np.linalg.norm(b))
-    # Two even pictures (black, white) have no structure to differ in.
-    return float((a * b).sum()) / scale if scale > 1e-3 else 1.0
+def _changed(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Share of the pixels that differ by a good part of the picture's contrast, brightness and gain aside."""
+    contrasts = [float(picture.mean(-1).std()) for picture in (a, b)]
+    gain = float(np.clip(contrasts[0] / max(contrasts[1], 1e-3), 0.5, 2.0))
+    return float((np.abs(a - gain * b).max(-1) > max(_LEAST, _PART * max(contrasts))).mean())

@@ -43,7 +43,6 @@ def rows_of(settings: Settings) -> tuple[list[dict], list[dict]]:
     ).to_pylist()
 
 
-@pytest.mark.xfail(reason="known defect: the end of a freeze is found as a cut, its rest is too short")
 def test_every_file_ends_as_clips_or_in_quarantine_and_a_second_run_changes_nothing(
     ray_cluster: None, tmp_path: Path, source: Path, quality_model: Path, captioner: Path
 ) -> None:
