@@ -1,6 +1,8 @@
 """Where the catalog and the Ray cluster are, and the one way to connect to Ray."""
 
 import os
+import signal
+import threading
 
 from pydantic import Field, PositiveInt, field_validator
 
@@ -51,6 +53,7 @@ def connect(settings: RaySettings) -> None:
 
     if ray.is_initialized():
         return
+    on_termination = signal.getsignal(signal.SIGTERM)
     address = settings.address or os.environ.get("RAY_ADDRESS")
     if address:
         ray.init(address=address, log_to_driver=True)
@@ -61,3 +64,6 @@ def connect(settings: RaySettings) -> None:
             include_dashboard=settings.dashboard,
             log_to_driver=True,
         )
+    if callable(on_termination) and threading.current_thread() is threading.main_thread():
+        # Ray puts a handler of its own here, which would end the process without a word of interruption.
+        signal.signal(signal.SIGTERM, on_termination)

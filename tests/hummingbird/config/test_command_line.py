@@ -81,21 +81,24 @@ def test_help_lists_the_settings_of_the_verb(capsys: pytest.CaptureFixture[str])
     assert "curate.source=null" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("with_ray", [False, True])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_is_recorded(tmp_path: Path, number: signal.Signals) -> None:
+def test_an_interruption_is_recorded(tmp_path: Path, number: signal.Signals, with_ray: bool) -> None:
     script = tmp_path / "verb.py"
     script.write_text(
         "import time\n"
         "from hummingbird.config.command_line import run_verb\n"
+        "from hummingbird.config.cluster import connect\n"
         "from hummingbird.lake.runs import open_run\n"
         "def main(settings, given):\n"
         "    with open_run(settings, 'curate') as run:\n"
+        f"        if {with_ray}: connect(settings.ray)\n"
         "        print(run.folder, flush=True)\n"
         "        time.sleep(60)\n"
         "run_verb('curate', '', main)\n"
     )
     process = subprocess.Popen(
-        [sys.executable, str(script), "--storage", str(tmp_path)],
+        [sys.executable, str(script), "--storage", str(tmp_path), "ray.num_cpus=1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -104,5 +107,6 @@ def test_an_interruption_is_recorded(tmp_path: Path, number: signal.Signals) -> 
     folder = process.stdout.readline().strip()
     time.sleep(0.2)
     process.send_signal(number)
-    assert process.wait(120) == 130
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
     assert '"state": "interrupted"' in (Path(folder) / "result.json").read_text()
