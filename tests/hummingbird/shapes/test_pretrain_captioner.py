@@ -10,6 +10,7 @@ from hummingbird.shapes.pretrain.captioner import pretrain_captioner, score_capt
 from hummingbird.shapes.pretrain.captioner_model import IMAGES, PATCH, make_captioner, make_processor, prompt
 from hummingbird.shapes.pretrain.captioner_samples import coded_clip, draw_clip
 from hummingbird.shapes.scene import SIZE, caption, sample_scene
+from safetensors.torch import load_file
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 
@@ -71,8 +72,11 @@ def test_training_stops_goes_on_and_leaves_a_folder_that_writes_captions(tmp_pat
     assert 0 <= facts["accuracy"] <= 1
     folder = tmp_path / "captioner"
     assert "accuracy" in (folder / "README.md").read_text()
-    model = LlavaForConditionalGeneration.from_pretrained(folder)
+    model, loading = LlavaForConditionalGeneration.from_pretrained(folder, output_loading_info=True)
     assert model.dtype == torch.float16
+    assert not loading["missing_keys"]
+    # The names of LLaVA's published checkpoints, which vLLM knows.
+    assert "vision_tower.vision_model.post_layernorm.weight" in load_file(folder / "model.safetensors")
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
@@ -188,13 +189,17 @@ def save_captioner(model: LlavaForConditionalGeneration, processor: LlavaProcess
     """Save the model in float16 and its processor into one folder, as transformers and vLLM load it."""
     ship(model, folder)
     processor.save_pretrained(folder)
+    # transformers 5 leaves out a level of the tower's names, which it still reads and vLLM insists on.
+    path, level = folder / "model.safetensors", "vision_tower."
+    tensors = {k.replace(level, f"{level}vision_model.", 1): v for k, v in load_file(path).items()}
+    save_file(tensors, path, metadata={"format": "pt"})
 
 
 def write_captioner_card(folder: Path, facts: dict[str, Any]) -> None:
     text = (
         f"`LlavaForConditionalGeneration` that captions a clip of the shapes world from {IMAGES} frames at even "
         f"distances. Prompt: the chat template with {IMAGES} images and the text `{QUESTION}`. Trained on scenes drawn "
-        "by `hummingbird.shapes.scene`, on a seed of its own, with `jobs/pretrain.py pretrain.part=captioner`. "
+        "by `hummingbird.shapes.scene`, on a seed of its own, by `hummingbird.shapes.pretrain.captioner`. "
         "Scores: share of true attributes stated, over clips of another seed that went through H.264 at 128 to "
         "256 pixels; `captions_right`: all of a clip's."
     )

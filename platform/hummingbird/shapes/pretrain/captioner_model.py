@@ -84,6 +84,7 @@ def make_captioner(processor: LlavaProcessor) -> LlavaForConditionalGeneration:
         hidden_act="gelu",
     )
     text = LlamaConfig(
+        architectures=["LlamaForCausalLM"],  # vLLM picks the language model by it
         vocab_size=len(tokenizer),
         hidden_size=128,
         intermediate_size=384,
