@@ -31,7 +31,8 @@ _LEAST_FIT, _LEAST_MARGIN = 0.97, 0.001
 _LEAST_TURN_GAIN = 0.003  # cosine similarity that rotation must win over standing still
 
 _TEXTURE_SIDE = 32
-_LEAST_CORRELATION, _LEAST_LEAD = 0.45, 0.08
+_TEXTURE_BLUR = 0.9  # pixels, of both: thin mortar is the first thing that softness takes
+_LEAST_CORRELATION, _LEAST_LEAD = 0.5, 0.03
 
 
 @dataclass(frozen=True)
@@ -266,7 +267,8 @@ def _texture_bank() -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.
                         if horizontal:
                             phase = phase[::-1]
                         texture = Texture(kind, float(period), phase, (0, 0, 0), (1, 1, 1), horizontal)
-                        images.append(draw_texture(texture, _TEXTURE_SIDE, _TEXTURE_SIDE)[..., 0].ravel())
+                        image = draw_texture(texture, _TEXTURE_SIDE, _TEXTURE_SIDE)[..., 0]
+                        images.append(cv2.GaussianBlur(image, (0, 0), _TEXTURE_BLUR).ravel())
                         kinds.append(index)
     stack = np.stack(images).astype(np.float32)
     mean = stack.mean(1)
@@ -280,7 +282,8 @@ def fit_background(luma: NDArray[np.float32], shown: NDArray[np.bool_]) -> str |
     if weight.mean() < 0.25:
         return None
     value = cv2.resize(luma * shown, size, interpolation=cv2.INTER_AREA)
-    value = value / np.maximum(weight, 1e-3)
+    value = cv2.GaussianBlur(value, (0, 0), _TEXTURE_BLUR)
+    value /= np.maximum(cv2.GaussianBlur(weight, (0, 0), _TEXTURE_BLUR), 1e-3)
     w = np.where(weight >= 0.5, weight, 0).ravel()
     w = w / w.sum()
     x = value.ravel() - float(w @ value.ravel())

@@ -98,6 +98,16 @@ def test_a_background_alone_is_named_and_holds_no_objects(kind: str) -> None:
         assert (seen.objects, seen.background) == ((), kind)
 
 
+@pytest.mark.parametrize("grain", [4, 8, 12, 16, 32])
+def test_grey_clouds_are_no_texture(grain: int) -> None:
+    rng = np.random.default_rng(11)
+    for _ in range(5):
+        cloud = cv2.resize(rng.normal(128, 30, (grain, grain)), (64, 64), interpolation=cv2.INTER_CUBIC)
+        frame = np.repeat(np.clip(cloud, 0, 255).astype(np.uint8)[..., None], 3, -1)
+        seen = observe(np.repeat(frame[None], 16, 0))
+        assert (seen.objects, seen.background) == ((), None)
+
+
 def test_an_object_that_stands_still_has_no_motion() -> None:
     scene = sample_scene(np.random.default_rng(7), objects=2, motion="moving up")
     seen = observe(np.repeat(render_clip(scene)[:1], 16, 0))
