@@ -104,8 +104,15 @@ class _Writer:
         self.current, self.count = frame, 0
         self.height, self.width = frame.rgb.shape[:2]
         self.container = av.open(str(path), "w", options={"movflags": "+faststart", "fflags": "+bitexact"})
-        # One thread: x264's output depends on their number, and the file is named by its content.
-        options = {"crf": str(crf), "preset": "veryfast", "threads": "1", "g": "24"}
+        # The file is named by its content, so the same frames must give the same bytes: x264's depend on the number
+        # of threads, and with its macroblock tree differ from call to call.
+        options = {
+            "crf": str(crf),
+            "preset": "veryfast",
+            "threads": "1",
+            "g": "24",
+            "x264-params": "mbtree=0",
+        }
         self.stream = self.container.add_stream("libx264", rate=fps, options=options)
         self.stream.width, self.stream.height, self.stream.pix_fmt = self.width, self.height, "yuv420p"
 
