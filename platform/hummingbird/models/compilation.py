@@ -27,7 +27,13 @@ from hummingbird.models.package import (
     device_name,
     is_package,
 )
-from hummingbird.models.pipeline import SHIPPED, TextToVideoPipeline, load_pipeline, pipeline_folder
+from hummingbird.models.pipeline import (
+    DECODE_BATCH,
+    SHIPPED,
+    TextToVideoPipeline,
+    load_pipeline,
+    pipeline_folder,
+)
 
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
 """Largest difference from eager outputs that is let through, as a share of their largest value."""
@@ -118,9 +124,9 @@ def compile_pipeline(
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         parts = {}
-        for index, (part, (module, inputs)) in enumerate(_parts(pipeline, settings).items(), 1):
+        for index, (part, (module, inputs, most)) in enumerate(_parts(pipeline, settings).items(), 1):
             say(f"compiling {part.replace('_', ' ')} ({index} of 3) ...")
-            parts[part] = _compile(part, module, inputs, work / f"{part}.pt2", settings)
+            parts[part] = _compile(part, module, inputs, most, work / f"{part}.pt2", settings)
         pipeline.tokenizer.save_pretrained(work / "tokenizer")
         manifest = Manifest(
             name=name,
@@ -192,8 +198,8 @@ class _Pixels(nn.Module):
 
 def _parts(
     pipeline: TextToVideoPipeline, settings: CompileSettings
-) -> dict[str, tuple[nn.Module, Callable[[int], tuple[Tensor, ...]]]]:
-    """Every part: a module to export, and random inputs for a number of videos."""
+) -> dict[str, tuple[nn.Module, Callable[[int], tuple[Tensor, ...]], int]]:
+    """Every part: a module to export, random inputs for a batch size, and the largest batch."""
     unet = pipeline.unet
     channels, size, frames = unet.config.in_channels, pipeline.latent_size, settings.num_frames
     text_config = pipeline.text_encoder.config
@@ -214,13 +220,13 @@ def _parts(
         return torch.randint(0, vocabulary, (batch, length)), mask
 
     def pixel_inputs(batch: int) -> tuple[Tensor, ...]:
-        return (torch.randn(batch * frames, channels, size, size),)
+        return (torch.randn(batch, channels, size, size),)
 
     decoder = pipeline.decoder if settings.decoder == "small" else pipeline.vae
     return {
-        "text_encoder": (_Text(pipeline.text_encoder), text_inputs),
-        "unet": (_Noise(unet), noise_inputs),
-        "decoder": (_Pixels(decoder), pixel_inputs),
+        "text_encoder": (_Text(pipeline.text_encoder), text_inputs, settings.max_batch_size),
+        "unet": (_Noise(unet), noise_inputs, settings.max_batch_size),
+        "decoder": (_Pixels(decoder), pixel_inputs, DECODE_BATCH),
     }
 
 
@@ -228,6 +234,7 @@ def _compile(
     name: str,
     module: nn.Module,
     inputs: Callable[[int], tuple[Tensor, ...]],
+    most: int,
     path: Path,
     settings: CompileSettings,
 ) -> PartReport:
@@ -241,7 +248,7 @@ def _compile(
         module = copy.deepcopy(exact).to(getattr(torch, settings.precision))
     # Sizes 0 and 1 are special to export; an example of 2 leaves the size free.
     shown = example(2)
-    batch = torch.export.Dim("batch", min=1, max=settings.max_batch_size * (len(shown[0]) // 2))
+    batch = torch.export.Dim("batch", min=1, max=most)
     with torch.no_grad():
         exported = torch.export.export(module, shown, dynamic_shapes=_free(module, shown, batch))
         # Threads at run time as they are set at run time, not as they were here.
@@ -249,7 +256,7 @@ def _compile(
         torch._inductor.aoti_compile_and_package(exported, package_path=str(path), inductor_configs=options)
         compiled = torch._inductor.aoti_load_package(str(path))
         differences, values = [], []
-        for size in sorted({1, settings.max_batch_size}):
+        for size in sorted({1, most}):
             given = example(size)
             expected = exact(*given)
             differences.append((compiled(*given) - expected).abs().max().item())

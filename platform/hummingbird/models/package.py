@@ -23,7 +23,7 @@ from transformers import PreTrainedTokenizerFast
 
 from hummingbird.config.section import InputError
 from hummingbird.models.diffusion import Diffusion
-from hummingbird.models.pipeline import TextToVideoPipeline
+from hummingbird.models.pipeline import DECODE_BATCH, TextToVideoPipeline
 
 MANIFEST = "manifest.json"
 INSTRUCTIONS = ("sse", "ssse", "avx", "amx", "fma", "f16c", "bmi", "gfni", "vaes", "vpclmul", "sve", "asimd")
@@ -214,10 +214,9 @@ class CompiledPipeline(TextToVideoPipeline):
         manifest = read_manifest(folder)
         check_machine(manifest)
         configs, device, size = manifest.configs, manifest.device, manifest.max_batch_size
-        frames = manifest.num_frames
         unet = CompiledUNet(configs["unet"], folder / "unet.pt2", device, size)
         text_encoder = CompiledTextEncoder(configs["text_encoder"], folder / "text_encoder.pt2", device, size)
-        decoder = CompiledDecoder(configs["vae"], folder / "decoder.pt2", device, size * frames)
+        decoder = CompiledDecoder(configs["vae"], folder / "decoder.pt2", device, DECODE_BATCH)
         absent = _Absent(configs["vae"], device, manifest.decoder)
         parts: dict[str, Any] = {
             "unet": unet,
@@ -228,7 +227,12 @@ class CompiledPipeline(TextToVideoPipeline):
             "scheduler": Diffusion.from_config(configs["scheduler"]),
         }
         pipeline = cls(**parts)
-        unet.shape = (unet.config.in_channels, frames, pipeline.latent_size, pipeline.latent_size)
+        unet.shape = (
+            unet.config.in_channels,
+            manifest.num_frames,
+            pipeline.latent_size,
+            pipeline.latent_size,
+        )
         pipeline.manifest = manifest
         return pipeline
 

@@ -19,7 +19,7 @@ from hummingbird.shapes import weights_folder
 
 SHIPPED = "shapes-"
 PARTS = ("vae", "decoder", "text_encoder", "tokenizer", "scheduler")
-DECODE_BATCH = 32  # frames decoded at a time
+DECODE_BATCH = 32  # frames decoded at a time; diffusers' upsampling takes another branch from 64 on
 
 
 class TextToVideoPipeline(DiffusionPipeline):
