@@ -25,29 +25,37 @@ from torch import nn
 UNET = "diffusion_pytorch_model.safetensors"
 
 
-@pytest.mark.slow
-def test_two_workers_survive_a_kill_and_end_as_without_it(
+def test_two_workers_train_on_different_clips(
     make_job: Callable[..., Job], ray_cluster: None, tmp_path: Path
 ) -> None:
-    whole = dataclasses.replace(make_job(steps=4), folder=tmp_path / "whole")
-    seen = tmp_path / "seen"
+    job, seen = make_job(steps=3), tmp_path / "seen"
     seen.mkdir()
-    train(dataclasses.replace(whole, build=_watched(whole, seen, kill_at=0)), RaySettings())
-    # Two ranks, each its own clips.
+    train(dataclasses.replace(job, build=_watched(job, seen, kill_at=0)), RaySettings())
     clips = [
         {clip for file in seen.glob(f"{rank}-*") for clip in json.loads(file.read_text())} for rank in (0, 1)
     ]
     assert len(clips[0]) == len(clips[1]) == 6
     assert not clips[0] & clips[1]
+    assert [line["step"] for line in log_of(job)] == [1, 2, 3]
+    trained = load_file(job.folder / "unet" / UNET)
+    start = job.build(torch.device("cpu"))[0].state_dict()
+    assert any(not torch.equal(tensor, start[name]) for name, tensor in trained.items())
 
+
+@pytest.mark.slow
+def test_a_lost_worker_is_replaced_and_the_run_ends_as_without_the_loss(
+    make_job: Callable[..., Job], ray_cluster: None, tmp_path: Path
+) -> None:
+    whole = dataclasses.replace(make_job(steps=4), folder=tmp_path / "whole")
+    train(whole, RaySettings())
     killed = dataclasses.replace(whole, folder=tmp_path / "killed")
     marks = tmp_path / "marks"
     marks.mkdir()
     train(dataclasses.replace(killed, build=_watched(killed, marks, kill_at=4)), RaySettings())
     assert (marks / "killed").exists()
-    logs = [[json.loads(line) for line in (job.folder / "losses.jsonl").open()] for job in (whole, killed)]
-    assert [line["step"] for line in logs[1]] == [1, 2, 3, 4]
-    assert [line["total"] for line in logs[1]] == pytest.approx([line["total"] for line in logs[0]], rel=1e-5)
+    assert [line["step"] for line in log_of(killed)] == [1, 2, 3, 4]
+    totals = [[line["total"] for line in log_of(job)] for job in (whole, killed)]
+    assert totals[1] == pytest.approx(totals[0], rel=1e-5)
     weights = load_file(whole.folder / "unet" / UNET)
     for name, tensor in load_file(killed.folder / "unet" / UNET).items():
         torch.testing.assert_close(tensor, weights[name], rtol=1e-4, atol=1e-6)
@@ -58,6 +66,10 @@ def test_more_workers_than_the_cluster_has_is_an_error_not_a_wait(
 ) -> None:
     with pytest.raises(InputError, match="need 3 CPUs"):
         train(make_job(workers=3), RaySettings())
+
+
+def log_of(job: Job) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (job.folder / "losses.jsonl").read_text().splitlines()]
 
 
 def _watched(job: Job, folder: Path, kill_at: int) -> Callable[[torch.device], tuple[nn.Module, Method]]:

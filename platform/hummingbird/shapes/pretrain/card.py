@@ -15,6 +15,10 @@ def ship(model: Any, folder: Path) -> None:
     """Save a diffusers or transformers model in float16, and leave it in float32."""
     model.to(torch.float16).save_pretrained(folder)
     model.to(torch.float32)
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config.pop("_name_or_path", None)  # the folder of whoever trained it
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def write_card(folder: Path, title: str, text: str, facts: Mapping[str, Any]) -> None:

@@ -88,9 +88,7 @@ def pretrain_quality(
 def ship_quality(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
     """Copy the trained model to ``weights/quality``; its card says what `pretrain_quality` returned."""
     home = weights / "quality"
-    model = DOVER.from_pretrained(folder / "quality")
-    model.register_to_config(_name_or_path="shapes-quality")  # not the folder of whoever trained it
-    ship(model, home)
+    ship(DOVER.from_pretrained(folder / "quality"), home)
     text = (
         "DOVER at a small width: the technical score falls below the threshold for blurred, noisy and "
         "heavily compressed clips, and for nothing else; the aesthetic score follows a rule of composition "

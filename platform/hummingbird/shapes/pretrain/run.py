@@ -45,7 +45,7 @@ def ship_autoencoder(folder: Path, weights: Path, facts: dict[str, Any]) -> None
     ship(AutoencoderKL.from_pretrained(folder / "vae"), home / "vae")
     ship(AutoencoderTiny.from_pretrained(folder / "decoder"), home / "decoder")
     Diffusion().save_pretrained(home / "scheduler")
-    text = f"Frame-wise KL autoencoder (8 times smaller, 8 channels) and a small decoder of its latents. {_DRAWN}"
+    text = f"Frame-wise KL autoencoder (8 times smaller, 16 channels) and a small decoder of its latents. {_DRAWN}"
     write_card(home / "vae", "Autoencoder of the shapes world", text, facts)
 
 
@@ -89,7 +89,15 @@ def _rewards(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
 def _teacher(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
     s = settings.pretrain
     facts = pretrain_teacher(
-        folder, weights / "components", settings.seed, s.steps, s.clips, s.minutes, lr=s.rate, start=s.start
+        folder,
+        weights / "components",
+        settings.seed,
+        s.steps,
+        s.clips,
+        s.minutes,
+        s.rate,
+        s.start,
+        s.image_steps,
     )
     facts = {"seed": settings.seed, "clips": s.clips, **facts}
     ship_teacher(folder, weights, facts)
@@ -97,15 +105,21 @@ def _teacher(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
 
 
 def _quality(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
-    from hummingbird.shapes.pretrain.quality import pretrain_quality
+    from hummingbird.shapes.pretrain.quality import pretrain_quality, ship_quality
 
-    return pretrain_quality(folder, settings.seed, settings.pretrain.steps, minutes=settings.pretrain.minutes)
+    facts = pretrain_quality(
+        folder, settings.seed, settings.pretrain.steps, minutes=settings.pretrain.minutes
+    )
+    ship_quality(folder, weights, facts)
+    return facts
 
 
 def _captioner(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
-    from hummingbird.shapes.pretrain.captioner import pretrain_captioner
+    from hummingbird.shapes.pretrain.captioner import pretrain_captioner, ship_captioner
 
-    return pretrain_captioner(folder, settings.seed, settings.pretrain.steps, settings.pretrain.minutes)
+    facts = pretrain_captioner(folder, settings.seed, settings.pretrain.steps, settings.pretrain.minutes)
+    ship_captioner(folder, weights, facts)
+    return facts
 
 
 _PARTS: dict[str, Callable[[Settings, Path, Path], dict[str, Any]]] = {

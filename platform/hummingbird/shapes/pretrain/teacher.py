@@ -1,6 +1,8 @@
 """The teacher: VideoCrafter2's structure at a small width, trained to denoise the latents of drawn clips."""
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from hummingbird.shapes.pretrain.loop import train
 from hummingbird.shapes.scene import FPS, FRAMES, caption, render, sample_scene
 
 BATCH = 8
+IMAGES = 64  # a batch of single frames, which costs a quarter of one of clips
 EMPTY_TEXT = 0.1  # share of samples without a text, for classifier-free guidance
 SNR_CAP = 5.0
 SHARD = 1000
@@ -65,6 +68,22 @@ def denoising_loss(
     return ((made.float() - noise).square().mean((1, 2, 3, 4)) * weight).mean()
 
 
+def image_teacher() -> dict[str, Any]:
+    """The teacher without what mixes frames: it learns shapes, colours and text from single frames."""
+    config = shapes_teacher() | {"first_temporal_heads": 0}
+    for layer in (
+        layer for end in ("down", "up") for stage in config[f"{end}_stages"] for layer in stage["layers"]
+    ):
+        layer |= {"temporal_attention": False, "temporal_conv": False}
+    return config
+
+
+def with_images(unet: VideoUNet, images: VideoUNet) -> None:
+    """Copy what ``images`` learned into ``unet``, whose layers over time stay as they start: adding nothing."""
+    learned = {key: value for key, value in images.state_dict().items() if ".temp_" not in key}
+    unet.load_state_dict(learned, strict=False)
+
+
 def pretrain_teacher(
     folder: Path,
     components: Path,
@@ -74,12 +93,15 @@ def pretrain_teacher(
     minutes: float | None = None,
     lr: float = 1e-3,
     start: Path | None = None,
+    image_steps: int = 0,
 ) -> dict[str, float]:
     """Train the teacher on ``clips`` drawn clips and save its U-Net as ``folder/unet``.
 
     Args:
         components: folder ``components`` with autoencoder, small decoder, text encoder, tokenizer and scheduler.
+        minutes: of training on clips.
         start: folder of a U-Net whose training is taken up with a fresh optimizer.
+        image_steps: steps on single frames before the clips; not with ``start``.
     """
     torch.manual_seed(seed)
     unet = (
@@ -87,23 +109,39 @@ def pretrain_teacher(
         if start
         else VideoUNet(**shapes_teacher())
     )
-    unet.train()
     pipeline = TextToVideoPipeline(unet=unet, **load_parts(components.parent / "teacher"))
     latents, captions = encode_clips(pipeline, folder / "latents", seed, clips)
     empty = pipeline.encode_prompts([""])[0]
     texts = torch.cat([pipeline.encode_prompts(captions[i : i + 500]).half() for i in range(0, clips, 500)])
     diffusion: Diffusion = pipeline.scheduler
 
-    def losses(step: int) -> dict[str, Tensor]:
+    def losses(trained: VideoUNet, batch: int, step: int) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        rows = torch.randint(0, clips, (BATCH,), generator=generator)
+        rows = torch.randint(0, clips, (batch,), generator=generator)
         text = texts[rows].float()
-        text[torch.rand(BATCH, generator=generator) < EMPTY_TEXT] = empty
-        x0 = latents[rows].float().transpose(1, 2)
-        return {"noise": denoising_loss(unet, diffusion, x0, text, generator)}
+        text[torch.rand(batch, generator=generator) < EMPTY_TEXT] = empty
+        if trained is unet:
+            x0 = latents[rows]
+        else:
+            x0 = latents[rows, torch.randint(0, FRAMES, (batch,), generator=generator)][:, None]
+        return {"noise": denoising_loss(trained, diffusion, x0.float().transpose(1, 2), text, generator)}
 
-    facts = train(
-        unet, losses, folder, steps=steps, lr=lr, minutes=minutes, decay=0.999, checkpoint_every=250
+    facts = {}
+    if image_steps and not start:
+        images = VideoUNet(**image_teacher()).train()
+        learned = train(
+            images,
+            partial(losses, images, IMAGES),
+            folder / "images",
+            steps=image_steps,
+            lr=lr,
+            checkpoint_every=250,
+        )
+        facts = {f"image_{name}": value for name, value in learned.items()}
+        with_images(unet, images)
+    unet.train()
+    facts |= train(
+        unet, partial(losses, unet, BATCH), folder, steps=steps, lr=lr, minutes=minutes, checkpoint_every=250
     )
     unet.save_pretrained(folder / "unet")
     return facts
