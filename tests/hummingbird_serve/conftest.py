@@ -34,52 +34,6 @@ def request_() -> VideoRequest:
 
 
 @pytest.fixture(scope="session")
-def tiny_pipelines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Untrained pipelines that make videos of 64 x 64: a few-step student and a guided teacher."""
-    import torch
-    from diffusers import AutoencoderKL, AutoencoderTiny
-    from hummingbird.models.architectures import unet_config
-    from hummingbird.models.diffusion import Diffusion
-    from hummingbird.models.pipeline import TextToVideoPipeline
-    from hummingbird.models.unet import VideoUNet
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Whitespace
-    from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
-
-    folder = tmp_path_factory.mktemp("pipelines")
-    torch.manual_seed(0)
-    tokenizer = Tokenizer(WordLevel({"<pad>": 0, "<start>": 1, "<end>": 2, "<unk>": 3}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = Whitespace()
-    text = CLIPTextConfig(
-        vocab_size=4, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
-        max_position_embeddings=8, pad_token_id=0, bos_token_id=1, eos_token_id=2,
-    )  # fmt: skip
-    down, up = ("DownEncoderBlock2D",) * 4, ("UpDecoderBlock2D",) * 4
-    parts: dict[str, Any] = {
-        "vae": AutoencoderKL(
-            block_out_channels=(4,) * 4, norm_num_groups=2, sample_size=SIZE,
-            down_block_types=down, up_block_types=up,
-        ),
-        "decoder": AutoencoderTiny(encoder_block_out_channels=(4,) * 4, decoder_block_out_channels=(4,) * 4),
-        "text_encoder": CLIPTextModel(text),
-        "tokenizer": PreTrainedTokenizerFast(
-            tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>"
-        ),
-        "scheduler": Diffusion(),
-    }  # fmt: skip
-    for name, guidance_size in (("student", 16), ("teacher", None)):
-        config = unet_config(
-            (8,), down_layers=1, attention=(True,), in_channels=4, head_size=8, text_width=16, norm_groups=4
-        )
-        unet = VideoUNet(
-            **config | {"guidance_size": guidance_size, "first_temporal_heads": 1, "middle": False}
-        )
-        TextToVideoPipeline(unet=unet, **parts).save_pretrained(folder / name)
-    return {name: folder / name for name in ("student", "teacher")}
-
-
-@pytest.fixture(scope="session")
 def server(
     ray_cluster: None, tiny_pipelines: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:

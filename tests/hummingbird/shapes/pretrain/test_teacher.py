@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from hummingbird.models.architectures import shapes_teacher
 from hummingbird.models.diffusion import Diffusion
+from hummingbird.models.unet import VideoUNet
 from hummingbird.shapes.pretrain.rewards import attributes_of, changed, make_tokenizer
-from hummingbird.shapes.pretrain.teacher import denoising_loss
+from hummingbird.shapes.pretrain.teacher import denoising_loss, image_teacher, with_images
 from hummingbird.shapes.scene import caption, format_caption, sample_scene
 
 
@@ -15,6 +17,20 @@ def test_the_loss_of_a_model_that_predicts_nothing_is_the_mean_weight_of_the_noi
     loss = denoising_loss(lambda x, *_: torch.zeros_like(x), diffusion, x0, x0, generator)  # type: ignore[arg-type]
     snr = diffusion.alphas / (1 - diffusion.alphas)
     assert float(loss) == pytest.approx(float((5 / snr).clamp(max=1).mean()), rel=0.1)
+
+
+def test_clips_begin_as_what_was_learned_of_single_frames() -> None:
+    torch.manual_seed(0)
+    images, unet = VideoUNet(**image_teacher()).eval(), VideoUNet(**shapes_teacher()).eval()
+    for name, weight in images.named_parameters():
+        if ".temp_" not in name:
+            torch.nn.init.normal_(weight, std=0.05)
+    with_images(unet, images)
+    video, text, fps = torch.randn(1, 16, 3, 8, 8), torch.randn(1, 5, 128), torch.full((1,), 8.0)
+    with torch.no_grad():
+        together = unet(video, torch.tensor([500]), text, fps)
+        alone = images(video[:, :, 1:2], torch.tensor([500]), text, fps)
+    torch.testing.assert_close(together[:, :, 1:2], alone, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("visible", [True, False])
