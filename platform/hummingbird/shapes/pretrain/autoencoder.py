@@ -84,7 +84,8 @@ def pretrain_autoencoder(
     """Train both and save them as ``folder/vae`` and ``folder/decoder``.
 
     Args:
-        start: folder with ``vae`` and ``decoder`` whose training is taken up with a fresh optimizer.
+        start: folder with ``vae`` and ``decoder`` whose training is taken up with a fresh optimizer. The encoder
+            then stays as it is, so that latents and models of them stay valid.
 
     Returns:
         Training facts, and the peak signal-to-noise ratio in dB of both on frames of another seed.
@@ -94,6 +95,8 @@ def pretrain_autoencoder(
     if start:
         both.vae.load_state_dict(AutoencoderKL.from_pretrained(start / "vae").state_dict())
         both.decoder.load_state_dict(AutoencoderTiny.from_pretrained(start / "decoder").state_dict())
+        both.vae.encoder.requires_grad_(False)
+        both.vae.quant_conv.requires_grad_(False)
     both.decoder.to(
         memory_format=torch.channels_last
     )  # 1.6 times faster in bf16 on a CPU; the other is slower so
@@ -118,7 +121,8 @@ def pretrain_autoencoder(
     with torch.no_grad():
         true = draw_frames(np.random.default_rng((seed, 2**32)), 256)
         latents = both.vae.encode(true).latent_dist.mean
-        both.vae.register_to_config(scaling_factor=float(1 / latents.std()))
+        scale = AutoencoderKL.load_config(start / "vae")["scaling_factor"] if start else float(1 / latents.std())
+        both.vae.register_to_config(scaling_factor=scale)
         for name, made in (
             ("full", both.vae.decode(latents).sample),
             ("small", both.decoder.decode(latents).sample),

@@ -1,0 +1,22 @@
+"""The autoencoder's training taken up again."""
+
+from pathlib import Path
+
+import torch
+from hummingbird.shapes.pretrain.autoencoder import pretrain_autoencoder
+from safetensors.torch import load_file
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+def test_an_encoder_that_is_taken_up_again_makes_the_same_latents(tmp_path: Path) -> None:
+    pretrain_autoencoder(tmp_path / "first", seed=1, steps=1)
+    pretrain_autoencoder(tmp_path / "second", seed=2, steps=1, start=tmp_path / "first")
+    for part, frozen in (("vae", ("encoder.", "quant_conv.")), ("decoder", ("encoder.",))):
+        first, second = (load_file(tmp_path / run / part / WEIGHTS) for run in ("first", "second"))
+        same = {name for name in first if torch.equal(first[name], second[name])}
+        assert {name for name in first if name.startswith(frozen)} <= same
+        assert len(same) < len(first)
+    configs = [(tmp_path / run / "vae" / "config.json").read_text() for run in ("first", "second")]
+    scales = [next(line for line in config.splitlines() if "scaling_factor" in line) for config in configs]
+    assert scales[0] == scales[1]
