@@ -6,13 +6,13 @@ from pathlib import Path
 import torch
 
 from hummingbird.compression.cache import LatentCache
-from hummingbird.compression.lineage import weights_hash
 from hummingbird.compression.methods.base import Method, Teacher
 from hummingbird.compression.methods.feedback import Feedback, Reward
 from hummingbird.compression.stage import Build, Stage, Start, run_stage
 from hummingbird.config.feedback import FeedbackSettings
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
+from hummingbird.lake.lineage import weights_hash
 from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
 from hummingbird.models.rewards import TextVideoScorer

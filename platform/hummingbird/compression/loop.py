@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
@@ -20,6 +19,7 @@ from hummingbird.compression.engine import Engine, Pace
 from hummingbird.compression.methods.base import Method
 from hummingbird.config.training import TrainingSettings
 
+LOSSES = "losses.jsonl"
 ENGINE_STATE = "engine"
 AVERAGE_STATE = "average.pt"
 
@@ -55,16 +55,6 @@ class Job:
     training: TrainingSettings
 
 
-class Progress(Protocol):
-    """A tqdm bar, or Ray's."""
-
-    def update(self, n: int = 1) -> Any: ...
-
-    def set_description(self, desc: str) -> Any: ...
-
-    def close(self) -> Any: ...
-
-
 @dataclass(frozen=True)
 class Worker:
     """Which worker this is."""
@@ -82,14 +72,12 @@ def run_loop(
     worker: Worker,
     pace: Pace,
     save: Callable[[int], None],
-    progress: Progress | None,
 ) -> None:
     """Trains from where ``pace`` stands to the last step, or until the time is up.
 
     Args:
         engine, average, pace: of the student; updated.
         save: called with the number of steps done, every ``checkpoint_every`` steps and at the end.
-        progress: shown by rank 0.
 
     Raises:
         FloatingPointError: a loss is not finite.
@@ -97,7 +85,7 @@ def run_loop(
     cache = LatentCache(job.cache)
     shard = Shard(len(cache), worker.rank, worker.world, job.seed)
     generator = torch.Generator(worker.device)
-    log = LossLog(job.folder / "losses.jsonl", pace.step) if worker.rank == 0 else None
+    log = LossLog(job.folder / LOSSES, pace.step) if worker.rank == 0 else None
     mark = time.perf_counter()
     while pace.done < 1:
         # Seeded by step, so that a resumed run draws what an unbroken one would; also for dropout.
@@ -125,9 +113,6 @@ def run_loop(
         if log is not None:
             norm = float(engine.get_global_grad_norm() or 0.0)
             log.write(pace.step, {**terms, "learning_rate": rate, "gradient_norm": norm, "seconds": seconds})
-        if progress is not None:
-            progress.set_description(f"{job.name} loss {terms['total']:.4f}")
-            progress.update(1)
         if pace.step % job.training.checkpoint_every == 0 or pace.done >= 1:
             save(pace.step)
 

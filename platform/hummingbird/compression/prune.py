@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from hummingbird.compression.lineage import count_parameters, find_model, made_by, put_model, weights_hash
 from hummingbird.compression.plan import Plan, layer_of, load_plan, pruned_config, teacher_name
 from hummingbird.compression.stage import pipeline_path
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
+from hummingbird.lake.lineage import count_parameters, find_model, made_by, put_model, weights_hash
 from hummingbird.lake.media import write_atomically
 from hummingbird.lake.runs import open_run
 from hummingbird.models.pipeline import load_pipeline

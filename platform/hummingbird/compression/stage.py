@@ -11,15 +11,7 @@ import torch
 from torch import nn
 
 from hummingbird.compression.cache import LatentCache
-from hummingbird.compression.lineage import (
-    count_parameters,
-    find_model,
-    latest_output,
-    made_by,
-    put_model,
-    weights_hash,
-)
-from hummingbird.compression.loop import Job
+from hummingbird.compression.loop import LOSSES, Job
 from hummingbird.compression.methods.base import Method
 from hummingbird.compression.trainer import train
 from hummingbird.config.distill import DistillSettings
@@ -27,6 +19,14 @@ from hummingbird.config.feedback import FeedbackSettings
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from hummingbird.lake.lake import Lake
+from hummingbird.lake.lineage import (
+    count_parameters,
+    find_model,
+    latest_output,
+    made_by,
+    put_model,
+    weights_hash,
+)
 from hummingbird.lake.runs import Run, open_run
 from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline, pipeline_folder
@@ -156,14 +156,12 @@ def _check(teacher: VideoUNet, pipeline: TextToVideoPipeline, about: Mapping[str
 
 def _record(run: Run, stage: Stage, pipeline: TextToVideoPipeline, parent: Mapping[str, Any]) -> None:
     folder = run.folder / "pipeline"
-    lines = [
-        json.loads(line) for line in (run.folder / "losses.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
+    lines = [json.loads(line) for line in (run.folder / LOSSES).read_text(encoding="utf-8").splitlines()]
     terms = [name for name in lines[-1] if name not in ("step", "learning_rate", "gradient_norm", "seconds")]
     tenth = max(1, len(lines) // 10)
     run.outputs.update(
         pipeline=folder,
-        losses=run.folder / "losses.jsonl",
+        losses=run.folder / LOSSES,
         sampling={key: stage.noise[key] for key in ("steps", "guidance")},
         model_id=put_model(run.lake, pipeline.unet, stage.kind, {**made_by(run, parent), "path": folder}),
     )

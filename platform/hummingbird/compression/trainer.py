@@ -14,6 +14,7 @@ import torch
 
 from hummingbird.compression.engine import Pace, PlainEngine, moving_average, optimizer_and_schedule
 from hummingbird.compression.loop import (
+    LOSSES,
     Job,
     Worker,
     load_state,
@@ -21,6 +22,7 @@ from hummingbird.compression.loop import (
     run_loop,
     save_state,
 )
+from hummingbird.compression.progress import training_bar
 from hummingbird.config.cluster import RaySettings, connect
 from hummingbird.config.section import InputError
 
@@ -36,17 +38,16 @@ def train(job: Job, ray: RaySettings) -> Path:
         ray.train.TrainingFailedError: more workers were lost than ``training.max_failures``.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
-    if job.training.engine == "process":
-        train_in_process(job)
-    else:
-        train_on_ray(job, ray)
+    with training_bar(job.name, job.steps, job.folder / LOSSES):
+        if job.training.engine == "process":
+            train_in_process(job)
+        else:
+            train_on_ray(job, ray)
     return job.folder / "unet"
 
 
 def train_in_process(job: Job) -> None:
     """One worker, in this process, without Ray and DeepSpeed."""
-    from tqdm import tqdm
-
     device = torch.device(_device(job.training.device, torch.cuda.is_available()))
     student, method = job.build(device)
     average = moving_average(student, job.training.average)
@@ -63,9 +64,7 @@ def train_in_process(job: Job) -> None:
                 folder.rename(Path(fresh) / "old")
             (Path(fresh) / "new").rename(folder)
 
-    bar = tqdm(total=job.steps, initial=pace.step, desc=job.name, unit="step")
-    run_loop(job, engine, method, average, Worker(0, 1, device), pace, save, bar)
-    bar.close()
+    run_loop(job, engine, method, average, Worker(0, 1, device), pace, save)
     _save_student(average.module, job.folder)
 
 
@@ -113,7 +112,6 @@ def train_worker(config: dict[str, Any]) -> str | None:
         None, or why it is of no use to start the workers again: every worker ends at the same step with this.
     """
     import ray.train
-    from ray.experimental import tqdm_ray
     from ray.train.torch import get_device
 
     job: Job = config["job"]
@@ -138,16 +136,11 @@ def train_worker(config: dict[str, Any]) -> str | None:
                 checkpoint_dir_name=f"step_{step:08d}",
             )
 
-    bar = None
-    if worker.rank == 0:
-        bar = tqdm_ray.tqdm(total=job.steps, desc=job.name)
-        bar.update(pace.step)
     try:
-        run_loop(job, engine, method, average, worker, pace, save, bar)
+        run_loop(job, engine, method, average, worker, pace, save)
     except FloatingPointError as error:
         return str(error)
-    if bar is not None:
-        bar.close()
+    if worker.rank == 0:
         _save_student(average.module, job.folder)
     return None
 

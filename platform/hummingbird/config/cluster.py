@@ -8,6 +8,14 @@ from pydantic import Field, PositiveInt, field_validator
 
 from hummingbird.config.section import Section
 
+# Ray reads these when it is imported, so they are set before anything can import it. It turns token mode on by itself
+# where nothing is said, and a client that says nothing is then refused: so the mode is stated, and children inherit it.
+os.environ.setdefault("RAY_AUTH_MODE", "token")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+# On a busy machine Serve's proxy needs more than its 5 seconds, and is killed for good after three times that.
+os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")
+
 SECRET_WORDS = ("secret", "token", "password", "credential")
 
 
@@ -44,11 +52,6 @@ class RaySettings(Section):
 
 def connect(settings: RaySettings) -> None:
     """Connects this process to Ray, or starts a local instance; does nothing when already connected."""
-    # Ray turns token mode on by itself where nothing is said, and a client that says nothing is then
-    # refused: so the mode is always stated, and children inherit it.
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 
     if ray.is_initialized():

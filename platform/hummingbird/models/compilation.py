@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hummingbird.compression.lineage import count_parameters, find_model, made_by, weights_hash
 from hummingbird.config.compile import CompileSettings
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings, settings_hash
+from hummingbird.lake.lineage import count_parameters, find_model, made_by, weights_hash
 from hummingbird.lake.media import write_atomically
 from hummingbird.lake.runs import open_run
 from hummingbird.models.package import (

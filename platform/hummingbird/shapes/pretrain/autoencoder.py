@@ -121,7 +121,9 @@ def pretrain_autoencoder(
     with torch.no_grad():
         true = draw_frames(np.random.default_rng((seed, 2**32)), 256)
         latents = both.vae.encode(true).latent_dist.mean
-        scale = AutoencoderKL.load_config(start / "vae")["scaling_factor"] if start else float(1 / latents.std())
+        scale = (
+            AutoencoderKL.load_config(start / "vae")["scaling_factor"] if start else float(1 / latents.std())
+        )
         both.vae.register_to_config(scaling_factor=scale)
         for name, made in (
             ("full", both.vae.decode(latents).sample),

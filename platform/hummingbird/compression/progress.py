@@ -1,0 +1,51 @@
+"""The bar of a training run, drawn where the run was started from the log that its first worker writes."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+POLL_SECONDS = 0.5
+_LONGEST_LINE = 8192  # bytes
+
+
+@contextmanager
+def training_bar(name: str, steps: int, log: Path) -> Iterator[None]:
+    """While open, a bar follows ``log`` (JSON lines with ``step`` and ``total``), wherever its writer runs."""
+    stop = threading.Event()
+    last = last_line(log)
+    with tqdm(total=steps, initial=int(last["step"]) if last else 0, desc=name, unit="step") as bar:
+
+        def follow() -> None:
+            while not stop.wait(POLL_SECONDS):
+                _show(bar, log)
+
+        thread = threading.Thread(target=follow, name="training bar", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+            _show(bar, log)
+
+
+def last_line(log: Path) -> dict[str, Any] | None:
+    """The last whole line, or None where there is none yet."""
+    if not log.is_file():
+        return None
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _LONGEST_LINE))
+        whole = file.read().split(b"\n")[:-1]
+    return json.loads(whole[-1]) if whole else None
+
+
+def _show(bar: Any, log: Path) -> None:
+    last = last_line(log)
+    if last is not None and last["step"] != bar.n:
+        bar.n = int(last["step"])  # a worker that was lost takes the run back to its last checkpoint
+        bar.set_postfix(loss=f"{last['total']:.4f}")
