@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from hummingbird.config.section import AbsolutePath, Section
 
@@ -16,12 +16,12 @@ class PretrainSettings(Section):
     )
     steps: PositiveInt = Field(20_000, description="optimizer steps at most")
     minutes: PositiveFloat | None = Field(
-        None, description="stop after this time (the teacher: on clips), the rate's decay spread over it"
+        None,
+        description="stop after this time (the teacher: on whole clips), the rate's decay spread over it",
     )
     clips: PositiveInt = Field(12_000, description="clips that are drawn and encoded once for the teacher")
-    image_steps: PositiveInt = Field(
-        2000, description="the teacher's steps on single frames, which come before those on clips"
-    )
+    image_steps: NonNegativeInt = Field(3200, description="the teacher's first steps, on single frames")
+    sparse_steps: NonNegativeInt = Field(700, description="the teacher's next steps, on clips of four frames")
     start: AbsolutePath | None = Field(
         None, description="folder of weights to go on from; none: from scratch"
     )

@@ -98,6 +98,7 @@ def _teacher(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
         s.rate,
         s.start,
         s.image_steps,
+        s.sparse_steps,
     )
     facts = {"seed": settings.seed, "clips": s.clips, **facts}
     ship_teacher(folder, weights, facts)

@@ -17,8 +17,8 @@ from hummingbird.models.unet import VideoUNet
 from hummingbird.shapes.pretrain.loop import train
 from hummingbird.shapes.scene import FPS, FRAMES, caption, render, sample_scene
 
-BATCH = 8
-IMAGES = 64  # a batch of single frames, which costs a quarter of one of clips
+BATCH = {1: 64, 4: 32, FRAMES: 8}
+"""Samples a step by their frames: fewer frames show more texts in the same time."""
 EMPTY_TEXT = 0.1  # share of samples without a text, for classifier-free guidance
 SNR_CAP = 5.0
 SHARD = 1000
@@ -49,7 +49,12 @@ def encode_clips(
 
 
 def denoising_loss(
-    unet: VideoUNet, diffusion: Diffusion, x0: Tensor, text: Tensor, generator: torch.Generator
+    unet: VideoUNet,
+    diffusion: Diffusion,
+    x0: Tensor,
+    text: Tensor,
+    generator: torch.Generator,
+    fps: float = FPS,
 ) -> Tensor:
     """Squared error of the predicted noise, weighted by min(SNR, cap) / SNR (arXiv 2303.09556).
 
@@ -62,7 +67,7 @@ def denoising_loss(
     ).long()
     t = t[torch.randperm(count, generator=generator)]
     noise = torch.randn(x0.shape, generator=generator)
-    made = unet(diffusion.add_noise(x0, noise, t), t, text, torch.full((count,), float(FPS)))
+    made = unet(diffusion.add_noise(x0, noise, t), t, text, torch.full((count,), float(fps)))
     alpha = diffusion.alphas[t]
     weight = (SNR_CAP * (1 - alpha) / alpha).clamp(max=1.0).float()
     return ((made.float() - noise).square().mean((1, 2, 3, 4)) * weight).mean()
@@ -94,14 +99,19 @@ def pretrain_teacher(
     lr: float = 1e-3,
     start: Path | None = None,
     image_steps: int = 0,
+    sparse_steps: int = 0,
 ) -> dict[str, float]:
     """Train the teacher on ``clips`` drawn clips and save its U-Net as ``folder/unet``.
 
+    What a text says of a single frame is learned on single frames, what it says of motion on clips of four frames
+    half a second apart, and only the rest on whole clips, which cost most.
+
     Args:
         components: folder ``components`` with autoencoder, small decoder, text encoder, tokenizer and scheduler.
-        minutes: of training on clips.
+        minutes: of training on whole clips.
         start: folder of a U-Net whose training is taken up with a fresh optimizer.
-        image_steps: steps on single frames before the clips; not with ``start``.
+        image_steps: steps on single frames; not with ``start``.
+        sparse_steps: steps on clips of four frames; not with ``start``.
     """
     torch.manual_seed(seed)
     unet = (
@@ -115,33 +125,48 @@ def pretrain_teacher(
     texts = torch.cat([pipeline.encode_prompts(captions[i : i + 500]).half() for i in range(0, clips, 500)])
     diffusion: Diffusion = pipeline.scheduler
 
-    def losses(trained: VideoUNet, batch: int, step: int) -> dict[str, Tensor]:
+    def losses(trained: VideoUNet, frames: int, step: int) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        rows = torch.randint(0, clips, (batch,), generator=generator)
-        text = texts[rows].float()
-        text[torch.rand(batch, generator=generator) < EMPTY_TEXT] = empty
-        if trained is unet:
-            x0 = latents[rows]
-        else:
-            x0 = latents[rows, torch.randint(0, FRAMES, (batch,), generator=generator)][:, None]
-        return {"noise": denoising_loss(trained, diffusion, x0.float().transpose(1, 2), text, generator)}
+        count, stride = BATCH[frames], FRAMES // frames
+        rows = torch.randint(0, clips, (count, 1), generator=generator)
+        first = torch.randint(0, stride, (count, 1), generator=generator)
+        x0 = latents[rows, first + stride * torch.arange(frames)].float().transpose(1, 2)
+        text = texts[rows[:, 0]].float()
+        text[torch.rand(count, generator=generator) < EMPTY_TEXT] = empty
+        return {"noise": denoising_loss(trained, diffusion, x0, text, generator, FPS / stride)}
 
-    facts = {}
+    facts: dict[str, float] = {}
     if image_steps and not start:
         images = VideoUNet(**image_teacher()).train()
         learned = train(
             images,
-            partial(losses, images, IMAGES),
+            partial(losses, images, 1),
             folder / "images",
             steps=image_steps,
             lr=lr,
             checkpoint_every=250,
         )
-        facts = {f"image_{name}": value for name, value in learned.items()}
+        facts |= {f"image_{name}": value for name, value in learned.items()}
         with_images(unet, images)
     unet.train()
+    if sparse_steps and not start:
+        learned = train(
+            unet,
+            partial(losses, unet, 4),
+            folder / "sparse",
+            steps=sparse_steps,
+            lr=lr,
+            checkpoint_every=100,
+        )
+        facts |= {f"sparse_{name}": value for name, value in learned.items()}
     facts |= train(
-        unet, partial(losses, unet, BATCH), folder, steps=steps, lr=lr, minutes=minutes, checkpoint_every=250
+        unet,
+        partial(losses, unet, FRAMES),
+        folder,
+        steps=steps,
+        lr=lr,
+        minutes=minutes,
+        checkpoint_every=100,
     )
     unet.save_pretrained(folder / "unet")
     return facts
