@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-all serve lint pretrain clean
+.PHONY: help install quickstart test test-slow test-all serve lint pretrain clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ quickstart: $(READY) ## Run the whole line on the small world; ends with a repor
 
 test: $(READY) ## Run the default tests
 	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+
+test-slow: $(READY) ## Run the tests that the default leaves out
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 test-all: $(READY) ## Run every test
 	$(BIN)/python -m pytest $(ARGS)
