@@ -50,10 +50,10 @@ class MotionStage(Stage):
         flows = optical_flow(gray)
         return [
             {
-                "motion_score": motion_score(flows, changed, seconds),
-                "freeze_score": freeze_score(changed, seconds),
-                "zoom_score": zoom_score(flows, gray, seconds),
-                "flicker_score": flicker_score(to_gray(small)),
+                "motion_score": _rounded(motion_score(flows, changed, seconds)),
+                "freeze_score": _rounded(freeze_score(changed, seconds)),
+                "zoom_score": _rounded(zoom_score(flows, gray, seconds)),
+                "flicker_score": _rounded(flicker_score(to_gray(small))),
             }
         ]
 
@@ -86,6 +86,11 @@ def optical_flow(gray: Gray) -> NDArray[np.float32]:
     method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     flows = [np.asarray(method.calc(a, b, np.zeros((*a.shape, 2), np.float32))) for a, b in pairwise(gray)]
     return np.stack(flows) if flows else np.zeros((0, *gray.shape[1:], 2), np.float32)
+
+
+def _rounded(score: float) -> float:
+    # Sums of floats end in other last digits where arrays lie at other addresses; rows must not.
+    return round(score, 6)
 
 
 def motion_score(flows: NDArray[np.float32], changed: NDArray[np.bool_], seconds: Seconds) -> float:
