@@ -21,6 +21,7 @@ BATCH = {1: 64, 4: 32, FRAMES: 8}
 """Samples a step by their frames: fewer frames show more texts in the same time."""
 EMPTY_TEXT = 0.1  # share of samples without a text, for classifier-free guidance
 SNR_CAP = 5.0
+NOISE_CAP = 10.0
 SHARD = 1000
 
 
@@ -56,7 +57,9 @@ def denoising_loss(
     generator: torch.Generator,
     fps: float = FPS,
 ) -> Tensor:
-    """Squared error of the predicted noise, weighted by min(SNR, cap) / SNR (arXiv 2303.09556).
+    """Squared error of the predicted noise, weighted by min(SNR, cap) / SNR (arXiv 2303.09556) and, where there is
+    more noise than signal, by up to ``NOISE_CAP``: there it is decided where things are and how they move, and the
+    noise is easy to predict without knowing.
 
     x0: latents (B, C, T, h, w); text: embeddings (B, L, D).
     """
@@ -69,7 +72,7 @@ def denoising_loss(
     noise = torch.randn(x0.shape, generator=generator)
     made = unet(diffusion.add_noise(x0, noise, t), t, text, torch.full((count,), float(fps)))
     alpha = diffusion.alphas[t]
-    weight = (SNR_CAP * (1 - alpha) / alpha).clamp(max=1.0).float()
+    weight = ((SNR_CAP * (1 - alpha) / alpha).clamp(max=1.0) * (1 / alpha).clamp(max=NOISE_CAP)).float()
     return ((made.float() - noise).square().mean((1, 2, 3, 4)) * weight).mean()
 
 
