@@ -15,10 +15,11 @@ from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.pipeline import TextToVideoPipeline, load_parts
 from hummingbird.models.unet import VideoUNet
 from hummingbird.shapes.pretrain.loop import train
-from hummingbird.shapes.scene import FPS, FRAMES, caption, render, sample_scene
+from hummingbird.shapes.scene import FPS, FRAMES, Attributes, caption, parse_caption, render, sample_scene
 
 BATCH = {1: 64, 4: 32, FRAMES: 8}
 """Samples a step by their frames: fewer frames show more texts in the same time."""
+ONE_OBJECT = 0.8  # share of samples with one object: half of the drawn clips have two, and are harder
 EMPTY_TEXT = 0.1  # share of samples without a text, for classifier-free guidance
 SNR_CAP = 5.0
 NOISE_CAP = 10.0
@@ -92,6 +93,12 @@ def with_images(unet: VideoUNet, images: VideoUNet) -> None:
     unet.load_state_dict(learned, strict=False)
 
 
+def _parsed(text: str) -> Attributes:
+    attributes = parse_caption(text)
+    assert attributes is not None, text
+    return attributes
+
+
 def pretrain_teacher(
     folder: Path,
     components: Path,
@@ -127,11 +134,13 @@ def pretrain_teacher(
     empty = pipeline.encode_prompts([""])[0]
     texts = torch.cat([pipeline.encode_prompts(captions[i : i + 500]).half() for i in range(0, clips, 500)])
     diffusion: Diffusion = pipeline.scheduler
+    single = torch.tensor([len(_parsed(text).objects) == 1 for text in captions])
+    odds = torch.where(single, ONE_OBJECT / single.sum(), (1 - ONE_OBJECT) / (~single).sum())
 
     def losses(trained: VideoUNet, frames: int, step: int) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         count, stride = BATCH[frames], FRAMES // frames
-        rows = torch.randint(0, clips, (count, 1), generator=generator)
+        rows = torch.multinomial(odds, count, replacement=True, generator=generator)[:, None]
         first = torch.randint(0, stride, (count, 1), generator=generator)
         x0 = latents[rows, first + stride * torch.arange(frames)].float().transpose(1, 2)
         text = texts[rows[:, 0]].float()
