@@ -60,14 +60,18 @@ def image_conv(conv: nn.Conv2d, x: Tensor) -> Tensor:
 class ResnetBlock(nn.Module):
     """GroupNorm, SiLU, 3x3 convolution, twice, with the time embedding added in between and a shortcut."""
 
-    def __init__(self, in_channels: int, out_channels: int, embedding: int, groups: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, embedding: int, groups: int, shortcut: bool = False
+    ) -> None:
         super().__init__()
         self.norm1 = GroupNorm(groups, in_channels, 1e-5, silu=True)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.time_emb_proj = nn.Linear(embedding, out_channels)
         self.norm2 = GroupNorm(groups, out_channels, 1e-5, silu=True)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
-        self.conv_shortcut = nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else None
+        # A pruned block may have lost its skip connection and yet keep what is left of its shortcut.
+        shortcut = shortcut or in_channels != out_channels
+        self.conv_shortcut = nn.Conv2d(in_channels, out_channels, 1) if shortcut else None
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """x: (B, T, H, W, C); embedding: (B, E), already through SiLU."""
@@ -187,9 +191,10 @@ class Transformer(nn.Module):
         groups: int,
         feed_forward: int,
         context: int | None = None,
+        inner: int | None = None,
     ) -> None:
         super().__init__()
-        inner = heads * head_size
+        inner = inner or heads * head_size
         self.norm = GroupNorm(groups, width, 1e-6)
         self.proj_in = nn.Linear(width, inner)
         self.transformer_blocks = nn.ModuleList(

@@ -20,7 +20,16 @@ from hummingbird.models.layers import (
     image_conv,
 )
 
-LAYER_KEYS = {"attention", "temporal_attention", "temporal_conv", "heads", "feed_forward", "skip"}
+LAYER_KEYS = {
+    "attention",
+    "temporal_attention",
+    "temporal_conv",
+    "heads",
+    "inner",
+    "feed_forward",
+    "shortcut",
+    "skip",
+}
 
 
 class Stage(nn.Module):
@@ -37,17 +46,21 @@ class Stage(nn.Module):
         )
         groups, embedding = cfg.norm_groups, cfg.base_width * 4
         for index, (layer, channels) in enumerate(zip(layers, inputs, strict=True)):
-            self.resnets.append(ResnetBlock(channels, width, embedding, groups))
+            shortcut = bool(layer.get("shortcut"))
+            self.resnets.append(ResnetBlock(channels, width, embedding, groups, shortcut))
             key, heads = str(index), layer.get("heads") or width // cfg.head_size
-            inner = layer.get("feed_forward") or heads * cfg.head_size * 4
+            inner = layer.get("inner") or heads * cfg.head_size
+            wide = layer.get("feed_forward") or inner * 4
             if layer["temporal_conv"]:
                 self.temp_convs[key] = TemporalConv(width, groups, cfg.dropout)
             if layer["attention"]:
                 self.attentions[key] = SpatialTransformer(
-                    width, heads, cfg.head_size, groups, inner, cfg.text_width
+                    width, heads, cfg.head_size, groups, wide, cfg.text_width, inner
                 )
             if layer["temporal_attention"]:
-                self.temp_attentions[key] = TemporalTransformer(width, heads, cfg.head_size, groups, inner)
+                self.temp_attentions[key] = TemporalTransformer(
+                    width, heads, cfg.head_size, groups, wide, inner=inner
+                )
 
     def layer(self, index: int, x: Tensor, embedding: Tensor, text: Tensor) -> Tensor:
         key = str(index)
@@ -128,8 +141,10 @@ class VideoUNet(ModelMixin, ConfigMixin):
         base_width: width of the first convolution; the timestep embedding is four times as wide.
         down_stages, up_stages: one entry a resolution, ``{"width", "sample", "layers"}``. ``sample``: whether the
             stage ends by halving (doubling) height and width. A layer says what it has: ``attention``,
-            ``temporal_attention``, ``temporal_conv`` (bools); optionally ``heads`` and ``feed_forward`` (channels);
-            in up stages also ``skip``: the name of the feature map joined to its input, or None. Names are
+            ``temporal_attention``, ``temporal_conv`` (bools); optionally ``heads``, ``inner`` (channels of its
+            transformers; default: heads x head size), ``feed_forward`` (channels) and ``shortcut`` (a convolution
+            on the residual path also where widths are equal); in up stages also ``skip``: the name
+            of the feature map joined to its input, or None. Names are
             ``conv_in``, ``down.STAGE.LAYER`` and ``down.STAGE.sample``.
         middle: whether there is a middle block.
         head_size: channels of an attention head.
