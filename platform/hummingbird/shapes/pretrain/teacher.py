@@ -148,29 +148,22 @@ def pretrain_teacher(
         return {"noise": denoising_loss(trained, diffusion, x0, text, generator, FPS / stride)}
 
     facts: dict[str, float] = {}
-    if image_steps and not start:
-        images = VideoUNet(**image_teacher()).train()
+    for name, frames, count in (("images", 1, image_steps), ("sparse", 4, sparse_steps)):
+        if start or not count:
+            continue
+        model = VideoUNet(**image_teacher()) if frames == 1 else unet
         learned = train(
-            images,
-            partial(losses, images, 1),
-            folder / "images",
-            steps=image_steps,
-            lr=lr,
-            checkpoint_every=250,
-        )
-        facts |= {f"image_{name}": value for name, value in learned.items()}
-        with_images(unet, images)
-    unet.train()
-    if sparse_steps and not start:
-        learned = train(
-            unet,
-            partial(losses, unet, 4),
-            folder / "sparse",
-            steps=sparse_steps,
+            model.train(),
+            partial(losses, model, frames),
+            folder / name,
+            steps=count,
             lr=lr,
             checkpoint_every=100,
         )
-        facts |= {f"sparse_{name}": value for name, value in learned.items()}
+        facts |= {f"{name}_{key}": value for key, value in learned.items()}
+        if model is not unet:
+            with_images(unet, model)
+    unet.train()
     facts |= train(
         unet,
         partial(losses, unet, FRAMES),
