@@ -1,5 +1,7 @@
 """The noise process, and the two ways back: the DDIM solver and the few-step consistency sampler."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -20,6 +22,8 @@ class Diffusion(SchedulerMixin, ConfigMixin):
         x0_scale: VideoCrafter2's rescale of x0, s(t), falls from 1 to this value over the first
             ``x0_scale_steps`` timesteps; 1 for none. Off in few-step sampling.
         steps, guidance: how the pipeline's model is sampled where a call does not say.
+        shared_noise: share of the noise's power that all frames of a clip have in common (mixed noise,
+            arXiv 2305.10474); 0, as in VideoCrafter2: frames have nothing in common.
     """
 
     @register_to_config
@@ -33,13 +37,24 @@ class Diffusion(SchedulerMixin, ConfigMixin):
         x0_scale_steps: int = 400,
         steps: int = 50,
         guidance: float = 7.5,
+        shared_noise: float = 0.0,
     ) -> None:
-        betas = np.linspace(beta_start**0.5, beta_end**0.5, timesteps, dtype=np.float64) ** 2
-        self.alphas = torch.from_numpy(np.cumprod(1 - betas))
+        # In float32, as the published schedulers: the few-step estimates at t = 999 magnify the difference.
+        betas = torch.linspace(beta_start**0.5, beta_end**0.5, timesteps, dtype=torch.float32) ** 2
+        self.alphas = torch.cumprod(1 - betas, dim=0)
         ramp = np.linspace(1.0, x0_scale, x0_scale_steps)
         scale = np.concatenate([ramp, np.full(timesteps, x0_scale)])[:timesteps]
         self.scales = torch.from_numpy(scale)
         self.solver_timesteps = torch.arange(1, solver_steps + 1) * (timesteps // solver_steps) - 1
+
+    def draw_noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+        """Noise (..., C, T, h, w) of unit variance, on the generator's device."""
+        own = torch.randn(tuple(shape), generator=generator, device=generator.device)
+        share = self.config.shared_noise
+        if not share:
+            return own
+        common = torch.randn((*shape[:-3], 1, *shape[-2:]), generator=generator, device=generator.device)
+        return common * share**0.5 + own * (1 - share) ** 0.5
 
     def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         """sqrt(alpha) s(t) x0 + sqrt(1 - alpha) noise; t: (B,)."""

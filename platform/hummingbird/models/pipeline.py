@@ -181,7 +181,7 @@ class TextToVideoPipeline(DiffusionPipeline):
         return (pixels.float() / 2 + 0.5).clamp(0, 1).unflatten(0, latents.shape[:3:2])
 
     def _noise(self, shape: tuple[int, ...], generators: Sequence[torch.Generator], like: Tensor) -> Tensor:
-        return torch.stack([torch.randn(shape, generator=g) for g in generators]).to(like.device)
+        return torch.stack([self.scheduler.draw_noise(shape, g) for g in generators]).to(like.device)
 
 
 def pipeline_folder(name_or_path: str | Path) -> Path:

@@ -95,11 +95,6 @@ class Teacher:
         return guided, [feature[: len(x)] for feature in chosen]
 
 
-def draw_noise(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Standard normal noise of the same shape, type and device."""
-    return torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)
-
-
 def draw_stratified(high: int, count: int, generator: torch.Generator) -> Tensor:
     """``count`` integers of 0..high - 1, on the generator's device.
 

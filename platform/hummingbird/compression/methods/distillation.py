@@ -13,7 +13,6 @@ from hummingbird.compression.methods.base import (
     Losses,
     Method,
     Teacher,
-    draw_noise,
     draw_stratified,
 )
 from hummingbird.models.diffusion import Diffusion
@@ -46,7 +45,7 @@ class Distillation(Method):
         """Terms: ``output``, and ``feature_0``, ``feature_1``, ... from the first stage to the last."""
         x0, text, fps = batch["latents"], batch["text"], batch["fps"]
         t = draw_stratified(self._timesteps, len(x0), generator)
-        x = self._diffusion.add_noise(x0, draw_noise(x0, generator), t)
+        x = self._diffusion.add_noise(x0, self._diffusion.draw_noise(x0.shape, generator), t)
         target, taught = self._teacher(x, t, text, fps, self._guidance)
         noise, learnt = student(x, t, text, fps=fps, return_features=True)
         output = F.mse_loss(noise.float(), target)

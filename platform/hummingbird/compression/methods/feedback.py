@@ -17,7 +17,6 @@ from hummingbird.compression.methods.base import (
     Losses,
     Method,
     Teacher,
-    draw_noise,
     draw_stratified,
 )
 from hummingbird.models.diffusion import Diffusion
@@ -97,7 +96,7 @@ class Feedback(Method):
         t, earlier = times[position], torch.where(position > 0, times[position - 1], 0)
         low, high = self._guidance
         w = low + (high - low) * torch.rand(len(x0), generator=generator, device=generator.device)
-        x = self._diffusion.add_noise(x0, draw_noise(x0, generator), t)
+        x = self._diffusion.add_noise(x0, self._diffusion.draw_noise(x0.shape, generator), t)
 
         noise, _ = self._teacher(x, t, text, fps, 1.0 + w)
         with torch.no_grad():

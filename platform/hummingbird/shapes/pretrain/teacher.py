@@ -70,7 +70,7 @@ def denoising_loss(
         (torch.rand(1, generator=generator) + torch.arange(count)) / count % 1 * diffusion.config.timesteps
     ).long()
     t = t[torch.randperm(count, generator=generator)]
-    noise = torch.randn(x0.shape, generator=generator)
+    noise = diffusion.draw_noise(x0.shape, generator)
     made = unet(diffusion.add_noise(x0, noise, t), t, text, torch.full((count,), float(fps)))
     alpha = diffusion.alphas[t]
     weight = ((SNR_CAP * (1 - alpha) / alpha).clamp(max=1.0) * (1 / alpha).clamp(max=NOISE_CAP)).float()
