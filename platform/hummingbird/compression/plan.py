@@ -1,32 +1,55 @@
-"""The pruning plan: which layers of which stage stay, as a small YAML that a person can read and edit.
+"""The pruning plan: which units of the teacher stay, as a small YAML that a person can read and edit.
 
-A plan turns a ``VideoUNet`` configuration into a smaller one and says from which of the teacher's layers each
-of the student's comes. In YAML:
+A plan turns a ``VideoUNet`` configuration into a smaller one; `hummingbird.compression.slices` says which part of
+which of the teacher's tensors each of the student's is. In YAML:
 
     schema_version: 1
     name: mine
     down: [[0], [0], [0]]            # a list a stage, highest resolution first: the layers that stay
     up: [[1, 2], [1, 2], [0, 2]]     # lowest resolution first
     middle: false
+    drop:                            # what goes of the layers that stay, numbered as in the teacher
+    - up.1.2.temporal_conv           # or spatial_attention, temporal_attention, skip
+    - first.temporal_attention       # the one right after the first convolution
+    narrow:                          # fewer heads, fewer channels of the feed-forward
+      down.0.0: {heads: 1, feed_forward: 128}
+
+A layer is a residual block with the attention and the temporal convolution behind it.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
+from hummingbird.compression.plan_checks import check_plan
 from hummingbird.config.section import InputError
 
 Config = Mapping[str, Any]
 
-_NUMBERED = re.compile(r"(down|up)_blocks\.(\d+)\.(resnets|temp_convs|attentions|temp_attentions)\.(\d+)\.")
+PARTS = {
+    "temporal_conv": "temporal_conv",
+    "spatial_attention": "attention",
+    "temporal_attention": "temporal_attention",
+}
+"""A part of a layer as plans call it, and its key in the configuration."""
+
+FIRST = "first.temporal_attention"
+
+
+class Narrow(BaseModel):
+    """Widths of a layer's transformers, spatial and temporal alike; none: as in the teacher."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    heads: PositiveInt | None = None
+    feed_forward: PositiveInt | None = None
 
 
 class Plan(BaseModel):
-    """The layers that stay, numbered as in the teacher; ``down`` and ``up`` hold one list a stage."""
+    """The units that stay, numbered as in the teacher; ``down`` and ``up`` hold one list a stage."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -35,12 +58,36 @@ class Plan(BaseModel):
     down: list[list[int]]
     up: list[list[int]]
     middle: bool
+    drop: list[str] = Field(default_factory=list)
+    narrow: dict[str, Narrow] = Field(default_factory=dict)
 
     def to_yaml(self) -> str:
         """The plan as a person writes it."""
         stages = {key: str(getattr(self, key)) for key in ("down", "up")}
         head = yaml.safe_dump({"schema_version": self.schema_version, "name": self.name}, sort_keys=False)
-        return f"{head}down: {stages['down']}\nup: {stages['up']}\nmiddle: {str(self.middle).lower()}\n"
+        text = f"{head}down: {stages['down']}\nup: {stages['up']}\nmiddle: {str(self.middle).lower()}\n"
+        if self.drop:
+            text += "drop:\n" + "".join(f"- {part}\n" for part in self.drop)
+        if self.narrow:
+            text += "narrow:\n"
+        for layer, widths in self.narrow.items():
+            inside = ", ".join(f"{k}: {v}" for k, v in widths.model_dump(exclude_none=True).items())
+            text += f"  {layer}: {{{inside}}}\n"
+        return text
+
+    def kept(self, side: str) -> list[list[int]]:
+        """The layers that stay of the ``down`` or ``up`` stages."""
+        return self.down if side == "down" else self.up
+
+
+def whole_plan(config: Config, name: str = "whole") -> Plan:
+    """The plan that keeps all."""
+    return Plan(
+        name=name,
+        down=[list(range(len(stage["layers"]))) for stage in config["down_stages"]],
+        up=[list(range(len(stage["layers"]))) for stage in config["up_stages"]],
+        middle=bool(config.get("middle", True)),
+    )
 
 
 def paper_plan(name: str, config: Config, *, middle: bool) -> Plan:
@@ -71,12 +118,12 @@ def load_plan(plan: str, config: Config) -> Plan:
         InputError: no such name or file, or a file that is no plan.
     """
     if plan in NAMED_PLANS:
-        return paper_plan(plan, config, middle=NAMED_PLANS[plan] and bool(config["middle"]))
+        return paper_plan(plan, config, middle=NAMED_PLANS[plan] and bool(config.get("middle", True)))
     path = Path(plan).expanduser()
     if not path.is_file():
         raise InputError(f"no plan '{plan}': name one of {', '.join(NAMED_PLANS)} or a YAML file")
     try:
-        return Plan.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Plan.model_validate(yaml.load(path.read_text(encoding="utf-8"), _OnceLoader))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
@@ -85,16 +132,29 @@ def load_plan(plan: str, config: Config) -> Plan:
         raise InputError(f"plan {path}: {key}: {first['msg']}") from error
 
 
+class _OnceLoader(yaml.SafeLoader):
+    """Safe, and refuses a key that stands twice, of which YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[object] = set()
+        for key, _ in node.value:
+            name = self.construct_object(key, deep=True)
+            if name in seen:
+                raise yaml.YAMLError(f"'{name}' stands twice{key.start_mark}")
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
 def pruned_config(plan: Plan, config: Config) -> dict[str, Any]:
     """The student's configuration.
 
-    A kept up layer keeps its skip connection; where the layer that fed it goes, the nearest kept layer of the
-    same stage feeds it.
+    A kept up layer keeps its skip connection, unless the plan drops it; where the layer that fed it goes, the
+    nearest kept layer of the same stage feeds it.
 
     Raises:
         InputError: the plan does not fit the teacher; the message names stage and layer.
     """
-    _check(plan, config)
+    check_plan(plan, config)
     names = {"conv_in": "conv_in"}
     for index, stage in enumerate(config["down_stages"]):
         kept = plan.down[index]
@@ -102,72 +162,43 @@ def pruned_config(plan: Plan, config: Config) -> dict[str, Any]:
             nearest = min(kept, key=lambda other: (abs(other - layer), other))
             names[f"down.{index}.{layer}"] = f"down.{index}.{kept.index(nearest)}"
         names[f"down.{index}.sample"] = f"down.{index}.sample"
-    down = [
-        {**stage, "layers": [dict(stage["layers"][layer]) for layer in kept]}
-        for stage, kept in zip(config["down_stages"], plan.down, strict=True)
-    ]
-    up = []
-    for stage, kept in zip(config["up_stages"], plan.up, strict=True):
-        layers = [dict(stage["layers"][layer]) for layer in kept]
-        for parts in layers:
-            parts["skip"] = None if parts["skip"] is None else names[parts["skip"]]
-        up.append({**stage, "layers": layers})
-    config = {key: value for key, value in config.items() if not key.startswith("_")}
-    return {**config, "down_stages": down, "up_stages": up, "middle": plan.middle}
+    stages: dict[str, list[dict[str, Any]]] = {}
+    for side in ("down", "up"):
+        stages[side] = []
+        for index, (stage, kept) in enumerate(zip(config[f"{side}_stages"], plan.kept(side), strict=True)):
+            layers = [_layer(plan, config, f"{side}.{index}.{layer}", stage, layer) for layer in kept]
+            for parts in layers if side == "up" else ():
+                parts["skip"] = None if parts["skip"] is None else names[parts["skip"]]
+            stages[side].append({**stage, "layers": layers})
+    pruned = {key: value for key, value in config.items() if not key.startswith("_")}
+    if FIRST in plan.drop:
+        pruned["first_temporal_heads"] = 0
+    return {**pruned, "down_stages": stages["down"], "up_stages": stages["up"], "middle": plan.middle}
 
 
-def teacher_name(plan: Plan, parameter: str) -> str:
-    """The name in the teacher of one of the student's parameters."""
-    match = _NUMBERED.match(parameter)
-    if match is None:
-        return parameter
-    side, stage, part, layer = match.groups()
-    kept = (plan.down if side == "down" else plan.up)[int(stage)][int(layer)]
-    return f"{side}_blocks.{stage}.{part}.{kept}.{parameter[match.end() :]}"
+def _layer(plan: Plan, config: Config, name: str, stage: Config, layer: int) -> dict[str, Any]:
+    parts = dict(stage["layers"][layer])
+    for part, key in PARTS.items():
+        if f"{name}.{part}" in plan.drop:
+            parts[key] = False
+    if f"{name}.skip" in plan.drop:
+        # What is left of the shortcut's weights stays, also where it is no longer needed to change the width.
+        parts |= {"skip": None, "shortcut": True}
+    if name in plan.narrow:
+        widths = plan.narrow[name]
+        heads, inner, feed_forward = transformer_widths(parts, stage["width"], config)
+        # The transformers' own width stays: only what the attention and the feed-forward do inside narrows.
+        parts |= {
+            "heads": widths.heads or heads,
+            "inner": inner,
+            "feed_forward": widths.feed_forward or feed_forward,
+        }
+    return parts
 
 
-def layer_of(parameter: str) -> str:
-    """The unit that a parameter belongs to: ``down.0.1``, ``up.0.1``, ``middle``, or ``shared`` (kept)."""
-    if parameter.startswith("mid_block."):
-        return "middle"
-    match = _NUMBERED.match(parameter)
-    return f"{match[1]}.{match[2]}.{match[4]}" if match else "shared"
-
-
-def _check(plan: Plan, config: Config) -> None:
-    for side, chosen in (("down", plan.down), ("up", plan.up)):
-        stages: Sequence[Config] = config[f"{side}_stages"]
-        if len(chosen) != len(stages):
-            raise InputError(
-                f"plan '{plan.name}': {len(chosen)} {side} stages; the teacher has {len(stages)}"
-            )
-        for index, (kept, stage) in enumerate(zip(chosen, stages, strict=True)):
-            where = f"plan '{plan.name}': {side} stage {index}"
-            if not kept:
-                raise InputError(f"{where} keeps no layer; keep at least one")
-            for layer in kept:
-                if not 0 <= layer < len(stage["layers"]):
-                    raise InputError(f"{where} has no layer {layer}; it has 0 to {len(stage['layers']) - 1}")
-                if kept.count(layer) > 1:
-                    raise InputError(f"{where} asks for layer {layer} twice")
-            if kept != sorted(kept):
-                raise InputError(f"{where}: layers must stand in order, {sorted(kept)}")
-    if plan.middle and not config["middle"]:
-        raise InputError(f"plan '{plan.name}' keeps a middle block, but the teacher has none")
-    _check_widths(plan, config)
-
-
-def _check_widths(plan: Plan, config: Config) -> None:
-    """Every kept layer must get the input width that its weights were made for."""
-    for side, chosen, carried in (
-        ("down", plan.down, config["base_width"]),
-        ("up", plan.up, config["down_stages"][-1]["width"]),
-    ):
-        for index, (kept, stage) in enumerate(zip(chosen, config[f"{side}_stages"], strict=True)):
-            made_for = carried if kept[0] == 0 else stage["width"]
-            if made_for != carried:
-                raise InputError(
-                    f"plan '{plan.name}': layer {kept[0]} of {side} stage {index} was made for {made_for} "
-                    f"channels and would get {carried}; keep layer 0 there"
-                )
-            carried = stage["width"]
+def transformer_widths(layer: Config, width: int, config: Config) -> tuple[int, int, int]:
+    """Heads, channels and feed-forward channels of a layer's transformers."""
+    head_size = config.get("head_size", 64)
+    heads = layer.get("heads") or width // head_size
+    inner = layer.get("inner") or heads * head_size
+    return heads, inner, layer.get("feed_forward") or inner * 4

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from hummingbird.compression.plan import Plan, layer_of, load_plan, pruned_config, teacher_name
+from hummingbird.compression.plan import Plan, load_plan, pruned_config
+from hummingbird.compression.slices import layer_of, teacher_name, teacher_part
 from hummingbird.compression.stage import pipeline_path
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
@@ -65,12 +65,16 @@ def prune(settings: Settings) -> Path:
     return run.result_path
 
 
-def prune_unet(teacher: VideoUNet, plan: Plan) -> VideoUNet:
+def prune_unet(teacher: VideoUNet, plan: Plan, *, share: bool = False) -> VideoUNet:
     """The student of a plan, with the teacher's weights; same type and device.
 
+    Args:
+        share: let the student's tensors be the teacher's own where they are whole, to look at a student
+            without the memory of one; training it would change the teacher.
+
     Raises:
-        InputError: the plan does not fit the teacher, or a layer would get an input of another width than its
-            weights were made for.
+        InputError: the plan does not fit the teacher, a layer would get an input of another width than its
+            weights were made for, or a weight of the teacher is not finite.
     """
     config = pruned_config(plan, teacher.config)
     with torch.device("meta"):
@@ -79,25 +83,30 @@ def prune_unet(teacher: VideoUNet, plan: Plan) -> VideoUNet:
     taken = {}
     for name, empty in student.state_dict().items():
         source = teacher_name(plan, name)
-        if source not in weights or weights[source].shape != empty.shape:
-            found = tuple(weights[source].shape) if source in weights else "none"
+        part = teacher_part(plan, teacher.config, weights, source)
+        if part is None or part.shape != empty.shape:
+            found = tuple(part.shape) if part is not None else "none"
             raise InputError(
                 f"plan '{plan.name}': the student's {name} needs a tensor of shape {tuple(empty.shape)}; "
                 f"the teacher's {source} has {found}"
             )
-        taken[name] = weights[source].clone()
+        if not share and not part.is_meta and not bool(part.isfinite().all()):
+            raise InputError(f"the teacher's {source} holds values that are not finite: it cannot be pruned")
+        taken[name] = part if share else part.clone(memory_format=torch.contiguous_format)
     student.load_state_dict(taken, assign=True)
-    student.requires_grad_(True).eval()
+    student.requires_grad_(not share).eval()
     return student
 
 
-def plan_report(teacher: nn.Module, student: nn.Module, plan: Plan) -> dict[str, Any]:
+def plan_report(teacher: VideoUNet, student: VideoUNet, plan: Plan) -> dict[str, Any]:
     """What stayed and what went, layer by layer, with the largest difference of the student's weights.
 
     Returns:
         JSON: ``schema_version``, ``plan``, ``teacher`` and ``student`` (``config``, ``parameters``),
         ``layers`` in the teacher's order: ``layer`` (``down.STAGE.LAYER``, ``middle``, ``up..``, ``shared``),
-        ``kept``, ``student_layer``, ``parameters``, ``tensors``, ``largest_difference`` (None where it went).
+        ``kept``, ``student_layer``, ``parameters`` (the teacher's), ``kept_parameters``, ``tensors``,
+        ``largest_difference`` (None where it went), ``dropped`` (parts of a kept layer that went) and
+        ``narrow`` (its new widths).
     """
     weights = teacher.state_dict()
     sizes: dict[str, int] = defaultdict(int)
@@ -105,23 +114,31 @@ def plan_report(teacher: nn.Module, student: nn.Module, plan: Plan) -> dict[str,
         sizes[layer_of(name)] += tensor.numel()
     student_layer: dict[str, str] = {}
     tensors: dict[str, int] = defaultdict(int)
+    left: dict[str, int] = defaultdict(int)
     difference: dict[str, float] = defaultdict(float)
     for name, tensor in student.state_dict().items():
         source = teacher_name(plan, name)
         layer = layer_of(source)
-        gap = (tensor.float() - weights[source].to(tensor.device).float()).abs().max().item()
+        part = teacher_part(plan, teacher.config, weights, source)
+        if part is None:
+            raise RuntimeError(f"the student's {name} has no source in the teacher")
+        gap = (tensor.float() - part.to(tensor.device).float()).abs().max().item()
         # The comparison is written so that NaN counts as a difference.
         difference[layer] = difference[layer] if gap <= difference[layer] else gap
         student_layer[layer] = layer_of(name)
         tensors[layer] += 1
+        left[layer] += tensor.numel()
     layers = [
         {
             "layer": layer,
             "kept": layer in student_layer,
             "student_layer": student_layer.get(layer),
             "parameters": size,
+            "kept_parameters": left.get(layer, 0),
             "tensors": tensors.get(layer, 0),
             "largest_difference": difference.get(layer),
+            "dropped": [entry.rpartition(".")[2] for entry in plan.drop if entry.rpartition(".")[0] == layer],
+            "narrow": plan.narrow[layer].model_dump(exclude_none=True) if layer in plan.narrow else {},
         }
         for layer, size in sizes.items()
     ]

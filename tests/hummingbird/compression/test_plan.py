@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from hummingbird.compression.plan import Plan, load_plan, pruned_config, teacher_name
+from hummingbird.compression.plan import Narrow, Plan, load_plan, pruned_config, whole_plan
+from hummingbird.compression.slices import teacher_name
 from hummingbird.config.section import InputError
 from hummingbird.models.architectures import shapes_teacher, unet_config, videocrafter2
 from hummingbird.models.unet import VideoUNet
@@ -84,3 +85,53 @@ def test_yaml_round_trip_and_errors(tmp_path: Path) -> None:
         load_plan(str(file), teacher)
     with pytest.raises(InputError, match="no plan 'hummingbird-1b'"):
         load_plan("hummingbird-1b", teacher)
+
+
+def test_parts_and_widths_of_a_layer_go() -> None:
+    teacher = shapes_teacher()
+    plan = whole_plan(teacher).model_copy(
+        update={
+            "drop": ["up.1.2.temporal_conv", "down.0.1.spatial_attention", "first.temporal_attention"],
+            "narrow": {"down.0.0": Narrow(heads=1), "up.2.1": Narrow(feed_forward=64)},
+        }
+    )
+    student = pruned_config(plan, teacher)
+    assert student["first_temporal_heads"] == 0
+    assert not student["up_stages"][1]["layers"][2]["temporal_conv"]
+    assert not student["down_stages"][0]["layers"][1]["attention"]
+    narrow = student["down_stages"][0]["layers"][0]
+    assert (narrow["heads"], narrow["inner"], narrow["feed_forward"]) == (1, 64, 256)
+    assert student["up_stages"][2]["layers"][1]["feed_forward"] == 64
+    assert parameters(student) < parameters(teacher)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"drop": ["up.1.2.skip", "up.1.2.skip"]}, "up.1.2.skip stands twice"),
+        ({"drop": ["up.0.0.skip"]}, "does not keep that layer"),
+        ({"drop": ["up.9.0.skip"]}, "no layer 'up.9.0'"),
+        ({"drop": ["up.1.2.colour"]}, "name temporal_conv, spatial_attention"),
+        ({"drop": ["down.2.0.spatial_attention"]}, "the teacher's layer has none"),
+        ({"narrow": {"down.0.0": Narrow()}}, "names no width"),
+        ({"narrow": {"down.0.0": Narrow(heads=3)}}, "asks for heads 3; the teacher has 2"),
+        ({"narrow": {"down.2.0": Narrow(heads=1)}}, "no attention stays there"),
+    ],
+)
+def test_a_part_or_width_that_does_not_fit_is_refused_by_name(change: dict, message: str) -> None:
+    teacher = shapes_teacher()
+    fit = load_plan("hummingbird-0.7b", teacher)
+    with pytest.raises(InputError, match=message):
+        pruned_config(fit.model_copy(update=change), teacher)
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "plan.yaml"
+    plan = load_plan("hummingbird-0.7b", shapes_teacher())
+    parts = {"drop": ["up.1.2.skip"], "narrow": {"down.0.0": Narrow(heads=1, feed_forward=32)}}
+    rich = plan.model_copy(update=parts)
+    file.write_text(rich.to_yaml())
+    assert load_plan(str(file), shapes_teacher()) == rich
+    file.write_text(rich.to_yaml() + "  down.0.0: {heads: 2}\n")
+    with pytest.raises(InputError, match=r"'down.0.0' stands twice"):
+        load_plan(str(file), shapes_teacher())

@@ -1,7 +1,8 @@
 import pytest
 import torch
-from hummingbird.compression.plan import Plan, load_plan
+from hummingbird.compression.plan import Narrow, Plan, load_plan, whole_plan
 from hummingbird.compression.prune import plan_report, prune_unet
+from hummingbird.config.section import InputError
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.unet import VideoUNet
 
@@ -62,3 +63,50 @@ def test_the_report_shows_what_went_and_finds_a_wrong_weight(teacher: VideoUNet)
         student.up_blocks[1].resnets[1].conv1.weight[0, 0] += 0.5
     layers = {entry["layer"]: entry for entry in plan_report(teacher, student, plan)["layers"]}
     assert layers["up.1.2"]["largest_difference"] == pytest.approx(0.5)
+
+
+def test_a_layer_without_its_skip_keeps_the_weights_of_what_comes_from_below(teacher: VideoUNet) -> None:
+    plan = whole_plan(teacher.config).model_copy(update={"drop": ["up.1.0.skip", "up.1.2.skip"]})
+    own, theirs = prune_unet(teacher, plan).state_dict(), teacher.state_dict()
+    for layer, carried in ((0, 24), (2, 16)):
+        block = f"up_blocks.1.resnets.{layer}"
+        for name, axis in (("norm1.weight", 0), ("conv1.weight", 1), ("conv_shortcut.weight", 1)):
+            source = theirs[f"{block}.{name}"].narrow(axis, 0, carried)
+            assert torch.equal(own[f"{block}.{name}"], source)
+    student = prune_unet(teacher, plan)
+    inputs = torch.randn(1, 4, 4, 8, 8), torch.tensor([7]), torch.randn(1, 3, 8), torch.tensor([8.0])
+    assert student(*inputs).isfinite().all()
+
+
+def test_a_narrowed_layer_computes_what_the_teacher_does_without_the_rest(teacher: VideoUNet) -> None:
+    plan = whole_plan(teacher.config).model_copy(
+        update={"narrow": {"down.0.0": Narrow(heads=1), "up.1.2": Narrow(feed_forward=40)}}
+    )
+    student = prune_unet(teacher, plan)
+    # In the teacher, silence the same head and the same channels: outputs must then be equal.
+    for kind in ("attentions", "temp_attentions"):
+        block = getattr(teacher.down_blocks[0], kind)["0"].transformer_blocks[0]
+        small = getattr(student.down_blocks[0], kind)["0"].transformer_blocks[0]
+        for name in ("attn1", "attn2"):
+            values, kept = getattr(block, name).to_v.weight, getattr(small, name).to_v.weight
+            gone = 1 if torch.equal(values[:8], kept) else 0
+            with torch.no_grad():
+                values[gone * 8 : gone * 8 + 8] = 0
+        wide = getattr(teacher.up_blocks[1], kind)["2"].transformer_blocks[0].ff.net
+        thin = getattr(student.up_blocks[1], kind)["2"].transformer_blocks[0].ff.net
+        with torch.no_grad():
+            for column in range(wide[2].weight.shape[1]):
+                if not (thin[2].weight == wide[2].weight[:, column, None]).all(0).any():
+                    wide[2].weight[:, column] = 0
+    inputs = torch.randn(1, 4, 4, 8, 8), torch.tensor([7]), torch.randn(1, 3, 8), torch.tensor([8.0])
+    with torch.no_grad():
+        torch.testing.assert_close(student(*inputs), teacher.eval()(*inputs))
+    report = plan_report(teacher, student, plan)
+    assert next(e for e in report["layers"] if e["layer"] == "down.0.0")["narrow"] == {"heads": 1}
+
+
+def test_a_teacher_with_a_nan_is_refused_by_the_tensors_name(teacher: VideoUNet) -> None:
+    with torch.no_grad():
+        teacher.conv_out.weight[0, 0, 0, 0] = float("nan")
+    with pytest.raises(InputError, match=r"conv_out\.weight holds values that are not finite"):
+        prune_unet(teacher, whole_plan(teacher.config))
