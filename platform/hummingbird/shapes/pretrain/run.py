@@ -19,6 +19,9 @@ from hummingbird.shapes.pretrain.card import ship, write_card
 from hummingbird.shapes.pretrain.rewards import pretrain_rewards
 from hummingbird.shapes.pretrain.teacher import pretrain_teacher
 
+SHARED_NOISE = 0.75
+"""With it a model of single frames makes still clips, so that clips have to teach it motion alone."""
+
 _DRAWN = (
     "Trained on scenes drawn by `hummingbird.shapes.scene`, on a seed of its own, with `jobs/pretrain.py`."
 )
@@ -44,7 +47,7 @@ def ship_autoencoder(folder: Path, weights: Path, facts: dict[str, Any]) -> None
     home = weights / "components"
     ship(AutoencoderKL.from_pretrained(folder / "vae"), home / "vae")
     ship(AutoencoderTiny.from_pretrained(folder / "decoder"), home / "decoder")
-    Diffusion().save_pretrained(home / "scheduler")
+    Diffusion(shared_noise=SHARED_NOISE).save_pretrained(home / "scheduler")
     text = f"Frame-wise KL autoencoder (8 times smaller, 16 channels) and a small decoder of its latents. {_DRAWN}"
     write_card(home / "vae", "Autoencoder of the shapes world", text, facts)
 
