@@ -5,16 +5,17 @@ STORAGE ?= runs
 PRESET ?= quick
 PORT ?= 8000
 ARGS ?=
+CASES ?= tests/parity
 
 BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-slow test-all serve lint pretrain clean
+.PHONY: help install quickstart test test-slow test-all parity serve lint pretrain clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  Variables: STORAGE=$(STORAGE) PRESET=$(PRESET) PORT=$(PORT) PYTHON=$(PYTHON) ARGS='section.key=value ...'"
+	@echo "  Variables: STORAGE=$(STORAGE) PRESET=$(PRESET) PORT=$(PORT) PYTHON=$(PYTHON) CASES=$(CASES) ARGS='section.key=value ...'"
 
 install: $(READY) ## Make the environment in .venv
 
@@ -39,6 +40,9 @@ test-slow: $(READY) ## Run the tests that the default leaves out
 
 test-all: $(READY) ## Run every test
 	$(BIN)/python -m pytest $(ARGS)
+
+parity: $(READY) ## Compare with the published models, every case of the folder CASES
+	$(BIN)/python -m hummingbird.importing.parity '$(CASES)'
 
 serve: $(READY) ## Serve quickstart's student, or the shipped one, on 127.0.0.1:PORT
 	$(BIN)/python jobs/serve.py --storage '$(STORAGE)' serve.port=$(PORT) $(ARGS)

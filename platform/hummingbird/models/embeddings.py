@@ -18,7 +18,8 @@ def sinusoidal_embedding(values: Tensor, size: int) -> Tensor:
 def guidance_embedding(guidance: Tensor, size: int) -> Tensor:
     """(B,) guidance scales to (B, size), float32: sines then cosines (latent consistency models, arXiv 2310.04378)."""
     half = size // 2
-    frequencies = torch.exp(-math.log(10000.0) * torch.arange(half, device=guidance.device) / (half - 1))
+    # The published order of operations: at angles in the thousands another rounding shows in the fourth decimal.
+    frequencies = torch.exp(torch.arange(half, device=guidance.device) * -(math.log(10000.0) / (half - 1)))
     angles = guidance.float()[:, None] * 1000.0 * frequencies[None]
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
 

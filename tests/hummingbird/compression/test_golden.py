@@ -1,8 +1,5 @@
 """Losses of both methods on fixed weights and inputs: a change of the arithmetic shows here."""
 
-import zlib
-
-import numpy as np
 import pytest
 import torch
 from hummingbird.compression.methods.base import Teacher
@@ -10,27 +7,16 @@ from hummingbird.compression.methods.distillation import Distillation
 from hummingbird.compression.methods.feedback import Feedback
 from hummingbird.compression.plan import load_plan, pruned_config
 from hummingbird.compression.stage import shared_features
+from hummingbird.importing.drawn import drawn, drawn_state
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.unet import VideoUNet
 from torch import Tensor, nn
 
 
-def drawn(name: str, shape: tuple[int, ...]) -> Tensor:
-    values = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)
-    return torch.from_numpy(values).float()
-
-
 def filled(module: nn.Module) -> nn.Module:
-    """Weights that depend on their names and shapes alone (the rule of the parity cases)."""
-    state = {}
-    for name, tensor in module.state_dict().items():
-        values = drawn(name, tuple(tensor.shape))
-        if tensor.dim() > 1:
-            state[name] = values / tensor[0].numel() ** 0.5
-        else:
-            state[name] = 0.1 * values + float(name.endswith("weight"))
-    module.load_state_dict(state)
+    """Weights that depend on their names and shapes alone."""
+    module.load_state_dict(drawn_state({name: t.shape for name, t in module.state_dict().items()}))
     return module.eval()
 
 

@@ -1,8 +1,5 @@
-"""DOVER against the published implementation, and its small instances."""
+"""DOVER at small widths; tests of importing hold the published network to its reference."""
 
-import hashlib
-import json
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +7,6 @@ import pytest
 import torch
 from hummingbird.models.dover import DOVER
 
-PARITY = Path(__file__).parents[2] / "parity"
 SMALL = {
     "technical_width": 8,
     "technical_depths": (2, 2),
@@ -22,37 +18,6 @@ SMALL = {
     "technical_view": {"fragments": 4, "patch": 16, "frames": 4, "stride": 2, "clips": 2},
     "aesthetic_view": {"size": 32, "frames": 4, "stride": 2},
 }
-
-
-def noise(name, shape):
-    return np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape).astype(np.float32)
-
-
-def filled(name, shape):
-    r = noise(name, shape)
-    if len(shape) > 1:
-        return r / np.sqrt(np.prod(shape[1:])).astype(np.float32)
-    return np.float32(0.1) * r + np.float32(name.endswith("weight"))
-
-
-def fill(name, value):
-    return torch.from_numpy(np.float32(filled(name, value.shape))) if value.is_floating_point() else value
-
-
-def test_scores_of_the_published_network_are_reproduced():
-    case = json.loads((PARITY / "dover.json").read_text())
-    expected = np.load(PARITY / "dover.npz")
-    model = DOVER().eval()
-    state = model.state_dict()
-    assert {name: list(value.shape) for name, value in state.items()} == case["state_dict"]
-    model.load_state_dict({name: fill(name, value) for name, value in state.items()})
-    for branch, compute in (("aesthetic", model.aesthetic_map), ("technical", model.technical_map)):
-        view = noise(branch, case["inputs"][branch]).astype(np.float16).astype(np.float32)
-        assert hashlib.sha256(view.tobytes()).hexdigest() == case["sha256"][branch]
-        with torch.no_grad():
-            scores = compute(torch.from_numpy(view)).numpy()
-        np.testing.assert_allclose(scores, expected[f"out_{branch}_map"], atol=1e-3, rtol=0)
-        np.testing.assert_allclose(scores.mean((1, 2, 3, 4)), expected[f"out_{branch}"], atol=1e-3, rtol=0)
 
 
 def test_a_saved_instance_scores_the_same(tmp_path):

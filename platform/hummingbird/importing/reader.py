@@ -1,0 +1,127 @@
+"""Reads weights from files of unknown origin: safetensors directly, pickles in an isolated process."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from hummingbird.config.section import InputError
+from hummingbird.importing import unpickle
+from hummingbird.importing.table import Weights
+
+SECONDS = 1800.0
+ZIP, PICKLE = b"PK\x03\x04", b"\x80"
+
+
+@contextmanager
+def open_weights(path: Path, scratch: Path | None = None, seconds: float = SECONDS) -> Iterator[Weights]:
+    """The tensors of a file, as they are stored; they are mapped from disk and gone at the end of the context.
+
+    The format is told by the content, not by the name. A pickled file is read with ``weights_only`` in a process of
+    its own, which writes safetensors to a temporary folder; the dictionaries that training frameworks put around the
+    weights (``state_dict``, ``module``) are opened.
+
+    Args:
+        path: the file.
+        scratch: where temporary folders are made: as large as the file; default: the system's.
+        seconds: how long the reading process may take.
+
+    Raises:
+        InputError: no such file, damaged or cut short, no weights, or a pickle of whole objects.
+    """
+    if not path.is_file():
+        raise InputError(f"no checkpoint at {path}: give the path of the file")
+    with path.open("rb") as file:
+        head = file.read(16)
+    if not head:
+        raise InputError(f"{path} is empty: fetch it again")
+    if head[:4] == ZIP or head[:1] == PICKLE:
+        with TemporaryDirectory(prefix="import-", dir=scratch) as folder:
+            made = Path(folder) / "weights.safetensors"
+            _unpickle(path, made, seconds)
+            yield _map(made, path)
+    else:
+        yield _map(path, path)
+
+
+def _unpickle(source: Path, target: Path, seconds: float) -> None:
+    free = shutil.disk_usage(target.parent).free
+    if free < source.stat().st_size:
+        raise InputError(
+            f"{target.parent} has too little space for a copy of {source}: set TMPDIR to a larger disk"
+        )
+    command = [sys.executable, "-I", unpickle.__file__, str(source.absolute()), str(target)]
+    environment = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "TMPDIR": str(target.parent)}
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            cwd=target.parent,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InputError(
+            f"{source}: not read after {seconds:.0f} s; the file is damaged or the disk slow"
+        ) from error
+    try:
+        answer = json.loads(done.stdout.strip().splitlines()[-1])
+    except (IndexError, ValueError) as error:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise InputError(
+            f"{source}: the process that reads it ended with code {done.returncode} ({last[:200]}); the file is "
+            "damaged, or larger than the memory: fetch it again, or take the safetensors"
+        ) from error
+    if "error" in answer:
+        raise InputError(_explained(source, answer))
+
+
+def _explained(source: Path, answer: Mapping[str, str]) -> str:
+    detail = " ".join(answer["detail"].split())
+    kind = answer["error"]
+    if kind == "objects" and (named := _named_global(detail)):
+        return (
+            f"{source} is a pickle of whole objects (it asks for {named}): reading it would run code that the file "
+            "brings, so it is not read. Take a file of weights alone (safetensors, or a pickled state dict), or make "
+            "one on a machine you can throw away: torch.save(model.state_dict(), FILE)"
+        )
+    if kind == "no tensors":
+        return f"{source} holds no dictionary of tensors but {detail}: give a state dict"
+    if kind == "names":
+        return f"{source} holds entries that are no tensors: {detail}; give the state dict alone"
+    return f"{source} is damaged or cut short ({detail[:160]}): fetch it again and compare its size or hash"
+
+
+def _named_global(detail: str) -> str | None:
+    """What a refused pickle asked for, by torch's message; None where the bytes were no pickle at all."""
+    for mark in ("Unsupported global: GLOBAL ", "Unsupported class "):
+        if mark in detail:
+            return detail.split(mark, 1)[1].split()[0].rstrip(".,")
+    if "Unsupported operand" in detail or "Trying to call reduce" in detail or "Can only" in detail:
+        return "objects of its own"
+    return None
+
+
+def _map(file: Path, origin: Path) -> Weights:
+    try:
+        with safe_open(file, framework="pt") as stored:
+            order = (stored.metadata() or {}).get("order") if file != origin else None
+            names = json.loads(order) if order else list(stored.keys())
+            tensors: dict[str, Tensor] = {name: stored.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise InputError(
+            f"{origin} is no checkpoint that can be read, or is cut short ({error}): safetensors and torch's pickled "
+            "files are; fetch it again and compare its size or hash"
+        ) from error
+    if not tensors:
+        raise InputError(f"{origin} holds no tensors")
+    return Weights(tensors, str(origin))
