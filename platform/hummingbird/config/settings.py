@@ -17,12 +17,15 @@ from hummingbird.config.encode import EncodeSettings
 from hummingbird.config.evaluate import EvaluateSettings
 from hummingbird.config.feedback import FeedbackSettings
 from hummingbird.config.footage import FootageSettings
+from hummingbird.config.import_checkpoint import ImportCheckpointSettings
 from hummingbird.config.models import ModelSettings
+from hummingbird.config.plan import PlanSettings
 from hummingbird.config.pretrain import PretrainSettings
 from hummingbird.config.prune import PruneSettings
 from hummingbird.config.section import AbsolutePath, Section
 from hummingbird.config.serve import ServeSettings
 from hummingbird.config.training import TrainingSettings
+from hummingbird.config.unet_benchmark import UnetBenchmarkSettings
 
 PLACES = frozenset({"storage", "catalog", "ray"})
 """Where things are and run: no part of any hash, since moving a storage folder changes no result."""
@@ -39,9 +42,11 @@ class Settings(Section):
     catalog: CatalogSettings = CatalogSettings()
     ray: RaySettings = RaySettings()
     models: ModelSettings = ModelSettings()
+    import_checkpoint: ImportCheckpointSettings = ImportCheckpointSettings()
     footage: FootageSettings = FootageSettings()
     curate: CurateSettings = CurateSettings()
     encode: EncodeSettings = EncodeSettings()
+    plan: PlanSettings = PlanSettings()
     prune: PruneSettings = PruneSettings()
     training: TrainingSettings = TrainingSettings()
     distill: DistillSettings = DistillSettings()
@@ -49,6 +54,7 @@ class Settings(Section):
     evaluate: EvaluateSettings = EvaluateSettings()
     compile: CompileSettings = CompileSettings()
     benchmark: BenchmarkSettings = BenchmarkSettings()
+    unet_benchmark: UnetBenchmarkSettings = UnetBenchmarkSettings()
     serve: ServeSettings = ServeSettings()
     pretrain: PretrainSettings = PretrainSettings()
 

@@ -11,6 +11,7 @@ Checked against torch's allocator on a CPU at small width (tests): a training st
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
@@ -62,16 +63,24 @@ class LiveBytes(TorchDispatchMode):
             del self._numbers[key]
             self._events.append((number, -size))
 
-    def peak(self, gradients: Iterable[Tensor] = (), share: float = 1.0) -> int:
-        """Most bytes alive at once.
+    def timeline(self, gradients: Iterable[Tensor] = ()) -> "Timeline":
+        """What has been noted so far; ``gradients`` are told apart from the rest."""
+        found = {self._numbers.get(tensor.untyped_storage()._cdata) for tensor in gradients}
+        return Timeline(tuple(self._events), frozenset(number for number in found if number is not None))
 
-        Args:
-            gradients: tensors of which only ``share`` counts, as where workers share them out.
-        """
-        sharded = {self._numbers.get(tensor.untyped_storage()._cdata) for tensor in gradients}
+
+@dataclass(frozen=True)
+class Timeline:
+    """When every storage came and went: (number, bytes), with negative bytes where it went."""
+
+    events: tuple[tuple[int, int], ...]
+    gradients: frozenset[int]
+
+    def peak(self, share: float = 1.0) -> int:
+        """Most bytes alive at once, of gradients only ``share``, as where workers share them out."""
         live = most = 0.0
-        for number, size in self._events:
-            live += size * (share if number in sharded else 1.0)
+        for number, size in self.events:
+            live += size * (share if number in self.gradients else 1.0)
             most = max(most, live)
         return round(most)
 
@@ -117,9 +126,8 @@ def estimated_peak(
     device: str,
     backward: bool,
     bf16: bool,
-    gradient_shares: Iterable[float] = (1.0,),
-) -> list[int]:
-    """Bytes beyond the weights that a pass, or a pass and its backward pass, need at once.
+) -> Timeline:
+    """What a pass, or a pass and its backward pass, take beyond the weights.
 
     Args:
         build: makes the model; called under fake tensors.
@@ -127,7 +135,6 @@ def estimated_peak(
         device: ``cpu`` or ``cuda``: whose attention.
         backward: whether gradients are taken; they then count.
         bf16: mixed precision, as in the training loop.
-        gradient_shares: shares of the weights' gradients that one worker keeps; one peak each is returned.
     """
     with FakeTensorMode(), attention_of(device):
         model = build()
@@ -142,7 +149,7 @@ def estimated_peak(
                 with torch.autocast("cpu", enabled=False):
                     result.float().square().mean().backward()
         gradients = [parameter.grad for parameter in weights if parameter.grad is not None]
-        return [live.peak(gradients, share) for share in gradient_shares]
+        return live.timeline(gradients)
 
 
 def measured_peak(step: Step, device: torch.device) -> int:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from hummingbird.compression.planner.cost import InputShape, unet_inputs
-from hummingbird.compression.planner.peak import estimated_peak, measured_peak
+from hummingbird.compression.planner.peak import Timeline, estimated_peak, measured_peak
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.unet import VideoUNet
 
@@ -18,13 +18,13 @@ def build(checkpointing: bool) -> VideoUNet:
 @pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_the_estimated_peak_of_a_training_step_is_the_measured_one(checkpointing: bool, bf16: bool) -> None:
-    (estimate,) = estimated_peak(
+    estimate = estimated_peak(
         lambda: build(checkpointing),
         lambda unet: unet(**unet_inputs(CONFIG, SHAPE, "cpu")),
         device="cpu",
         backward=True,
         bf16=bf16,
-    )
+    ).peak()
     unet = build(checkpointing)
 
     def step() -> None:
@@ -33,18 +33,17 @@ def test_the_estimated_peak_of_a_training_step_is_the_measured_one(checkpointing
         noise.float().square().mean().backward()
 
     measured = measured_peak(step, torch.device("cpu"))
-    print(f"estimated {estimate / 2**20:.2f} MiB, measured {measured / 2**20:.2f} MiB")
     assert estimate == pytest.approx(measured, rel=0.1)
 
 
 def test_the_estimated_peak_of_a_pass_is_the_measured_one() -> None:
-    (estimate,) = estimated_peak(
+    estimate = estimated_peak(
         lambda: build(False),
         lambda unet: unet(**unet_inputs(CONFIG, SHAPE, "cpu")),
         device="cpu",
         backward=False,
         bf16=False,
-    )
+    ).peak()
     unet = build(False).eval()
 
     def step() -> None:
@@ -55,15 +54,14 @@ def test_the_estimated_peak_of_a_pass_is_the_measured_one() -> None:
 
 
 def test_sharing_gradients_lowers_the_peak_and_a_gpu_keeps_no_attention_weights() -> None:
-    def peaks(device: str) -> list[int]:
+    def timeline(device: str) -> Timeline:
         return estimated_peak(
             lambda: build(True),
             lambda unet: unet(**unet_inputs(CONFIG, SHAPE, "cpu")),
             device=device,
             backward=True,
             bf16=False,
-            gradient_shares=(1.0, 0.25),
         )
 
-    whole, shared = peaks("cuda")
-    assert shared < whole < peaks("cpu")[0]
+    gpu = timeline("cuda")
+    assert gpu.peak(0.25) < gpu.peak() < timeline("cpu").peak()

@@ -1,0 +1,65 @@
+"""The verb ``plan``: what a plan costs and where it fits; under a budget, a new plan."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hummingbird.compression.feedback import rewards_folder
+from hummingbird.compression.plan import load_plan
+from hummingbird.compression.planner.cost import InputShape
+from hummingbird.compression.planner.memory import Use
+from hummingbird.compression.planner.models import PlannedModel, planned_model
+from hummingbird.compression.planner.report import plan_report
+from hummingbird.config.section import InputError
+from hummingbird.config.settings import Settings
+
+
+def describe(settings: Settings, plan: str | None = None) -> dict[str, Any]:
+    """The report of ``plan.plan`` (or of ``plan``, a name or a file) for ``plan.model``.
+
+    Raises:
+        InputError: no such model or plan, a plan that does not fit the model, or a size that is no multiple
+            of what the model needs.
+    """
+    s = settings.plan
+    model = planned_model(s.model)
+    use = Use(
+        method=s.method,
+        gpus=s.gpus,
+        zero_stage=s.zero_stage,
+        batch=s.batch,
+        precision=s.precision,
+        checkpointing=s.checkpointing,
+        decoder=s.decoder,
+    )
+    return plan_report(
+        model,
+        load_plan(plan or s.plan, model.unet),
+        video_shape(settings, model),
+        use,
+        s.gpu_memory,
+        None if model.rewards else _scorer(settings),
+    )
+
+
+def video_shape(settings: Settings, model: PlannedModel) -> InputShape:
+    """Latents and text of one video as the settings ask for it.
+
+    Raises:
+        InputError: height or width is no multiple of what the U-Net halves.
+    """
+    height, width = settings.plan.height or model.size[0], settings.plan.width or model.size[1]
+    halvings = sum(bool(stage["sample"]) for stage in model.unet["down_stages"])
+    step = model.scale * 2**halvings
+    for name, size in (("height", height), ("width", width)):
+        if size % step:
+            raise InputError(f"plan.{name}={size}: {model.name} needs a multiple of {step} pixels")
+    return InputShape(settings.plan.frames, height // model.scale, width // model.scale, model.text_tokens)
+
+
+def _scorer(settings: Settings) -> dict[str, Any] | None:
+    if settings.plan.method != "feedback":
+        return None
+    path: Path = rewards_folder(settings.models.rewards) / "config.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return {key: value for key, value in content.items() if not key.startswith("_")}

@@ -1,0 +1,43 @@
+"""Settings of the planner: what a model costs, what fits where, and a plan under a budget."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from hummingbird.config.section import Section
+
+
+class PlanSettings(Section):
+    """The model, what is done with it on what, and the budget of a new plan."""
+
+    model: str = Field(
+        "videocrafter2", min_length=1, description="videocrafter2, a pipeline folder or shapes-teacher"
+    )
+    plan: str = Field(
+        "hummingbird-0.7b",
+        min_length=1,
+        description="hummingbird-0.9b, hummingbird-0.7b or a YAML file; a budget makes a new one instead",
+    )
+    budget: tuple[str, ...] = Field(
+        (),
+        description="params=, flops= (a share up to 1 of the model's, or a number) and ms= (milliseconds a "
+        "pass on this device); one or several, and all are met",
+    )
+    height: PositiveInt | None = Field(None, description="pixels; none: what the model was made for")
+    width: PositiveInt | None = Field(None, description="pixels; none: what the model was made for")
+    frames: PositiveInt = Field(16, description="frames of a video")
+    method: Literal["inference", "distill", "feedback"] = Field("feedback", description="what memory is for")
+    gpus: PositiveInt = Field(4, description="GPUs, one training worker each")
+    gpu_memory: PositiveFloat = Field(80.0, description="memory of a GPU in GiB")
+    zero_stage: Literal[0, 1, 2, 3] = Field(2, description="DeepSpeed ZeRO stage")
+    batch: PositiveInt = Field(1, description="videos a step and GPU")
+    precision: Literal["fp32", "bf16"] = Field("bf16", description="of passes; trained weights stay float32")
+    checkpointing: bool = Field(True, description="recompute activations, a layer at a time")
+    decoder: Literal["small", "full"] = Field("full", description="decoder of inference and feedback")
+
+    clips: PositiveInt = Field(8, description="calibration clips from the cache of latents")
+    timesteps: PositiveInt = Field(5, description="evenly spaced timesteps that importance is measured at")
+    rounds: PositiveInt = Field(
+        6, description="times that importance is measured, each on what the round before left"
+    )
+    workers: PositiveInt = Field(2, description="Ray workers that measure importance")
