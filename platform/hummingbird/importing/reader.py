@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -57,7 +58,16 @@ def _unpickle(source: Path, target: Path, seconds: float) -> None:
         raise InputError(
             f"{target.parent} has too little space for a copy of {source}: set TMPDIR to a larger disk"
         )
-    command = [sys.executable, "-I", unpickle.__file__, str(source.absolute()), str(target)]
+    # torch goes by the name where the file itself is told by its content.
+    plain = target.with_name("checkpoint")
+    plain.symlink_to(source.absolute())
+    answer = _in_child(plain, target, seconds)
+    if "error" in answer:
+        raise InputError(_explained(source, answer))
+
+
+def _in_child(source: Path, target: Path, seconds: float) -> dict[str, Any]:
+    command = [sys.executable, "-I", unpickle.__file__, str(source), str(target)]
     environment = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "TMPDIR": str(target.parent)}
     try:
         done = subprocess.run(
@@ -71,18 +81,17 @@ def _unpickle(source: Path, target: Path, seconds: float) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise InputError(
-            f"{source}: not read after {seconds:.0f} s; the file is damaged or the disk slow"
+            f"{source.resolve()}: not read after {seconds:.0f} s; the file is damaged or the disk slow"
         ) from error
     try:
-        answer = json.loads(done.stdout.strip().splitlines()[-1])
+        answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError) as error:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise InputError(
-            f"{source}: the process that reads it ended with code {done.returncode} ({last[:200]}); the file is "
-            "damaged, or larger than the memory: fetch it again, or take the safetensors"
+            f"{source.resolve()}: the process that reads it ended with code {done.returncode} ({last[:200]}); "
+            "the file is damaged, or larger than the memory: fetch it again, or take the safetensors"
         ) from error
-    if "error" in answer:
-        raise InputError(_explained(source, answer))
+    return answer
 
 
 def _explained(source: Path, answer: Mapping[str, str]) -> str:

@@ -23,7 +23,6 @@ CONTAINERS = ("state_dict", "module")
 
 def main(source: str, target: str) -> dict[str, Any]:
     """Writes the tensors of ``source`` to ``target``."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         try:
             content = torch.load(source, map_location="cpu", weights_only=True, mmap=True)
@@ -66,4 +65,5 @@ def main(source: str, target: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     print(json.dumps(main(sys.argv[1], sys.argv[2])))

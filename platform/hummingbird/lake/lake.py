@@ -123,7 +123,10 @@ class Lake:
         except (ValueError, TypeError) as error:  # of pyiceberg's binder: no such column, another type
             reason, columns = " ".join(str(error).split()), ", ".join(ARROW[name].names)
             raise InputError(f"cannot use the filter {where!r}: {reason}; {name} has {columns}") from error
-        return rows.cast(ARROW[name])
+        for column in ARROW[name]:
+            if column.name not in rows.column_names:  # the table is older than the column
+                rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))
+        return rows.select(ARROW[name].names).cast(ARROW[name])
 
     def kept_clips(self, snapshot_id: int) -> pa.Table:
         """The clips of one snapshot that may be learned from, ordered by ``clip_id``."""
@@ -240,6 +243,9 @@ def _create_tables(catalog: Catalog, namespace: str) -> None:
     catalog.create_namespace_if_not_exists(namespace)
     for name in TABLES:
         table = catalog.create_table_if_not_exists((namespace, name), ICEBERG[name], properties=PROPERTIES)
+        if len(table.schema().fields) < len(ICEBERG[name].fields):  # a later version added optional columns
+            with table.update_schema() as update:
+                update.union_by_name(ICEBERG[name])
         if table.current_snapshot() is None:
             table.append(ARROW[name].empty_table())  # so that there is a snapshot to go back to
 

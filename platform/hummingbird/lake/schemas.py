@@ -132,6 +132,7 @@ _MODELS = Schema(
     _field(11, "licence", StringType(), "licence of the weights"),
     _field(12, "settings_hash", StringType(), "SHA-256 of the settings that made it"),
     _field(13, "created", TimestamptzType(), "UTC", True),
+    _field(14, "source", StringType(), "where imported weights are from"),
     identifier_field_ids=[1],
 )
 

@@ -26,14 +26,17 @@ class TextToVideoPipeline(DiffusionPipeline):
     """Makes videos from prompts.
 
     A U-Net that embeds the guidance scale is a few-step student: one pass a step, consistency sampling. Any other is
-    sampled with DDIM and classifier-free guidance, both passes in one batch.
+    sampled with DDIM and classifier-free guidance, both passes in one batch. The small decoder is optional:
+    published checkpoints bring none.
     """
+
+    _optional_components = ("decoder",)
 
     def __init__(
         self,
         unet: VideoUNet,
         vae: AutoencoderKL,
-        decoder: AutoencoderTiny,
+        decoder: AutoencoderTiny | None,
         text_encoder: CLIPTextModel,
         tokenizer: PreTrainedTokenizerFast,
         scheduler: Diffusion,
@@ -71,7 +74,8 @@ class TextToVideoPipeline(DiffusionPipeline):
             prompts, seeds: one each a video.
             steps, guidance: default: what the model's scheduler configuration says; at guidance 1 a guided
                 model makes one pass a step.
-            decoder: ``full`` (the autoencoder's) or ``small``; default small for few-step students.
+            decoder: ``full`` (the autoencoder's) or ``small``; default small for few-step students that
+                have one.
             on_step: called with the number of steps done.
 
         Returns:
@@ -85,7 +89,7 @@ class TextToVideoPipeline(DiffusionPipeline):
         text = self.encode_prompts(prompts)
         generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
         latents = self.sample(text, generators, steps, guidance, num_frames, fps, on_step)
-        chosen = decoder or ("small" if self.few_steps else "full")
+        chosen = decoder or ("small" if self.few_steps and self.decoder is not None else "full")
         pixels = self.decode(latents, chosen)
         return (pixels * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 1, 3, 4, 2).contiguous().cpu()
 
@@ -145,12 +149,22 @@ class TextToVideoPipeline(DiffusionPipeline):
         return int(self.vae.config.sample_size) // 2 ** (len(self.vae.config.block_out_channels) - 1)
 
     def tokenize(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Token ids and attention mask, (B, L) each, padded to the text encoder's length."""
-        length = self.text_encoder.config.max_position_embeddings
-        out = self.tokenizer(
-            list(prompts), padding="max_length", truncation=True, max_length=length, return_tensors="pt"
-        )
-        return out["input_ids"].to(self.device), out["attention_mask"].to(self.device)
+        """Token ids and attention mask, (B, L) each, padded to the text encoder's length.
+
+        The text encoder's configuration says with what; a tokenizer that makes no mask belongs to a text encoder
+        that looks at the padding too, as OpenCLIP's does.
+        """
+        config = self.text_encoder.config
+        length = config.max_position_embeddings
+        rows = self.tokenizer(list(prompts), truncation=True, max_length=length)["input_ids"]
+        ids = torch.full((len(rows), length), config.pad_token_id)
+        mask = torch.zeros_like(ids)
+        for number, row in enumerate(rows):
+            ids[number, : len(row)] = torch.tensor(row)
+            mask[number, : len(row)] = 1
+        if "attention_mask" not in self.tokenizer.model_input_names:
+            mask.fill_(1)
+        return ids.to(self.device), mask.to(self.device)
 
     @torch.no_grad()
     def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
@@ -169,11 +183,13 @@ class TextToVideoPipeline(DiffusionPipeline):
     def decode(self, latents: Tensor, decoder: str = "full") -> Tensor:
         """Frames (B, T, 3, H, W) in 0..1 of scaled latents (B, C, T, h, w); differentiable.
 
-        Raises ValueError for a decoder other than ``full`` and ``small``.
+        Raises ValueError for a decoder other than ``full`` and ``small``, or ``small`` where there is none.
         """
         if decoder not in ("full", "small"):
             raise ValueError(f"decoder must be full or small, not {decoder!r}")
         module = self.vae if decoder == "full" else self.decoder
+        if module is None:
+            raise ValueError("this pipeline has no small decoder: choose the full one")
         flat = latents.transpose(1, 2).flatten(0, 1) / self.vae.config.scaling_factor
         if decoder == "small":
             flat = flat.contiguous(memory_format=torch.channels_last)
@@ -211,11 +227,16 @@ def load_pipeline(name_or_path: str | Path) -> TextToVideoPipeline:
 def load_parts(folder: Path) -> dict[str, Any]:
     """Everything of a pipeline but its U-Net; what ``folder`` itself lacks comes from ``components`` beside it.
 
+    The small decoder is None where the folder's index says so.
+
     Raises:
         FileNotFoundError: a part is in neither.
     """
+    index = folder / "model_index.json"
+    named = json.loads(index.read_text(encoding="utf-8")) if index.is_file() else {}
+    parts = [part for part in PARTS if part != "decoder" or named.get(part) != [None, None]]
     home = {}
-    for part in PARTS:
+    for part in parts:
         places = (folder / part, folder.parent / "components" / part)
         found = next((place for place in places if place.is_dir()), None)
         if found is None:
@@ -227,7 +248,9 @@ def load_parts(folder: Path) -> dict[str, Any]:
         "vae": AutoencoderKL.from_pretrained(home["vae"], torch_dtype=torch.float32).eval(),
         "decoder": AutoencoderTiny.from_pretrained(home["decoder"], torch_dtype=torch.float32)
         .eval()
-        .to(memory_format=torch.channels_last),
+        .to(memory_format=torch.channels_last)
+        if "decoder" in home
+        else None,
         "text_encoder": CLIPTextModel.from_pretrained(home["text_encoder"], dtype=torch.float32).eval(),
         "tokenizer": PreTrainedTokenizerFast.from_pretrained(home["tokenizer"]),
         "scheduler": Diffusion.from_config(

@@ -1,0 +1,88 @@
+"""What every format is brought to: the parts of a pipeline, and an account of what was used and what not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hummingbird.config.section import InputError
+from hummingbird.importing import autoencoder, text, unet
+from hummingbird.importing.table import Taken, Weights, known_unused
+from hummingbird.models.diffusion import Diffusion
+from hummingbird.models.unet import VideoUNet
+
+SECTIONS = {"unet": unet.PUBLISHED, "vae": autoencoder.PUBLISHED, "text": text.PUBLISHED}
+
+
+@dataclass
+class Parts:
+    """The modules of a pipeline, in the types that they were stored in.
+
+    Attributes:
+        unet, vae, text_encoder, tokenizer, scheduler: as `TextToVideoPipeline` takes them.
+        unused: names of entries that the format is known to hold and nothing uses.
+        notes: remarks for the report.
+    """
+
+    unet: VideoUNet
+    vae: Any
+    text_encoder: Any
+    tokenizer: Any
+    scheduler: Diffusion
+    unused: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def account(self, taken: Taken) -> None:
+        """Adds what a part left and its remarks."""
+        self.unused += taken.unused
+        self.notes += taken.notes
+
+
+def read_reference(path: Path | None, **changed: Any) -> dict[str, dict[str, Any]]:
+    """The reference configuration of each part: the published one, or a file's.
+
+    Args:
+        path: YAML or JSON, either sections ``unet``, ``vae`` and ``text`` with the published parameters (a section
+            that is not there is the published one), or a published training configuration (``model.params``).
+        changed: parameters of the U-Net that the format has beside it, where the file does not say.
+
+    Raises:
+        InputError: the file cannot be read or has other sections.
+    """
+    sections: dict[str, dict[str, Any]] = {name: dict(value) for name, value in SECTIONS.items()}
+    if path is not None:
+        try:
+            given = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"cannot read the reference configuration {path}: {' '.join(str(error).split())}"
+            ) from error
+        given = _published_sections(given) if isinstance(given, dict) and "model" in given else given
+        wrong = not isinstance(given, dict) or set(given) - set(SECTIONS)
+        if wrong or not all(isinstance(value, Mapping) for value in given.values()):
+            raise InputError(f"{path}: a reference configuration has the sections {', '.join(SECTIONS)}")
+        sections |= {name: dict(value) for name, value in given.items()}
+    sections["unet"] = {**changed, **sections["unet"]}
+    return sections
+
+
+def _published_sections(given: dict[str, Any]) -> dict[str, Any]:
+    try:
+        params = given["model"]["params"]
+        found: dict[str, Any] = {"unet": params["unet_config"]["params"]}
+        vae = params["first_stage_config"]["params"]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"the published configuration lacks {error}") from error
+    found["vae"] = {
+        "ddconfig": vae["ddconfig"],
+        "embed_dim": vae["embed_dim"],
+        "scale_factor": params.get("scale_factor", 0.18215),
+    }
+    return found
+
+
+def outside(weights: Weights, prefixes: tuple[str, ...], patterns: tuple[str, ...], what: str) -> list[str]:
+    """Known unused entries beside a format's parts; raises InputError for others."""
+    return known_unused(weights.outside(prefixes), patterns, what)
