@@ -1,22 +1,37 @@
-"""Times teacher and student side by side, eager and compiled, from a prompt to an mp4."""
+"""Times models side by side in one run.
+
+benchmark.py [OPTIONS]: teacher and student, eager and compiled, from a prompt to an mp4.
+benchmark.py unet [OPTIONS]: the U-Net beside diffusers' on the same weights, a forward pass and a training step.
+"""
 
 import argparse
+import sys
 from pathlib import Path
 
 from hummingbird.config.command_line import run_verb
 from hummingbird.config.settings import Settings
 
 
-def main(settings: Settings, given: argparse.Namespace) -> Path:
+def line(settings: Settings, given: argparse.Namespace) -> Path:
     from hummingbird.evaluation.benchmark import benchmark
 
     return benchmark(settings)
 
 
+def unet(settings: Settings, given: argparse.Namespace) -> Path:
+    from hummingbird.evaluation.unet_benchmark import unet_benchmark
+
+    return unet_benchmark(settings)
+
+
+LINE_FLAGS = {
+    "--repeats": "benchmark.repeats",
+    "--teacher": "models.teacher",
+    "--student": "benchmark.student",
+}
+UNET_FLAGS = {"--repeats": "unet_benchmark.repeats", "--device": "unet_benchmark.device"}
+
 if __name__ == "__main__":
-    run_verb(
-        "benchmark",
-        __doc__ or "",
-        main,
-        {"--repeats": "benchmark.repeats", "--teacher": "models.teacher", "--student": "benchmark.student"},
-    )
+    if sys.argv[1:2] == ["unet"]:
+        run_verb("benchmark", __doc__, unet, UNET_FLAGS, sections=("unet_benchmark",), argv=sys.argv[2:])
+    run_verb("benchmark", __doc__, line, LINE_FLAGS)

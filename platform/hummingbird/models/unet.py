@@ -158,6 +158,7 @@ class VideoUNet(ModelMixin, ConfigMixin):
     """
 
     _supports_gradient_checkpointing = True
+    _repeated_blocks = ("ResnetBlock", "TemporalConv", "SpatialTransformer", "TemporalTransformer")
 
     @register_to_config
     def __init__(

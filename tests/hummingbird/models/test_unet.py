@@ -6,6 +6,7 @@ import pytest
 import torch
 from diffusers import UNet3DConditionModel
 from hummingbird.models.architectures import unet_config, videocrafter2
+from hummingbird.models.layers import GroupNorm
 from hummingbird.models.unet import VideoUNet
 
 
@@ -122,3 +123,16 @@ def test_a_skip_that_does_not_fit_is_named(skip: str) -> None:
     config["up_stages"][1]["layers"][2]["skip"] = skip
     with pytest.raises(ValueError, match=f"up stage 1, layer 2.*{skip}"):
         VideoUNet(**config)
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 16), (2, 4, 3, 6, 16), (4, 1, 3, 16)])
+def test_both_ways_of_group_normalisation_agree(shape: tuple[int, ...]) -> None:
+    norm = GroupNorm(8, 16, 1e-5)
+    torch.nn.init.normal_(norm.weight)
+    values = torch.randn(shape)
+    expected = torch.nn.functional.group_norm(
+        values.reshape(shape[0], -1, 16).transpose(1, 2), 8, norm.weight, norm.bias, 1e-5
+    )
+    for way in (norm._fused, norm._by_moments):
+        made = way(values).reshape(shape[0], -1, 16).transpose(1, 2)
+        torch.testing.assert_close(made, expected, atol=1e-4, rtol=1e-4)
