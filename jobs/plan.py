@@ -8,14 +8,24 @@ from hummingbird.config.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--budget",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="params=0.55, flops=0.4 or ms=20: make a plan that meets it; may be repeated",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
 
 
 def main(settings: Settings, given: argparse.Namespace) -> None:
-    from hummingbird.compression.planner.plan import describe
+    from hummingbird.compression.planner.plan import plan
     from hummingbird.compression.planner.report import text_report
 
-    report = describe(settings)
+    if given.budget:
+        section = settings.plan.model_copy(update={"budget": tuple(given.budget)})
+        settings = settings.model_copy(update={"plan": section})
+    report = plan(settings)
     print(json.dumps(report, indent=2) if given.json else text_report(report))
 
 

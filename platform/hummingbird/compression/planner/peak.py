@@ -34,7 +34,7 @@ class LiveBytes(TorchDispatchMode):
     """
 
     def __init__(self, known: Iterable[Tensor] = ()) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._events: list[tuple[int, int]] = []
         self._numbers: dict[int, int] = {}
         self._known = [tensor.untyped_storage() for tensor in known]
@@ -100,7 +100,7 @@ def attention_of(device: str) -> Iterator[None]:
 
 
 def _fused_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    result: Tensor = _Fused.apply(q, k, v)
+    result: Tensor = _Fused.apply(q, k, v)  # type: ignore[no-untyped-call]
     return result
 
 

@@ -12,6 +12,34 @@ from hummingbird.compression.planner.models import PlannedModel, planned_model
 from hummingbird.compression.planner.report import plan_report
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
+from hummingbird.lake.media import write_atomically
+
+
+def plan(settings: Settings) -> dict[str, Any]:
+    """The report of a plan; with ``plan.budget``, of a new one, whose run and picture it names.
+
+    Raises:
+        InputError: see `describe` and `hummingbird.compression.planner.make.make_plan`.
+    """
+    if not settings.plan.budget:
+        return describe(settings)
+    from hummingbird.compression.planner.make import make_plan
+    from hummingbird.compression.planner.picture import picture_page
+
+    model = planned_model(settings.plan.model)
+    result = make_plan(settings, model, video_shape(settings, model))
+    made = json.loads(result.read_text(encoding="utf-8"))
+    report = describe(settings, made["outputs"]["plan"])
+    parameters = [int(report["costs"][name]["parameters"]) for name in ("teacher", "student")]
+    page = picture_page(
+        load_plan(made["outputs"]["plan"], model.unet), model.unet, parameters[0], parameters[1]
+    )
+    write_atomically(result.parent / "plan.html", page.encode())
+    for name in ("teacher", "student"):
+        if made["metrics"][name]["milliseconds"] is not None:
+            report["costs"][name]["milliseconds"] = made["metrics"][name]["milliseconds"]
+    files = {"plan": made["outputs"]["plan"], "picture": str(result.parent / "plan.html")}
+    return {**report, "files": {**files, "result": str(result)}}
 
 
 def describe(settings: Settings, plan: str | None = None) -> dict[str, Any]:

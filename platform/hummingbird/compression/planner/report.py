@@ -9,6 +9,7 @@ from hummingbird.compression.planner.cost import InputShape, model_cost, referen
 from hummingbird.compression.planner.fit import GIB, verdict
 from hummingbird.compression.planner.memory import Memory, MemoryModel, Use
 from hummingbird.compression.planner.models import PlannedModel
+from hummingbird.compression.planner.picture import picture_lines
 
 SCHEMA_VERSION = 1
 
@@ -68,6 +69,7 @@ def plan_report(
         "schema_version": SCHEMA_VERSION,
         "model": model.name,
         "plan": plan.model_dump(),
+        "picture": picture_lines(plan, model.unet),
         "shape": asdict(shape),
         "use": asdict(use),
         "costs": table,
@@ -111,6 +113,7 @@ def text_report(report: Mapping[str, Any]) -> str:
     for key in ("milliseconds",):
         if key in student:
             lines.append(_row("milliseconds a pass", teacher[key], student[key], ".4g"))
+    lines += ["", *report["picture"]]
     lines += [
         "",
         f"{use['method']}: batch {use['batch']} on each of {use['gpus']} GPUs, {use['precision']}, "
@@ -130,7 +133,10 @@ def text_report(report: Mapping[str, Any]) -> str:
             report["activations"][key] for key in ("without_checkpointing", "with_checkpointing")
         )
         lines += ["", f"activations: {_gib(without, 0)} GiB, with checkpointing {_gib(with_, 0)} GiB"]
-    return "\n".join([*lines, "", *_verdict_lines(report["verdict"])])
+    lines += ["", *_verdict_lines(report["verdict"])]
+    if "files" in report:
+        lines += ["", *(f"{name}: {path}" for name, path in report["files"].items())]
+    return "\n".join(lines)
 
 
 def _verdict_lines(told: Mapping[str, Any]) -> list[str]:

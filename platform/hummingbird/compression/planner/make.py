@@ -1,0 +1,107 @@
+"""Makes a plan under a budget: importance on calibration clips across Ray workers, costs, and the search."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from hummingbird.compression.plan import Plan, pruned_config, whole_plan
+from hummingbird.compression.planner.cost import Cost, InputShape, measure_milliseconds
+from hummingbird.compression.planner.importance import Calibration, Workers, load_probe
+from hummingbird.compression.planner.ledger import CostLedger
+from hummingbird.compression.planner.models import PlannedModel
+from hummingbird.compression.planner.search import Dropped, Measure, limits, parse_budgets, search
+from hummingbird.config.section import InputError
+from hummingbird.config.settings import Settings
+from hummingbird.lake.lake import Lake
+from hummingbird.lake.lineage import latest_output, weights_hash
+from hummingbird.lake.media import write_atomically
+from hummingbird.lake.runs import open_run
+from hummingbird.models.pipeline import load_pipeline
+from hummingbird.models.unet import VideoUNet
+
+TRIES = 3
+"""Times that a plan is searched for, each under a tighter limit, until its measured milliseconds are in budget."""
+
+
+def make_plan(settings: Settings, model: PlannedModel, shape: InputShape) -> Path:
+    """A plan within ``plan.budget`` for ``plan.model``; returns ``result.json`` of its run.
+
+    The run folder holds ``plan.yaml`` and ``importance.json``: what went, in order, and how far the output
+    moved at each timestep.
+
+    Raises:
+        InputError: a bad budget or one that cannot be met, a model without weights, or no cache of latents.
+    """
+    s = settings.plan
+    budgets = parse_budgets(s.budget)
+    if model.folder is None:
+        raise InputError(
+            f"a plan under a budget is made by looking at weights: import {model.name} and give its folder "
+            "as plan.model"
+        )
+    cache = settings.training.cache or latest_output(Lake.open(settings), "encode", "cache")
+    inputs = {"teacher": weights_hash(load_pipeline(model.folder).unet), "cache": str(cache)}
+    calibration = Calibration(cache, s.clips, s.timesteps, settings.seed)
+    with open_run(settings, "plan", inputs=inputs) as run:
+        plan, dropped, costs = _find(settings, model, shape, budgets, calibration)
+        write_atomically(run.folder / "plan.yaml", plan.to_yaml().encode())
+        found = {"schema_version": 1, "budgets": budgets, "dropped": [asdict(one) for one in dropped]}
+        write_atomically(run.folder / "importance.json", json.dumps(found, indent=2).encode())
+        run.outputs.update(plan=run.folder / "plan.yaml", importance=run.folder / "importance.json")
+        run.metrics.update({name: asdict(cost) for name, cost in costs.items()})
+    return run.result_path
+
+
+def _find(
+    settings: Settings,
+    model: PlannedModel,
+    shape: InputShape,
+    budgets: Mapping[str, float],
+    calibration: Calibration,
+) -> tuple[Plan, list[Dropped], dict[str, Cost]]:
+    s = settings.plan
+    assert model.folder is not None
+    timed = _timed(model.unet, shape) if "ms" in budgets else None
+    ledger = CostLedger(model.unet, shape, None if timed is None else timed[1])
+    teacher = ledger(whole_plan(model.unet))
+    name = "-".join(f"{key}-{value:g}" for key, value in budgets.items())
+    measure, close = _measure(settings, model.folder, calibration)
+    bounds = dict(budgets)
+    try:
+        for _ in range(TRIES):
+            plan, dropped = search(model.unet, ledger, bounds, measure, s.rounds, name)
+            cost = ledger(plan)
+            if timed is None:
+                return plan, dropped, {"teacher": teacher, "student": cost}
+            took, _ = _timed(pruned_config(plan, model.unet), shape)
+            if took <= limits(budgets, teacher)["ms"]:
+                cost = Cost(cost.parameters, cost.flop, took)
+                return plan, dropped, {"teacher": teacher, "student": cost}
+            # The parts' milliseconds promised more than the whole kept.
+            bounds["ms"] *= 0.98 * budgets["ms"] / took
+    finally:
+        close()
+    raise InputError(
+        f"the budget ms={budgets['ms']:g} is not kept: after {TRIES} tries the plan still takes {took:.4g} ms; "
+        "raise it, or measure where nothing else runs"
+    )
+
+
+def _measure(
+    settings: Settings, teacher: Path, calibration: Calibration
+) -> tuple[Measure, Callable[[], None]]:
+    if settings.training.engine == "process":
+        probe = load_probe(teacher, calibration, "cuda" if torch.cuda.is_available() else "cpu")
+        return lambda plans: {name: probe.importance(plan) for name, plan in plans.items()}, lambda: None
+    workers = Workers(teacher, calibration, settings.plan.workers, settings.ray)
+    return workers.importance, workers.close
+
+
+def _timed(config: Mapping[str, object], shape: InputShape) -> tuple[float, dict[str, float]]:
+    """Milliseconds of a pass and its parts on this machine's device; times do not depend on the weights."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    unet: VideoUNet = VideoUNet(**config)
+    return measure_milliseconds(unet.to(device), shape)

@@ -1,0 +1,91 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hummingbird.compression.plan import load_plan, whole_plan
+from hummingbird.compression.planner.importance import Calibration, Workers, load_probe
+from hummingbird.compression.planner.plan import plan
+from hummingbird.compression.planner.units import removals
+from hummingbird.compression.prune import prune
+from hummingbird.config.plan import PlanSettings
+from hummingbird.config.prune import PruneSettings
+from hummingbird.config.section import InputError
+from hummingbird.config.settings import Settings
+from hummingbird.config.training import TrainingSettings
+from hummingbird.models.pipeline import load_pipeline
+
+
+@pytest.fixture
+def cache(write_cache: Callable[..., Path], tmp_path: Path) -> Path:
+    return write_cache(tmp_path / "latents")
+
+
+@pytest.fixture
+def teacher(tiny_teacher: Path) -> Path:
+    """The tiny teacher with random weights everywhere: a fresh one predicts zero, whatever goes."""
+    unet = load_pipeline(tiny_teacher).unet
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in unet.parameters():
+            parameter.normal_(std=0.1)
+    unet.save_pretrained(tiny_teacher / "unet")
+    return tiny_teacher
+
+
+def test_workers_find_what_one_process_finds(
+    ray_cluster: None, teacher: Path, cache: Path, settings: Settings
+) -> None:
+    calibration = Calibration(cache, clips=3, timesteps=2, seed=1)
+    probe = load_probe(teacher, calibration, "cpu")
+    config = load_pipeline(teacher).unet.config
+    units = dict(list(removals(whole_plan(config), config).items())[:3])
+    workers = Workers(teacher, calibration, 2, settings.ray)
+    try:
+        found = workers.importance(units)
+    finally:
+        workers.close()
+    for name, changed in units.items():
+        assert found[name] == pytest.approx(probe.importance(changed), abs=1e-6)
+    assert probe.importance(whole_plan(config)) == [0.0, 0.0]
+
+
+def test_a_plan_is_made_within_its_budget_and_prunes_the_teacher(
+    teacher: Path, cache: Path, settings: Settings
+) -> None:
+    asked = PlanSettings(
+        model=str(teacher),
+        budget=("params=0.6",),
+        clips=2,
+        timesteps=2,
+        rounds=2,
+        frames=8,
+        method="distill",
+        precision="fp32",
+    )
+    training = TrainingSettings(engine="process", cache=cache)
+    settings = settings.model_copy(update={"plan": asked, "training": training})
+    report = plan(settings)
+    share = report["costs"]["student"]["parameters"] / report["costs"]["teacher"]["parameters"]
+    assert share <= 0.6
+    assert report["verdict"]["fits"]
+    made = report["files"]["plan"]
+    assert "<svg" in Path(report["files"]["picture"]).read_text()
+    dropped = json.loads((Path(made).parent / "importance.json").read_text())["dropped"]
+    assert all(len(one["over_timesteps"]) == 2 for one in dropped)
+    pruning = settings.model_copy(
+        update={
+            "models": settings.models.model_copy(update={"teacher": str(teacher)}),
+            "prune": PruneSettings(plan=made, max_share=0.6),
+        }
+    )
+    result = json.loads(prune(pruning).read_text())
+    assert result["metrics"]["share"] == pytest.approx(share)
+    assert load_plan(made, load_pipeline(teacher).unet.config).name == "params-0.6"
+
+
+def test_a_budget_needs_weights(settings: Settings) -> None:
+    asked = settings.model_copy(update={"plan": PlanSettings(budget=("params=0.5",))})
+    with pytest.raises(InputError, match="import videocrafter2 and give its folder"):
+        plan(asked)
