@@ -1,4 +1,5 @@
-"""Curates a folder of raw video: clips with scores, verdicts and captions in the lake, and a page to review them."""
+"""Curates raw video (a folder, glob, URI or manifest): clips with scores, verdicts and captions in the lake, and a
+page to review them."""
 
 import argparse
 from pathlib import Path

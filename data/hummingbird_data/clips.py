@@ -1,7 +1,7 @@
 """Clips: shots cut to a window of lengths and written as mp4 files at a constant frame rate."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from hummingbird_data.borders import Box
 from hummingbird_data.decode import Frame
 
 
@@ -69,12 +70,18 @@ class WrittenClip:
 
 
 def write_clips(
-    frames: Iterable[Frame], windows: list[Window], fps: Fraction, folder: Path, settings: ClipSettings
+    frames: Iterable[Frame],
+    windows: list[Window],
+    fps: Fraction,
+    folder: Path,
+    settings: ClipSettings,
+    boxes: Sequence[Box] = (),
 ) -> list[WrittenClip]:
     """Writes each window as ``folder/<number>.mp4`` (H.264); the same frames give the same bytes.
 
     Frames are shown at a constant ``fps``: of a variable rate, a frame is repeated or left out. ``windows``
-    are in order and do not overlap; frames of none are skipped. One frame is held at a time.
+    are in order and do not overlap; frames of none are skipped. One frame is held at a time. Of each frame the
+    part in its shot's box is written (``boxes``, by shot index; none: all of it).
     """
     written: list[WrittenClip] = []
     writer: _Writer | None = None
@@ -84,6 +91,8 @@ def write_clips(
         window = windows[len(written)]
         if index < window.first:
             continue
+        if boxes:
+            frame = Frame(frame.time, boxes[window.shot_index].crop(frame.rgb))
         if writer is None:
             writer = _Writer(folder / f"{len(written):06d}.mp4", window, fps, settings.crf, frame)
         else:

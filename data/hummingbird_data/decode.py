@@ -20,18 +20,33 @@ _COMPLETE = 0.97
 
 @dataclass(frozen=True)
 class Frame:
-    """``time`` in seconds as stamped in the file (a delayed start stays delayed); ``rgb`` uint8 (H, W, 3)."""
+    """``time`` in seconds as stamped in the file (a delayed start stays delayed); ``rgb`` uint8 (H, W, 3).
+
+    ``luma``: a larger grey picture (H, W) of the same frame, where one was asked for.
+    """
 
     time: float
     rgb: NDArray[np.uint8]
+    luma: NDArray[np.uint8] | None = None
 
 
-def decode(path: Path, info: VideoInfo, limits: Limits, short_side: int) -> Iterator[Frame]:
+@dataclass(frozen=True)
+class LumaSettings:
+    """Grey pictures beside the frames: one in ``every``, with a shorter side of at most ``short_side``."""
+
+    every: int
+    short_side: int = 480
+
+
+def decode(
+    path: Path, info: VideoInfo, limits: Limits, short_side: int, luma: LumaSettings | None = None
+) -> Iterator[Frame]:
     """Yields every frame in order of time, its shorter side at most ``short_side``, both sides even.
 
+    What is transparent is shown before black.
     Raises `StageError` for a stream that cannot be decoded, ends early or outgrows the limits.
     """
-    width, height = fitted(info, short_side)
+    size = fitted(info, short_side)
     count, last = 0, float("-inf")
     first = None
     container, stream = open_video(path)
@@ -49,14 +64,20 @@ def decode(path: Path, info: VideoInfo, limits: Limits, short_side: int) -> Iter
                     raise StageError("decode", f"longer than the limit ({count} frames, {time:.0f} s)")
                 first = time if first is None else first
                 last = time
-                picture = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
-                yield Frame(time, _upright(picture.to_ndarray().astype(np.uint8, copy=False), frame.rotation))
+                if frame.width * frame.height > limits.pixels:
+                    raise StageError(
+                        "decode", f"grows to {frame.width}x{frame.height} pixels at {time:.2f} s"
+                    )
+                grey = None
+                if luma is not None and (count - 1) % luma.every == 0:
+                    grey = _upright(_picture(frame, fitted(info, luma.short_side), "gray"), frame.rotation)
+                yield Frame(time, _upright(_opaque(frame, size), frame.rotation), grey)
         except av.error.FFmpegError as error:
             reason = error.strerror or type(error).__name__
             raise StageError("decode", f"{reason} after {count} frames") from error
     if count == 0 or first is None:
         raise StageError("decode", "no frame could be decoded")
-    _check_complete(info, count, last - first)
+    _check_complete(info, count, first, last)
 
 
 def fitted(info: VideoInfo, short_side: int) -> tuple[int, int]:
@@ -66,13 +87,28 @@ def fitted(info: VideoInfo, short_side: int) -> tuple[int, int]:
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
+def _picture(frame: av.VideoFrame, size: tuple[int, int], kind: str) -> NDArray[np.uint8]:
+    made = frame.reformat(width=size[0], height=size[1], format=kind, interpolation="AREA")
+    return made.to_ndarray().astype(np.uint8, copy=False)
+
+
+def _opaque(frame: av.VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """RGB; a transparent picture before black, as players show it."""
+    if not any(part.is_alpha for part in frame.format.components):
+        return _picture(frame, size, "rgb24")
+    rgba = _picture(frame, size, "rgba").astype(np.uint16)
+    return ((rgba[..., :3] * rgba[..., 3:] + 127) // 255).astype(np.uint8)
+
+
 def _upright(rgb: NDArray[np.uint8], degrees: int) -> NDArray[np.uint8]:
     """Turned as the file's display matrix asks; PyAV gives the angle anticlockwise."""
     return np.ascontiguousarray(np.rot90(rgb, round(degrees / 90) % 4))
 
 
-def _check_complete(info: VideoInfo, count: int, seconds: float) -> None:
+def _check_complete(info: VideoInfo, count: int, first: float, last: float) -> None:
     if info.frames and count < _COMPLETE * info.frames:
         raise StageError("decode", f"truncated: {count} of {info.frames} frames could be decoded")
+    # Matroska's duration begins at 0, the others' at their first frame.
+    seconds = last if "matroska" in info.container else last - first
     if not info.frames and info.seconds and seconds + 1 < _COMPLETE * info.seconds:
         raise StageError("decode", f"truncated: {seconds:.1f} of {info.seconds:.1f} seconds could be decoded")

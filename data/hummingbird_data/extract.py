@@ -8,12 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hummingbird_data.borders import Profile, shot_boxes
 from hummingbird_data.clips import ClipSettings, cut_windows, write_clips
-from hummingbird_data.decode import decode
+from hummingbird_data.decode import LumaSettings, decode
 from hummingbird_data.probe import Limits, probe
 from hummingbird_data.shots import ShotSettings, find_shots
 
 _SHOT_SIDE = 72  # pixels: enough to find a cut, and noise averages out
+_LOOKS = 2.5  # a second: how often borders are looked for
 
 
 def extract(
@@ -27,16 +29,21 @@ def extract(
     source, bounds, cutting = Path(path), Limits(**limits), ClipSettings(**clips)
     info = probe(source, bounds)
     times: list[float] = []
+    profiles: list[tuple[int, Profile]] = []
+    looks = LumaSettings(max(1, round(float(info.fps) / _LOOKS)), cutting.short_side)
 
     def small() -> Any:
-        for frame in decode(source, info, bounds, _SHOT_SIDE):
+        for index, frame in enumerate(decode(source, info, bounds, _SHOT_SIDE, looks)):
             times.append(frame.time)
+            if frame.luma is not None:
+                profiles.append((index, Profile.of(frame.luma)))
             yield frame.rgb
 
     found = find_shots(small(), info.fps, ShotSettings(**shots))
     windows = cut_windows(found, times, info.fps, cutting)
     frames = decode(source, info, bounds, cutting.short_side)
-    written = write_clips(frames, windows, info.fps, Path(folder), cutting)
+    boxes = shot_boxes(found, profiles)
+    written = write_clips(frames, windows, info.fps, Path(folder), cutting, boxes)
     return {
         "info": {**asdict(info), "fps": float(info.fps), "pixel_aspect": float(info.pixel_aspect)},
         "clips": [

@@ -15,7 +15,7 @@ def model_folder(name: str) -> Path:
     Raises:
         InputError: there is no such folder.
     """
-    if name.startswith(_SHIPPED):
+    if is_shipped(name):
         from hummingbird.shapes import weights_folder
 
         try:
@@ -27,6 +27,11 @@ def model_folder(name: str) -> Path:
     if not (folder / "config.json").is_file():
         raise InputError(f"there is no model in {folder} (no config.json)")
     return folder
+
+
+def is_shipped(name: str) -> bool:
+    """Whether ``name`` is that of weights of the small world that come with the project."""
+    return name.startswith(_SHIPPED)
 
 
 def folder_hash(folder: Path) -> str:

@@ -64,7 +64,10 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
 
 def probe(path: Path, limits: Limits) -> VideoInfo:
     """Checks a file against the allow-lists and limits. Raises `StageError` that says which one failed."""
-    size = path.stat().st_size
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise StageError("probe", f"the file cannot be read ({error.strerror})") from error
     if size == 0:
         raise StageError("probe", "the file is empty")
     if size > limits.megabytes * 1e6:

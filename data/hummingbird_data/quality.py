@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class QualityStage(Stage):
-    """``model`` is the folder of the weights."""
+    """``model`` is the folder of the weights. Clips whose technical score it does not decide have no scores of
+    it: it knows other pictures, or must not be used."""
 
     name: ClassVar[str] = "quality"
-    inputs: ClassVar[tuple[str, ...]] = ("media_path", "storage")
+    inputs: ClassVar[tuple[str, ...]] = ("media_path", "storage", "technical_by")
     outputs: ClassVar[tuple[str, ...]] = ("quality_technical", "quality_aesthetic", "quality_overall")
     model: Path
     actors: int = 1
@@ -36,6 +37,8 @@ class QualityStage(Stage):
 
     def process(self, row: Row) -> Iterable[Row]:
         assert self._model is not None, "setup() was not called"
+        if row["technical_by"] != "model":
+            return [dict.fromkeys(self.outputs)]
         frames, _ = clip_frames(row)
         scores = self._model.score(frames)
         return [{f"quality_{name}": float(scores[name]) for name in ("technical", "aesthetic", "overall")}]

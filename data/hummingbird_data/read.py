@@ -13,6 +13,7 @@ from hummingbird.lake.media import store_media
 from hummingbird_data.child import ChildProcess
 from hummingbird_data.clips import ClipSettings
 from hummingbird_data.probe import Limits
+from hummingbird_data.remote import local_file
 from hummingbird_data.shots import ShotSettings
 from hummingbird_data.stage import Row, Stage
 
@@ -38,15 +39,16 @@ class ReadStage(Stage):
 
     def process(self, row: Row) -> Iterable[Row]:
         with tempfile.TemporaryDirectory(prefix="hummingbird-") as folder:
-            result = _child(self.seconds, self.megabytes).run(
-                {
-                    "path": row["source_uri"],
-                    "folder": folder,
-                    "limits": asdict(self.limits),
-                    "shots": asdict(self.shots),
-                    "clips": asdict(self.clips),
-                }
-            )
+            with local_file(row["source_uri"], Path(folder), self.limits.megabytes) as path:
+                result = _child(self.seconds, self.megabytes).run(
+                    {
+                        "path": str(path),
+                        "folder": folder,
+                        "limits": asdict(self.limits),
+                        "shots": asdict(self.shots),
+                        "clips": asdict(self.clips),
+                    }
+                )
             made = []
             for clip in result["clips"]:
                 media = store_media(Path(row["storage"]), (Path(folder) / clip.pop("file")).read_bytes())

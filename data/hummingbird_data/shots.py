@@ -1,4 +1,4 @@
-"""Shots: where one camera take ends and the next begins (PySceneDetect's adaptive content detector)."""
+"""Shots: where one camera take ends and the next begins (PySceneDetect's adaptive content detector, and fades)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scenedetect import AdaptiveDetector, FrameTimecode
 
+from hummingbird_data.fades import Fades
+
 _THUMBNAIL = (48, 48)
+_NEAR = Fraction(1, 6)  # seconds
 _LEAST, _PART = 4.0, 0.4  # what differs: levels at least, and part of the contrast
 
 
@@ -40,17 +43,23 @@ def find_shots(
         weights=AdaptiveDetector.Components(delta_hue=0.0, delta_sat=1.0, delta_lum=1.0, delta_edges=0.0),
     )
     recent: dict[int, NDArray[np.float32]] = {}
+    fades = Fades(float(fps))
     cuts: list[int] = []
     count = 0
     for count, frame in enumerate(frames, start=1):
         index = count - 1
         recent[index] = _thumbnail(frame)
+        fades.see(np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8))
         recent.pop(index - 2 - detector.event_buffer_length, None)
         for cut in detector.process_frame(FrameTimecode(index, fps), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)):
             at = cut.frame_num
             if at > 0 and _changed(recent[at - 1], recent[at]) >= settings.changed:
                 cuts.append(at)
-    bounds = [0, *cuts, count]
+    faded, blanks = fades.cuts()
+    # What the detector finds within a fade, or at its steep end, is the fade.
+    near = round(_NEAR * fps)
+    sharp = [at for at in cuts if not any(first - near <= at <= stop + near for first, stop in blanks)]
+    bounds = [0, *sorted({*sharp, *faded}), count]
     return [(a, b) for a, b in pairwise(bounds) if b > a]
 
 

@@ -1,15 +1,37 @@
-"""Source files of a folder, with the captions that came with them, in batches that are committed together."""
+"""What is curated: files of a folder, a glob, object storage or a manifest, in batches committed together.
+
+The list of sources lies in a temporary SQLite file, sorted by name: memory stays flat as a library grows, and
+neither the order of a manifest nor that of a listing changes anything.
+"""
 
 import csv
 import hashlib
+import io
+import logging
 import os
-from collections.abc import Iterator
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 from hummingbird.config.section import InputError
+from pyarrow import fs
+
+from hummingbird_data.listing import Found, has_pattern, list_files, split_pattern
+from hummingbird_data.manifests import ManifestColumns, is_manifest, read_manifest
+from hummingbird_data.remote import file_system, is_uri
+
+log = logging.getLogger(__name__)
 
 CAPTIONS_FILE = "captions.csv"
+_TABLES = """
+    PRAGMA journal_mode = OFF;
+    PRAGMA synchronous = OFF;
+    CREATE TABLE source (uri TEXT PRIMARY KEY, relative TEXT, caption TEXT, fingerprint TEXT) WITHOUT ROWID;
+    CREATE TABLE listed (relative TEXT PRIMARY KEY, caption TEXT) WITHOUT ROWID;
+"""
 
 
 @dataclass(frozen=True)
@@ -21,43 +43,90 @@ class Source:
     fingerprint: str
 
 
-def find_sources(folder: Path | None) -> list[Source]:
-    """Every file of ``folder`` and its subfolders in order of name, but for hidden files and captions.
+class Sources:
+    """The sources in order of their names, each once; on disk until closed."""
 
-    Captions come from ``captions.csv`` (columns uri, relative to the folder, and caption) or from a text file
-    beside the video with the same name but for ``.txt``. A file that is no video is a source too: it must end
-    in quarantine, not in silence.
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="hummingbird-sources-")
+        self._database = sqlite3.connect(Path(self._folder.name) / "sources.db")
+        self._database.executescript(_TABLES)
+        self.repeated = 0
+
+    def __enter__(self) -> "Sources":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
+        self._folder.cleanup()
+
+    def __len__(self) -> int:
+        return int(self._database.execute("SELECT count(*) FROM source").fetchone()[0])
+
+    def __contains__(self, uri: str) -> bool:
+        return self._database.execute("SELECT 1 FROM source WHERE uri = ?", (uri,)).fetchone() is not None
+
+    def __iter__(self) -> Iterator[Source]:
+        rows = self._database.execute(
+            "SELECT uri, coalesce(listed.caption, source.caption), fingerprint "
+            "FROM source LEFT JOIN listed USING (relative) ORDER BY uri"
+        )
+        for uri, caption, fingerprint in rows:
+            yield Source(uri, caption or None, fingerprint)
+
+    @property
+    def root(self) -> str:
+        """The folder that all of them are below; empty where there is none."""
+        first, last = self._database.execute("SELECT min(uri), max(uri) FROM source").fetchone()
+        common = os.path.commonprefix([first or "", last or ""])  # noqa: RUF071 (URIs are no paths; cut below)
+        return common.rpartition("/")[0]
+
+    def add(self, uri: str, relative: str | None, caption: str | None, fingerprint: str) -> None:
+        """Adds a source; of several with the same ``uri`` the first counts."""
+        values = [None if text is None else _storable(text) for text in (uri, relative, caption, fingerprint)]
+        done = self._database.execute("INSERT OR IGNORE INTO source VALUES (?, ?, ?, ?)", values)
+        self.repeated += 1 - done.rowcount
+
+    def list_caption(self, relative: str, caption: str) -> None:
+        """A caption of captions.csv, for the source at ``relative``; it goes before the text file's."""
+        self._database.execute("INSERT OR REPLACE INTO listed VALUES (?, ?)", (relative, caption))
+
+
+def find_sources(source: Path | str | None, columns: ManifestColumns | None = None) -> Sources:
+    """The files that ``source`` names: a folder, a glob, either as a URI, or a manifest.
+
+    Of a folder or glob, every file counts but for hidden ones and captions: one that is no video must end in
+    quarantine, not in silence. Captions come from ``captions.csv`` in the folder (columns uri, relative to it,
+    and caption) or from a text file beside the video with the same name but for ``.txt``. Of a manifest, every
+    row is a source.
 
     Raises:
-        InputError: no such folder, no file in it, or a captions.csv without its columns.
+        InputError: there is nothing of that name, no file in it, or a list without its columns.
     """
-    if folder is None:
-        raise InputError("no source: name a folder of video files with --source FOLDER")
-    if not folder.exists():
-        raise InputError(f"there is no folder {folder}")
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; give the folder that holds the video files")
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _hidden(path, folder))
-    listed = _listed_captions(folder / CAPTIONS_FILE)
-    stems = {path.with_suffix("") for path in files if path.suffix != ".txt"}
-    sources = []
-    for path in files:
-        relative = path.relative_to(folder).as_posix()
-        sidecar = path.suffix == ".txt" and path.with_suffix("") in stems
-        if relative == CAPTIONS_FILE or sidecar:
-            continue
-        text = path.with_suffix(".txt")
-        caption = listed.get(relative)
-        if caption is None and text != path and text.is_file():
-            caption = text.read_text(encoding="utf-8", errors="replace").strip()
-        status = path.stat()
-        sources.append(Source(str(path), caption or None, f"{status.st_size}-{status.st_mtime_ns}"))
-    if not sources:
-        raise InputError(f"there are no files in {folder}")
-    return sources
+    if source is None:
+        raise InputError("no source: name a folder, a glob, a URI or a manifest with --source")
+    name = str(source)
+    found = Sources()
+    try:
+        if is_manifest(name) and not _is_folder(name) and not has_pattern(name):
+            _add_manifest(found, name, columns or ManifestColumns())
+        elif has_pattern(name):
+            _add_listing(found, *split_pattern(name))
+        else:
+            _check_folder(name)
+            _add_listing(found, name, None)
+        if not len(found):
+            raise InputError(f"there are no files in {name}")
+        if found.repeated:
+            log.warning("%d rows of %s name a file again; the first counts", found.repeated, name)
+    except BaseException:
+        found.__exit__(None, None, None)
+        raise
+    return found
 
 
-def batches(sources: list[Source], size: int, key: str) -> Iterator[tuple[str, list[Source]]]:
+def batches(sources: Iterable[Source], size: int, key: str) -> Iterator[tuple[str, list[Source]]]:
     """Batches of about ``size`` sources (at most twice that), in order, each with its id.
 
     Where a batch ends depends on names alone, so that a new file changes one batch and not all after it. The
@@ -73,6 +142,85 @@ def batches(sources: list[Source], size: int, key: str) -> Iterator[tuple[str, l
         yield _batch_id(batch, key), batch
 
 
+def _add_manifest(found: Sources, name: str, columns: ManifestColumns) -> None:
+    if not is_uri(name) and not Path(name).is_file():
+        raise InputError(f"there is no manifest {name}")
+    for uri, caption in read_manifest(name, columns):
+        found.add(uri, None, caption, _local_fingerprint(uri))
+
+
+def _add_listing(found: Sources, root: str, pattern: str | None) -> None:
+    listed = False
+    for file in list_files(root, pattern):
+        if file.relative == CAPTIONS_FILE:
+            listed = True
+        else:
+            _add_file(found, file)
+    if listed or (pattern is not None and _is_file(f"{root}/{CAPTIONS_FILE}")):
+        _read_captions(found, f"{root.rstrip('/')}/{CAPTIONS_FILE}")
+
+
+def _add_file(found: Sources, file: Found) -> None:
+    found.add(file.uri, file.relative, file.caption, file.fingerprint)
+
+
+def _local_fingerprint(uri: str) -> str:
+    """Asking object storage for each row of a manifest would take hours; its objects rarely change."""
+    if is_uri(uri):
+        return ""
+    try:
+        status = Path(uri).stat()
+    except OSError:
+        return "missing"  # reading it will say so, in quarantine
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def _is_folder(name: str) -> bool:
+    return not is_uri(name) and Path(name).is_dir()
+
+
+def _is_file(name: str) -> bool:
+    if not is_uri(name):
+        return Path(name).is_file()
+    system, path = file_system(name)
+    return bool(system.get_file_info(path).type == fs.FileType.File)
+
+
+def _check_folder(name: str) -> None:
+    if is_uri(name):
+        system, path = file_system(name)
+        try:
+            kind = system.get_file_info(path.rstrip("/") or "/").type
+        except OSError as error:
+            raise InputError(f"cannot look at {name}: {' '.join(str(error).split())}") from error
+        there, folder = kind != fs.FileType.NotFound, kind == fs.FileType.Directory
+    else:
+        there, folder = Path(name).exists(), Path(name).is_dir()
+    if not there:
+        raise InputError(f"there is no folder {name}")
+    if not folder:
+        raise InputError(
+            f"{name} is no folder; give the folder that holds the video files, a glob, or a manifest "
+            "(.csv, .jsonl, .parquet)"
+        )
+
+
+def _read_captions(found: Sources, name: str) -> None:
+    if is_uri(name):
+        system, path = file_system(name)
+        stream = system.open_input_file(path)
+    else:
+        stream = Path(name).open("rb")  # noqa: SIM115 (closed with the reader around it)
+    with io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="") as file:
+        reader = csv.DictReader(file)
+        if not {"uri", "caption"} <= set(reader.fieldnames or ()):
+            there = ", ".join(reader.fieldnames or ()) or "none"
+            raise InputError(f"{name} needs the columns uri and caption, it has {there}")
+        for row in reader:
+            if row["uri"]:
+                found.list_caption(row["uri"], (row["caption"] or "").strip())
+
+
 def _batch_id(batch: list[Source], key: str) -> str:
     lines = [f"{source.uri}\t{source.fingerprint}\t{source.caption}" for source in batch]
     return _digest("\n".join([key, *lines]))[:24]
@@ -82,16 +230,6 @@ def _digest(text: str) -> str:
     return hashlib.sha256(os.fsencode(text)).hexdigest()
 
 
-def _hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
-
-
-def _listed_captions(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        reader = csv.DictReader(file)
-        if not {"uri", "caption"} <= set(reader.fieldnames or ()):
-            columns = ", ".join(reader.fieldnames or ()) or "none"
-            raise InputError(f"{path} needs the columns uri and caption, it has {columns}")
-        return {row["uri"]: (row["caption"] or "").strip() for row in reader if row["uri"]}
+def _storable(text: str) -> str:
+    """A name that is not UTF-8 cannot be a value in a table: its bytes are spelt out, and reading it fails."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

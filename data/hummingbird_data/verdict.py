@@ -13,6 +13,7 @@ class Thresholds:
 
     min_seconds: float
     min_technical: float
+    min_weightless: float
     min_motion: float
     max_freeze: float
     max_zoom: float
@@ -29,7 +30,7 @@ def score_reasons(row: Row, limits: Thresholds) -> list[str]:
     too_short = row["end_seconds"] - row["start_seconds"] < limits.min_seconds - 0.5 / row["fps"]
     static = row["motion_score"] < limits.min_motion
     found = {
-        "technical_quality": row["quality_technical"] < limits.min_technical,
+        "technical_quality": _technically_poor(row, limits),
         "static": static,
         "freeze": not static and row["freeze_score"] >= limits.max_freeze,
         "flicker": row["flicker_score"] > limits.max_flicker,
@@ -38,6 +39,12 @@ def score_reasons(row: Row, limits: Thresholds) -> list[str]:
         "too_short": too_short,
     }
     return [reason for reason, applies in found.items() if applies]
+
+
+def _technically_poor(row: Row, limits: Thresholds) -> bool:
+    if row["technical_by"] == "weightless":
+        return bool(row["quality_weightless"] < limits.min_weightless)
+    return bool(row["quality_technical"] < limits.min_technical)
 
 
 def caption_problem(text: str) -> str | None:

@@ -1,6 +1,7 @@
 """Curation end to end, on Ray and Iceberg, with tiny models."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,43 @@ def test_every_file_ends_as_clips_or_in_quarantine_and_a_second_run_changes_noth
     assert {k: v for k, v in again["metrics"].items() if k != "seconds"} == {
         k: v for k, v in result["metrics"].items() if k != "seconds"
     }
+
+
+@pytest.mark.slow
+def test_other_thresholds_judge_again_without_reading_or_scoring_again(
+    ray_cluster: None,
+    tmp_path: Path,
+    source: Path,
+    quality_model: Path,
+    captioner: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "videos"
+    shutil.copytree(source, folder)
+    (folder / "d.mp4").unlink()
+    first = settings_of(tmp_path / "s", folder, quality_model, captioner)
+    curate(first)
+    before, _ = rows_of(first)
+    for path in folder.glob("*.mp4"):  # what is not read again need not be readable
+        status = path.stat()
+        path.write_bytes(bytes(status.st_size))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    monkeypatch.setattr("hummingbird_data.plan.ReadStage.setup", lambda self: 1 / 0)
+    other = settings_of(tmp_path / "s", folder, quality_model, captioner, max_freeze=9.0, min_motion="99%")
+    curate(other)
+    after, quarantined = rows_of(other)
+    assert not quarantined
+    changing = {"batch_id", "verdict", "reasons"}
+    assert [
+        {k: v for k, v in r.items() if k not in changing and "caption" not in k and k != "frames_hash"}
+        for r in after
+    ] == [
+        {k: v for k, v in r.items() if k not in changing and "caption" not in k and k != "frames_hash"}
+        for r in before
+    ]
+    assert sum(r["verdict"] == "kept" for r in after) == 1
+    curate(first)
+    assert [r["reasons"] for r in rows_of(first)[0]] == [r["reasons"] for r in before]
 
 
 @pytest.mark.slow

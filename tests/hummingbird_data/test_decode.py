@@ -12,8 +12,6 @@ from hummingbird_data.decode import decode, fitted
 from hummingbird_data.probe import Limits, VideoInfo, probe
 from hummingbird_data.stage import StageError
 
-REAL = Path(__file__).parents[3] / "shared" / "videos"
-
 
 def read(path: Path, limits: Limits | None = None, side: int = 480) -> tuple[VideoInfo, list]:
     limits = limits or Limits()
@@ -110,12 +108,3 @@ def test_a_playlist_cannot_open_other_files(tmp_path: Path, video: Path) -> None
 def test_limits_are_checked_before_decoding(video: Path, limits: Limits, message: str) -> None:
     with pytest.raises(StageError, match=message):
         probe(video, limits)
-
-
-@pytest.mark.skipif(not REAL.is_dir(), reason="needs the real videos beside the checkout")
-def test_real_files_have_their_counts_and_times() -> None:
-    _, counter = read(REAL / "frame_counter.mp4", side=72)
-    assert len(counter) == 30
-    assert counter[-1].time == pytest.approx(2.9)
-    _, delayed = read(REAL / "delayed_start.mp4", side=72)
-    assert (len(delayed), delayed[0].time) == (24, pytest.approx(1.075))

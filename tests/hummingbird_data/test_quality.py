@@ -14,7 +14,9 @@ def test_a_row_gets_the_models_scores(
     tmp_path: Path, quality_model: Path, write_video: Callable, shot: Callable
 ) -> None:
     write_video(tmp_path / "a.mp4", shot(1))
-    row = {"media_path": "a.mp4", "storage": str(tmp_path)}
+    row = {"media_path": "a.mp4", "storage": str(tmp_path), "technical_by": "model"}
     (made,) = StageRunner(QualityStage(model=quality_model)).run([row])
     expected = DOVER.from_pretrained(quality_model).eval().score(np.array(clip_frames(row)[0]))
     assert made == {**row, **{f"quality_{name}": value for name, value in expected.items()}}
+    (other,) = StageRunner(QualityStage(model=quality_model)).run([{**row, "technical_by": "weightless"}])
+    assert [other[f"quality_{name}"] for name in expected] == [None] * 3

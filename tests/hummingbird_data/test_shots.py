@@ -2,15 +2,9 @@
 
 from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
-import pytest
-from hummingbird_data.decode import decode
-from hummingbird_data.probe import Limits, probe
 from hummingbird_data.shots import ShotSettings, find_shots
-
-REAL = Path(__file__).parents[3] / "shared" / "videos"
 
 
 def bounds(frames: np.ndarray) -> list[int]:
@@ -47,11 +41,35 @@ def test_one_frame_is_one_shot() -> None:
     assert bounds(np.full((1, 48, 64, 3), 90, np.uint8)) == [1]
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not REAL.is_dir(), reason="needs the real videos beside the checkout")
-def test_the_cut_of_real_footage_is_exact() -> None:
-    path = REAL / "sintel_10s.mp4"
-    info = probe(path, Limits())
-    frames = (frame.rgb for frame in decode(path, info, Limits(), 72))
-    # It comes out of black from frame 166 on, which is no cut, and cuts at 214.
-    assert find_shots(frames, info.fps, ShotSettings()) == [(0, 214), (214, 240)]
+def test_a_fade_through_black_is_cut_in_its_middle_and_a_long_black_is_a_shot(shot: Callable) -> None:
+    def faded(seed: int, rise: bool, fall: bool) -> np.ndarray:
+        frames = shot(seed, seconds=2, size=(96, 72)).astype(float)
+        gain = np.ones(48)
+        gain[:12] = np.linspace(0, 1, 12) if rise else 1
+        gain[-12:] = np.linspace(1, 0, 12) if fall else 1
+        return (frames * gain[:, None, None, None]).astype(np.uint8)
+
+    two = [faded(1, False, True), faded(2, True, False)]
+    assert bounds(np.concatenate(two))[0] in range(46, 51)
+    assert len(bounds(np.concatenate(two))) == 2
+    pause = np.zeros((30, 72, 96, 3), np.uint8)
+    pause[:, 35:37, 40:56] = 220  # a line of text
+    found = bounds(np.concatenate([two[0], pause, two[1]]))
+    assert len(found) == 3
+    assert found[0] in range(45, 49)
+    assert found[1] in range(78, 82)
+
+
+def test_a_fade_through_white_between_bars_is_cut(shot: Callable) -> None:
+    frames = np.concatenate([shot(seed, seconds=2, size=(96, 72)) for seed in (1, 2)]).astype(float)
+    white = np.clip(1 - np.abs(np.arange(96) - 47.5) / 14, 0, 1)[:, None, None, None]
+    frames = frames * (1 - white) + 200 * white
+    frames[:, :10] = frames[:, -10:] = 0
+    found = bounds(frames.astype(np.uint8))
+    assert len(found) == 2
+    assert found[0] in range(46, 51)
+
+
+def test_black_at_the_start_and_end_is_no_shot(shot: Callable) -> None:
+    black = np.zeros((5, 72, 96, 3), np.uint8)
+    assert bounds(np.concatenate([black, shot(1, seconds=2, size=(96, 72)), black])) in ([58], [5, 53, 58])

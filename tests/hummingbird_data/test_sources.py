@@ -1,5 +1,7 @@
 """What counts as a source, which caption it gets, and where batches end."""
 
+import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -31,7 +33,7 @@ def test_bad_folders_are_refused_in_words(tmp_path: Path) -> None:
         find_sources(None)
     with pytest.raises(InputError, match="no folder"):
         find_sources(tmp_path / "missing")
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match=r"is no folder.*manifest"):
         find_sources(tmp_path / "file")
     with pytest.raises(InputError, match="no files"):
         find_sources(tmp_path / "empty")
@@ -42,6 +44,84 @@ def test_a_list_without_its_columns_is_refused(tmp_path: Path) -> None:
     (tmp_path / "captions.csv").write_text("file,text\na.mp4,hello\n")
     with pytest.raises(InputError, match="uri and caption"):
         find_sources(tmp_path)
+
+
+def names(source: Path | str) -> list[str]:
+    with find_sources(source) as found:
+        return [s.uri for s in found]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name in ("a.mp4", "b.webm", "sub/c.mp4", "sub/deep/d.mp4", "sub/.hidden/e.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "sub" / "c.txt").write_text("beside")
+    (tmp_path / "captions.csv").write_text("uri,caption\na.mp4,listed\n")
+    return tmp_path
+
+
+def test_a_glob_stays_within_a_folder_unless_it_has_two_stars(tree: Path) -> None:
+    for root in (str(tree), f"file://{tree}"):
+        assert names(f"{root}/*.mp4") == [f"{root}/a.mp4"]
+        assert names(f"{root}/**/*.mp4") == [f"{root}/{n}" for n in ("a.mp4", "sub/c.mp4", "sub/deep/d.mp4")]
+        assert names(f"{root}/[ab].*") == [f"{root}/a.mp4", f"{root}/b.webm"]
+    with find_sources(f"{tree}/**/*.mp4") as found:
+        assert [s.caption for s in found] == ["listed", "beside", None]
+        assert found.root == str(tree)
+
+
+def test_a_folder_by_uri_is_the_same_as_by_path(tree: Path) -> None:
+    with find_sources(f"file://{tree}") as by_uri, find_sources(tree) as by_path:
+        assert [s.uri.removeprefix("file://") for s in by_uri] == [s.uri for s in by_path]
+        assert [s.caption for s in by_uri] == [s.caption for s in by_path]
+        assert [s.fingerprint for s in by_uri] == [s.fingerprint for s in by_path]
+
+
+def test_a_scheme_of_fsspec_is_listed_too() -> None:
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    memory.pipe({"/library/a.mp4": b"x", "/library/a.txt": b"words", "/library/sub/b.mp4": b"y"})
+    with find_sources("memory://library") as found:
+        assert [(s.uri, s.caption) for s in found] == [
+            ("memory://library/a.mp4", "words"), ("memory://library/sub/b.mp4", None)
+        ]  # fmt: skip
+    with pytest.raises(InputError, match="nosuch"):
+        find_sources("nosuch://library")
+
+
+def test_a_manifest_names_each_source_once_in_order_of_name(tmp_path: Path) -> None:
+    (tmp_path / "b.mp4").write_bytes(b"xy")
+    (tmp_path / "list.csv").write_text("uri,caption\nb.mp4,first\na.mp4,\nb.mp4,second\n")
+    with find_sources(tmp_path / "list.csv") as found:
+        assert [(Path(s.uri).name, s.caption) for s in found] == [("a.mp4", None), ("b.mp4", "first")]
+        fingerprints = [s.fingerprint for s in found]
+        assert fingerprints[0] == "missing"
+        assert fingerprints[1].startswith("2-")
+        assert (len(found), found.repeated, f"{tmp_path}/b.mp4" in found, "c" in found) == (2, 1, True, False)
+
+
+def test_memory_stays_flat_as_a_manifest_grows(tmp_path: Path) -> None:
+    def peak(rows: int) -> int:
+        path = tmp_path / f"{rows}.csv"
+        with path.open("w") as file:
+            file.write("uri,caption\n")
+            file.writelines(f"s3://bucket/{n:07d}.mp4,a caption of some length {n}\n" for n in range(rows))
+        tracemalloc.start()
+        with find_sources(path) as found:
+            assert sum(len(batch) for _, batch in batches(found, 64, "key")) == rows
+        result = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return result
+
+    peak(100)  # what is imported and cached on the way
+    assert peak(40_000) < 1.5 * peak(10_000)
+
+
+def test_a_name_that_is_no_text_is_a_source_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.mp4")).write_bytes(b"x")
+    assert names(tmp_path) == [f"{tmp_path}/caf\\xe9.mp4"]
 
 
 def test_a_new_file_changes_one_batch_only() -> None:

@@ -7,6 +7,7 @@ from hummingbird_data.verdict import Thresholds, caption_problem, score_reasons,
 LIMITS = Thresholds(
     min_seconds=2,
     min_technical=0,
+    min_weightless=0.5,
     min_motion=0.002,
     max_freeze=0.5,
     max_zoom=0.05,
@@ -16,6 +17,7 @@ LIMITS = Thresholds(
 SOUND = {
     "start_seconds": 1.0, "end_seconds": 3.0, "fps": 24.0, "quality_technical": 1.0, "motion_score": 0.1,
     "freeze_score": 0.0, "zoom_score": 0.0, "flicker_score": 0.0, "text_share": 0.0,
+    "technical_by": "model", "quality_weightless": 0.1,
 }  # fmt: skip
 
 
@@ -28,6 +30,7 @@ def test_a_sound_clip_is_kept() -> None:
     ("change", "reason"),
     [
         ({"quality_technical": -0.1}, "technical_quality"),
+        ({"technical_by": "weightless", "quality_technical": None}, "technical_quality"),
         ({"motion_score": 0.001, "freeze_score": 2.0}, "static"),
         ({"freeze_score": 0.5}, "freeze"),
         ({"flicker_score": 0.03}, "flicker"),

@@ -1,16 +1,39 @@
 """Settings of curation: raw video files to a snapshot of the table of clips."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from hummingbird.config.section import AbsolutePath, Section
+from hummingbird.config.section import Section
+
+
+def _place(given: str | Path) -> str | Path:
+    """A URI stays what it is; a path is made absolute once, on the driver: workers run in other folders."""
+    return str(given) if "://" in str(given) else Path(given).expanduser().absolute()
+
+
+Place = Annotated[str | Path, AfterValidator(_place)]
+"""A path, which is made absolute, or a URI."""
+
+
+Percentile = Annotated[str, Field(pattern=r"^([0-9]|[1-9][0-9])(\.[0-9]+)?%$")]
+"""The value of a score below which a share of the clips of a run lies: "10%"."""
 
 
 class CurateSettings(Section):
     """What is curated, with which engines, limits and thresholds."""
 
-    source: AbsolutePath | None = Field(None, description="folder of raw video files")
+    source: Place | None = Field(
+        None, description="folder, glob or URI of raw video files, or a manifest (.csv, .jsonl, .parquet)"
+    )
+    manifest_uri: str = Field(
+        "uri", description="a manifest's column of uris, or a template: {page_dir}/{videoid}.mp4"
+    )
+    manifest_caption: str | None = Field("caption", description="its column of captions; none: it has none")
+    manifest_root: Place | None = Field(
+        None, description="folder or URI that its relative uris are below; none: the manifest's own"
+    )
     batch_files: PositiveInt = Field(64, description="source files committed together, about")
 
     max_megabytes: PositiveFloat = Field(4096.0, description="largest source file")
@@ -28,14 +51,35 @@ class CurateSettings(Section):
     max_seconds: PositiveFloat = Field(4.0, description="longest clip; longer shots are split evenly")
     short_side: PositiveInt = Field(480, description="most pixels of a clip's shorter side")
 
-    min_technical: float | None = Field(
-        None, description="least technical quality; none: the threshold that the quality model came with"
+    technical: Literal["auto", "model", "weightless"] = Field(
+        "auto",
+        description="which technical score decides: the quality model's, or the one that needs no weights; auto: a "
+        "given model, the shapes world's for its small pictures alone",
     )
-    min_motion: NonNegativeFloat = Field(0.0005, description="least motion in widths a second; below: static")
-    max_freeze: PositiveFloat = Field(0.5, description="longest stretch without change in seconds: freeze")
-    max_zoom: PositiveFloat = Field(0.04, description="fastest growth of the whole picture, 1/s: zoom")
-    max_flicker: PositiveFloat = Field(0.015, description="largest jump of brightness (rms): flicker")
-    max_text: NonNegativeFloat = Field(0.003, description="largest share of the picture under text: text")
+    allow_noncommercial: bool = Field(
+        True, description="use models whose licence forbids commercial use, or is unknown"
+    )
+    min_technical: float | Percentile | None = Field(
+        None,
+        description="least technical quality; none: the threshold that the quality model came with. Like all "
+        "thresholds of scores, a number or a percentile of this run's clips ('10%')",
+    )
+    min_weightless: float | Percentile = Field(
+        0.5, description="least technical quality, 0 to 1, without weights"
+    )
+    min_motion: NonNegativeFloat | Percentile = Field(
+        0.0005, description="least motion in widths a second; below: static"
+    )
+    max_freeze: PositiveFloat | Percentile = Field(
+        0.5, description="longest stretch without change in seconds: freeze"
+    )
+    max_zoom: PositiveFloat | Percentile = Field(0.04, description="fastest growth of the picture, 1/s: zoom")
+    max_flicker: PositiveFloat | Percentile = Field(
+        0.015, description="largest jump of brightness (rms): flicker"
+    )
+    max_text: NonNegativeFloat | Percentile = Field(
+        0.003, description="largest share of the picture under text: text"
+    )
     copy_luma: NonNegativeFloat = Field(
         0.4, description="most luma bits of the perceptual hashes that differ in possible copies, as a share"
     )

@@ -1,8 +1,8 @@
 """The tables of the lake: columns, field ids, and the Arrow schemas that writers fill.
 
-A field id is forever: a new column takes the next free id, a removed one is never reused. (Iceberg numbers
-the columns of a new table first, then the elements of its lists.) `SCHEMA_VERSION` is written into every
-table as the property ``hummingbird.schema-version``.
+Columns are only ever added, at the end, and none of the new ones is required. (Iceberg numbers the columns of
+a new table first, then the elements of its lists; an older table keeps the ids that it has.)
+`SCHEMA_VERSION` is written into every table as the property ``hummingbird.schema-version``.
 """
 
 from typing import Literal, get_args
@@ -81,11 +81,19 @@ _CLIPS = Schema(
     _field(
         27,
         "reasons",
-        ListType(29, StringType(), element_required=True),
+        ListType(37, StringType(), element_required=True),
         "why it was dropped; empty: kept",
         True,
     ),
     _field(28, "models_licence", StringType(), "licences of the models that made scores and caption"),
+    _field(29, "freeze_score", DoubleType(), "longest stretch without change, in seconds"),
+    _field(30, "sharpness_score", DoubleType(), "share of its edges' steepness that a clip loses by a blur"),
+    _field(31, "noise_score", DoubleType(), "standard deviation of the noise, in grey levels"),
+    _field(32, "blockiness_score", DoubleType(), "steepness across an 8 x 8 grid over that elsewhere"),
+    _field(33, "exposure_score", DoubleType(), "contrast left between black and white, 0 to 1"),
+    _field(34, "quality_weightless", DoubleType(), "technical score without weights, 0 to 1"),
+    _field(35, "technical_by", StringType(), "which technical score decided: model or weightless"),
+    _field(36, "scoring_key", StringType(), "hash of the source, settings and models that made the scores"),
     identifier_field_ids=[1],
 )
 

@@ -1,0 +1,151 @@
+"""What the settings of curation come to: stages, thresholds, models with their licences, and keys."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hummingbird.config.section import InputError
+from hummingbird.config.settings import Settings
+
+from hummingbird_data.captions import CaptionSettings
+from hummingbird_data.clips import ClipSettings
+from hummingbird_data.duplicates import HashStage
+from hummingbird_data.model_files import folder_hash, is_shipped, licence, model_folder
+from hummingbird_data.motion import MotionStage
+from hummingbird_data.probe import Limits
+from hummingbird_data.quality import QualityStage
+from hummingbird_data.read import ReadStage
+from hummingbird_data.shots import ShotSettings
+from hummingbird_data.sources import Source
+from hummingbird_data.stage import Row, Stage
+from hummingbird_data.technical import TechnicalStage
+from hummingbird_data.text import TextStage
+from hummingbird_data.thresholds import THRESHOLDS, Given
+from hummingbird_data.verdict import Thresholds
+
+# Settings that change what is looked at and how fast a run is, not what it makes of a source.
+_SPEED = {
+    "source", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "caption_batch", "quality_actors",
+    "caption_actors", "model_gpus", "allow_noncommercial",
+}  # fmt: skip
+_JUDGING = {*THRESHOLDS, "copy_luma", "copy_colour", "copy_likeness"}
+_SHAPES_SIDE = 256  # pixels: the largest pictures that the shapes world's quality model was trained on
+_NONCOMMERCIAL = re.compile(r"(^|[-_. ])nc($|[-_. 0-9])|non-?commercial|research-only|^unknown$|^other$")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``scoring_key`` names what scores and captions depend on, ``key`` that and the thresholds."""
+
+    storage: Path
+    scoring: tuple[Stage, ...]
+    given: Given
+    thresholds: Thresholds
+    captions: CaptionSettings
+    settings: Settings
+    models: dict[str, str]
+    licences: dict[str, str]
+    scoring_key: str
+
+    @classmethod
+    def make(cls, settings: Settings) -> "Plan":
+        """Raises InputError for a missing model, or one whose licence the settings forbid."""
+        s = settings.curate
+        captioner = model_folder(settings.models.captioner)
+        folders = {"captioner": captioner}
+        if s.technical != "weightless":
+            folders = {"quality": model_folder(settings.models.quality), **folders}
+        licences = {name: licence(folder) for name, folder in folders.items()}
+        _check_licences(licences, s.allow_noncommercial)
+        models = {name: folder_hash(folder) for name, folder in folders.items()}
+        given = Given.by(s, _threshold_of(folders.get("quality"), s.min_technical is not None))
+        changing = {
+            name: value
+            for name, value in s.model_dump(mode="json").items()
+            if name not in _SPEED and name not in _JUDGING
+        }
+        return cls(
+            storage=settings.storage,
+            scoring=_scoring(settings, folders.get("quality")),
+            given=given,
+            thresholds=given.resolved(()),
+            captions=CaptionSettings(
+                model=captioner,
+                name=f"{settings.models.captioner}@{models['captioner'][:12]}",
+                frames=s.caption_frames,
+                prompt=s.caption_prompt,
+                prompt_version=s.caption_prompt_version,
+                max_tokens=s.caption_tokens,
+            ),
+            settings=settings,
+            models=models,
+            licences=licences,
+            scoring_key=_hash(changing, models),
+        )
+
+    @property
+    def key(self) -> str:
+        """Of all that verdicts depend on."""
+        s = self.settings.curate
+        copies = {name: getattr(s, name) for name in sorted(_JUDGING) if name.startswith("copy")}
+        return _hash(self.scoring_key, vars(self.thresholds), copies)
+
+    def with_percentiles(self, rows: list[Row]) -> "Plan":
+        """The plan with thresholds that are percentiles taken from ``rows``."""
+        return replace(self, thresholds=self.given.resolved(rows))
+
+    def source_key(self, source: Source) -> str:
+        """Of all that the scores of one source depend on."""
+        return _hash(self.scoring_key, source.uri, source.fingerprint, source.caption)[:24]
+
+    def licences_of(self, row: Row) -> str:
+        """The licences of the models that made a row."""
+        used = {n: v for n, v in self.licences.items() if n != "quality" or row["technical_by"] == "model"}
+        return "; ".join(f"{name}: {value}" for name, value in used.items())
+
+
+def _scoring(settings: Settings, quality: Path | None) -> tuple[Stage, ...]:
+    s = settings.curate
+    reading = ReadStage(
+        limits=Limits(s.max_megabytes, s.max_source_seconds, s.max_pixels, s.max_frames),
+        shots=ShotSettings(ratio=s.shot_ratio, content=s.shot_content),
+        clips=ClipSettings(s.min_seconds, s.max_seconds, s.short_side),
+        seconds=s.read_seconds,
+        megabytes=s.read_megabytes,
+    )
+    known = _SHAPES_SIDE if is_shipped(settings.models.quality) else None
+    stages: list[Stage] = [
+        reading,
+        MotionStage(),
+        TextStage(),
+        HashStage(),
+        TechnicalStage(decides=s.technical, known=known),
+    ]
+    if quality is not None:
+        stages.append(QualityStage(model=quality, actors=s.quality_actors, gpus=s.model_gpus))
+    return tuple(stages)
+
+
+def _threshold_of(quality: Path | None, given: bool) -> float | None:
+    if quality is None or given:
+        return None
+    threshold = json.loads((quality / "config.json").read_text(encoding="utf-8")).get("threshold")
+    if threshold is None:
+        raise InputError(f"the quality model in {quality} has no threshold: set curate.min_technical")
+    return float(threshold)
+
+
+def _check_licences(licences: dict[str, str], allow_noncommercial: bool) -> None:
+    for name, text in licences.items():
+        if not allow_noncommercial and _NONCOMMERCIAL.search(text.lower()):
+            instead = " or set curate.technical=weightless" if name == "quality" else ""
+            raise InputError(
+                f"the {name} model's licence is '{text}' and curate.allow_noncommercial is false: "
+                f"give another with models.{name}{instead}"
+            )
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
