@@ -70,7 +70,7 @@ def parity(folder: Path) -> int:
     for path in paths:
         try:
             outputs = compare(path)
-        except InputError as error:
+        except (InputError, RuntimeError, ValueError) as error:  # the other cases are run all the same
             unusable += 1
             print(ROW.format(path.stem, "-", "-", "-", f"UNUSABLE: {error}"), flush=True)
             continue

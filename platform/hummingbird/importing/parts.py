@@ -80,6 +80,9 @@ def _published_sections(given: dict[str, Any]) -> dict[str, Any]:
         "embed_dim": vae["embed_dim"],
         "scale_factor": params.get("scale_factor", 0.18215),
     }
+    tower = (params.get("cond_stage_config") or {}).get("params") or {}
+    if "layer" in tower:
+        found["text"] = {**text.PUBLISHED, "layer": tower["layer"]}
     return found
 
 

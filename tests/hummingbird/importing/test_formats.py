@@ -6,11 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
+from accelerate import init_empty_weights
+from diffusers import AutoencoderKL
 from hummingbird.config.section import InputError
-from hummingbird.importing import unet
+from hummingbird.importing import autoencoder, unet
 from hummingbird.importing.drawn import drawn
 from hummingbird.importing.formats import t2v_turbo, videocrafter2
 from hummingbird.importing.lora import GUIDANCE
+from hummingbird.importing.parts import read_reference
+from hummingbird.lake.lineage import count_parameters
+from hummingbird.models.unet import VideoUNet
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -132,3 +138,53 @@ def test_a_lora_of_another_structure_is_refused(
 def test_t2v_turbo_needs_a_unet_or_a_lora(checkpoint: Path, reference: Path, vocabulary: Path) -> None:
     with pytest.raises(InputError, match="one of two"):
         t2v_turbo(checkpoint, reference, vocabulary, None, None)
+
+
+def test_the_published_structures_have_the_published_sizes() -> None:
+    with init_empty_weights():
+        teacher = VideoUNet(**unet.our_config(unet.PUBLISHED))
+        student = VideoUNet(**unet.our_config({**unet.PUBLISHED, "num_res_blocks": 1}))
+        vae = AutoencoderKL(**autoencoder.our_config(autoencoder.PUBLISHED))
+    counts = [count_parameters(model) for model in (teacher, student, vae)]
+    assert counts == [1_413_284_420, 945_127_300, 83_653_863]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"channel_mult": [1, 2, 4], "attention_resolutions": [8]}, None),
+        ({"model_channels": None}, "lacks model_channels"),
+        ({"sparse": True}, "unknown keys: sparse"),
+        ({"use_relative_position": True}, "use_relative_position=True"),
+        ({"transformer_depth": 2}, "transformer_depth=2"),
+        ({"num_head_channels": 24}, "multiples of num_head_channels"),
+        ({"num_head_channels": -1, "num_heads": 8}, "num_head_channels is needed"),
+    ],
+)
+def test_a_reference_configuration_is_understood_or_refused(
+    change: dict[str, object], message: str | None
+) -> None:
+    reference = {**unet.PUBLISHED, **change}
+    if message is None:
+        assert [len(stage["layers"]) for stage in unet.our_config(reference)["up_stages"]] == [3, 3, 3]
+        return
+    with pytest.raises(InputError, match=message):
+        unet.our_config(reference)
+
+
+def test_the_published_training_configuration_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "inference.yaml"
+    params = {
+        "scale_factor": 0.5,
+        "unet_config": {"params": {**unet.PUBLISHED, "model_channels": 64}},
+        "first_stage_config": {"params": {**autoencoder.PUBLISHED, "lossconfig": {}, "monitor": "x"}},
+        "cond_stage_config": {"params": {"freeze": True, "layer": "last"}},
+    }
+    path.write_text(yaml.safe_dump({"model": {"target": "a.b.C", "params": params}}))
+    sections = read_reference(path)
+    assert sections["unet"]["model_channels"] == 64
+    assert sections["vae"]["scale_factor"] == 0.5
+    assert sections["text"]["layer"] == "last"
+    path.write_text("unets: {}")
+    with pytest.raises(InputError, match="has the sections unet, vae, text"):
+        read_reference(path)
