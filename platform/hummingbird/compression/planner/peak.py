@@ -89,8 +89,8 @@ class Timeline:
 def attention_of(device: str) -> Iterator[None]:
     """Attention as it is computed on the device, for tensors without data, which sit on the CPU.
 
-    A GPU's fused attention keeps queries, keys, values, its output and one number a query; a CPU in training
-    keeps the whole matrix of weights, and needs no stand-in.
+    A GPU's fused attention keeps queries, keys, values, its output and one number a query; a CPU runs what
+    `attend` says for it (in bf16 it keeps the whole matrix of weights), and needs no stand-in.
     """
     if device == "cpu":
         yield
