@@ -129,6 +129,7 @@ class TemporalConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         hidden = x
         for layers in (self.conv1, self.conv2, self.conv3, self.conv4):
+            convolution: Any
             *before, convolution = layers
             for layer in before:
                 hidden = layer(hidden)
