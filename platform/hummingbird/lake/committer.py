@@ -20,7 +20,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.expressions import BooleanExpression, EqualTo, In, Or
 from pyiceberg.table import Table
 
-from hummingbird.lake.schemas import ARROW, CLIPS, QUARANTINE, REASONS, VERDICTS, TableName
+from hummingbird.lake.schemas import ARROW, CLIPS, QUARANTINE, REASONS, VERDICTS, TableName, with_all_columns
 
 PENDING = "pending"
 
@@ -113,7 +113,7 @@ class Committer:
     def _holds(self, name: TableName, snapshot_id: int, which: BooleanExpression, rows: pa.Table) -> bool:
         there = self.table(name).scan(row_filter=which, snapshot_id=snapshot_id).to_arrow()
         key = "clip_id" if name == "clips" else "source_uri"
-        return bool(there.cast(ARROW[name]).sort_by(key).equals(rows.sort_by(key)))
+        return bool(with_all_columns(name, there).sort_by(key).equals(rows.sort_by(key)))
 
     def _write_pending(self, name: TableName, base: int, which: BooleanExpression, rows: pa.Table) -> int:
         table = self.table(name)

@@ -24,6 +24,7 @@ from hummingbird.lake.schemas import (
     TABLES,
     VERSION_PROPERTY,
     TableName,
+    with_all_columns,
 )
 
 PROPERTIES = {
@@ -123,10 +124,7 @@ class Lake:
         except (ValueError, TypeError) as error:  # of pyiceberg's binder: no such column, another type
             reason, columns = " ".join(str(error).split()), ", ".join(ARROW[name].names)
             raise InputError(f"cannot use the filter {where!r}: {reason}; {name} has {columns}") from error
-        for column in ARROW[name]:
-            if column.name not in rows.column_names:  # the table is older than the column
-                rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))
-        return rows.select(ARROW[name].names).cast(ARROW[name])
+        return with_all_columns(name, rows)
 
     def kept_clips(self, snapshot_id: int) -> pa.Table:
         """The clips of one snapshot that may be learned from, ordered by ``clip_id``."""

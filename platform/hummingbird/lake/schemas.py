@@ -171,3 +171,11 @@ CLIPS = ARROW["clips"]
 QUARANTINE = ARROW["quarantine"]
 RUNS = ARROW["runs"]
 MODELS = ARROW["models"]
+
+
+def with_all_columns(name: TableName, rows: pa.Table) -> pa.Table:
+    """Rows with the columns and types of `ARROW`: those of a snapshot older than a column have null there."""
+    for column in ARROW[name]:
+        if column.name not in rows.column_names:
+            rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))
+    return rows.select(ARROW[name].names).cast(ARROW[name])
