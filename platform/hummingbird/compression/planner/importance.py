@@ -63,7 +63,7 @@ class Probe:
         generator = torch.Generator().manual_seed(seed)
         self._inputs = []
         for timestep in timesteps:
-            noise = torch.randn(x0.shape, generator=generator).to(x0)
+            noise = diffusion.draw_noise(x0.shape, generator).to(x0)
             t = torch.full((len(x0),), timestep, device=x0.device)
             x = diffusion.add_noise(x0, noise, t)
             self._inputs.append((x, t, batch["text"], batch["fps"]))
