@@ -114,6 +114,11 @@ def load_scorer(folder: Path, settings: FeedbackSettings) -> TextVideoScorer:
 def _reward(
     settings: FeedbackSettings, folder: Path, pipeline: TextToVideoPipeline, device: torch.device
 ) -> Reward:
+    if pipeline.decoder is None:
+        raise InputError(
+            "the student's pipeline has no small decoder for the rewards to look through: give it one, or set "
+            "feedback.image_reward=0 and feedback.video_reward=0"
+        )
     pipeline.decoder.requires_grad_(False).to(device)
     return Reward(
         decode=partial(pipeline.decode, decoder="small"),

@@ -58,7 +58,7 @@ def compile_model(settings: Settings, say: Say = print) -> Path:
     except FileNotFoundError as error:
         raise InputError(str(error)) from error
     inputs = {
-        **{part: weights_hash(getattr(pipeline, part)) for part in MODULES},
+        **{part: weights_hash(module) for part in MODULES if (module := getattr(pipeline, part)) is not None},
         "torch": torch.__version__,
         "capability": device_capability(settings.compile.device),
     }
@@ -119,6 +119,8 @@ def compile_pipeline(
         raise InputError("compiling needs a C++ compiler: install g++")
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise InputError("compile.device is cuda, but torch sees no GPU here")
+    if settings.decoder == "small" and pipeline.decoder is None:
+        raise InputError("this pipeline has no small decoder: set compile.decoder=full")
     pipeline.to(settings.device)
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))

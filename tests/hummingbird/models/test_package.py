@@ -146,3 +146,11 @@ def test_the_compiled_student_makes_the_eager_students_videos(tmp_path: Path) ->
         compiled(["red"], [1], num_frames=8)
     with pytest.raises(ValueError, match="small decoder alone"):
         compiled(["red"], [1], decoder="full")
+
+
+def test_a_pipeline_without_a_small_decoder_is_refused_before_anything_is_compiled(tmp_path: Path) -> None:
+    pipeline = tiny_student()
+    pipeline.decoder = None
+    with pytest.raises(InputError, match=r"compile\.decoder=full"):
+        compile_pipeline(pipeline, tmp_path / "package", CompileSettings(), "tiny")
+    assert list(tmp_path.iterdir()) == []
