@@ -37,6 +37,9 @@ class PlanSettings(Section):
 
     clips: PositiveInt = Field(8, description="calibration clips from the cache of latents")
     timesteps: PositiveInt = Field(5, description="evenly spaced timesteps that importance is measured at")
+    rows: PositiveInt = Field(
+        1, description="calibration clips a pass; 1 needs the memory of one pass, more are quicker on a GPU"
+    )
     rounds: PositiveInt = Field(
         6, description="times that importance is measured, each on what the round before left"
     )
