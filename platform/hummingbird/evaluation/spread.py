@@ -16,6 +16,10 @@ class Each(Protocol):
     def __call__(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]: ...
 
 
+def _here(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    return map(function, items)
+
+
 @contextmanager
 def spread(processes: int) -> Iterator[Each]:
     """``map`` over ``processes`` fresh processes, or, for 1, in this one.
@@ -24,7 +28,7 @@ def spread(processes: int) -> Iterator[Each]:
     raised where its result is taken.
     """
     if processes == 1:
-        yield map
+        yield _here
         return
     # Forked processes cannot use a GPU that this one has used.
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
