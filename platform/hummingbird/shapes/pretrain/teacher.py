@@ -24,7 +24,7 @@ from hummingbird.shapes.scene import FPS, FRAMES, Attributes, caption, parse_cap
 
 BATCH = {1: 64, 4: 32, FRAMES: 8}
 """Samples a step by their frames, on a CPU: fewer frames show more texts in the same time."""
-ONE_OBJECT = 0.65  # share of samples with one object: half of the drawn clips have two, and are harder
+ONE_OBJECT = 0.8  # share of samples with one object: half of the drawn clips have two, and are harder
 EMPTY_TEXT = 0.1  # share of samples without a text, for classifier-free guidance
 SNR_CAP = 5.0
 NOISE_CAP = 10.0
