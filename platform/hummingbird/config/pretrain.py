@@ -26,6 +26,11 @@ class PretrainSettings(Section):
         None, description="folder of weights to go on from; none: from scratch"
     )
     rate: PositiveFloat = Field(1e-3, description="learning rate of autoencoder, rewards and teacher")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where torch sees one")
+    batch_factor: PositiveInt = Field(
+        1, description="samples a step, as a multiple of what suits a CPU; a GPU takes 32"
+    )
+    processes: NonNegativeInt = Field(0, description="processes that draw samples beside the training")
     threads: PositiveInt = Field(2, description="threads of torch")
     weights: AbsolutePath | None = Field(
         None, description="folder of weights to read from and to ship the result to; none: the package's own"

@@ -8,6 +8,8 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
+from hummingbird.config.pretrain import PretrainSettings
+from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from hummingbird.lake.runs import open_run
 from hummingbird.models.diffusion import Diffusion
@@ -73,9 +75,25 @@ def ship_teacher(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
     write_card(weights / "teacher", "Teacher of the shapes world", text, facts)
 
 
+def _course(s: PretrainSettings) -> dict[str, Any]:
+    """How long, how fast, from where and on what: what is the same for all that can run on a GPU."""
+    gpu = torch.cuda.is_available()
+    if s.device == "cuda" and not gpu:
+        raise InputError("pretrain.device=cuda, but torch sees no GPU")
+    device = ("cuda" if gpu else "cpu") if s.device == "auto" else s.device
+    return {
+        "minutes": s.minutes,
+        "lr": s.rate,
+        "start": s.start,
+        "device": device,
+        "batch_factor": s.batch_factor,
+        "processes": s.processes,
+    }
+
+
 def _autoencoder(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
     s = settings.pretrain
-    facts = pretrain_autoencoder(folder, settings.seed, s.steps, s.minutes, s.rate, s.start)
+    facts = pretrain_autoencoder(folder, settings.seed, s.steps, **_course(s))
     facts = {"seed": settings.seed, **facts}
     ship_autoencoder(folder, weights, facts)
     return facts
@@ -83,7 +101,7 @@ def _autoencoder(settings: Settings, folder: Path, weights: Path) -> dict[str, A
 
 def _rewards(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
     s = settings.pretrain
-    facts = pretrain_rewards(folder, settings.seed, s.steps, s.minutes, s.rate, s.start)
+    facts = pretrain_rewards(folder, settings.seed, s.steps, **_course(s))
     facts = {"seed": settings.seed, **facts}
     ship_rewards(folder, weights, facts)
     return facts
@@ -97,11 +115,9 @@ def _teacher(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
         settings.seed,
         s.steps,
         s.clips,
-        s.minutes,
-        s.rate,
-        s.start,
-        s.image_steps,
-        s.sparse_steps,
+        image_steps=s.image_steps,
+        sparse_steps=s.sparse_steps,
+        **_course(s),
     )
     facts = {"seed": settings.seed, "clips": s.clips, **facts}
     ship_teacher(folder, weights, facts)
