@@ -36,7 +36,11 @@ LINE_FLAGS = {
     "--teacher": "models.teacher",
     "--student": "benchmark.student",
 }
-UNET_FLAGS = {"--repeats": "unet_benchmark.repeats", "--device": "unet_benchmark.device"}
+UNET_FLAGS = {
+    "--repeats": "unet_benchmark.repeats",
+    "--device": "unet_benchmark.device",
+    "--folder": "unet_benchmark.folder",
+}
 PLANS_FLAGS = {
     "--folder": "plan_benchmark.folder",
     "--device": "plan_benchmark.device",
