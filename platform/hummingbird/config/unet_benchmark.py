@@ -34,7 +34,7 @@ class UnetBenchmarkSettings(Section):
         description="bfloat16: a forward pass on weights of that type, a training step by autocast on float32",
     )
     compile: bool = Field(False, description="time both compiled too, ours block by block")
-    compile_diffusers: Literal["whole", "blocks"] = Field(
+    compile_diffusers: Literal["whole", "blocks", "none"] = Field(
         "whole",
         description="diffusers' compiled as a whole, or block by block as ours, which takes less time",
     )

@@ -107,9 +107,10 @@ def compare(s: UnetBenchmarkSettings, seed: int) -> dict[str, Any]:
                     memory[task][name] = measured_gib(step, s.device)
             except torch.OutOfMemoryError:
                 too_large.append(f"{task}, {name}")
-                del running[name]
-                for model in (ours, theirs):
-                    model.zero_grad(set_to_none=True)
+            if (
+                f"{task}, {name}" in too_large
+            ):  # only here, where the error no longer holds the pass's tensors
+                running.pop(name).model.zero_grad(set_to_none=True)
                 torch.cuda.empty_cache()
         seconds[task] = _time(run, running, given, s, task)
     work = {"forward": flop, "training": 3 * flop}

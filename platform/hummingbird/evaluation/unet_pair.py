@@ -74,10 +74,10 @@ def compile_pair(s: UnetBenchmarkSettings, ours: VideoUNet, theirs: UNet3DCondit
     ours.compile_repeated_blocks(dynamic=False)
     if s.compile_diffusers == "whole":
         theirs.compile(dynamic=False)
-        return
-    for module in theirs.modules():
-        if type(module).__name__ in DIFFUSERS_BLOCKS:
-            module.compile(dynamic=False)
+    elif s.compile_diffusers == "blocks":
+        for module in theirs.modules():
+            if type(module).__name__ in DIFFUSERS_BLOCKS:
+                module.compile(dynamic=False)
 
 
 def contestants_of(
@@ -86,8 +86,10 @@ def contestants_of(
     """By name, diffusers' first; the compiled ones too where asked for."""
     models: dict[str, nn.Module] = {"diffusers": theirs, "hummingbird": ours}
     found = {name: Contestant(model, False) for name, model in models.items()}
+    if compiled and s.compile_diffusers != "none":
+        found["diffusers, compiled"] = Contestant(theirs, True)
     if compiled:
-        found |= {f"{name}, compiled": Contestant(model, True) for name, model in models.items()}
+        found["hummingbird, compiled"] = Contestant(ours, True)
     return found
 
 
