@@ -27,7 +27,12 @@ def estimated_gib(s: UnetBenchmarkSettings, task: str) -> float:
     kind = torch.bfloat16 if low and not trains else torch.float32
 
     def build() -> nn.Module:
-        unet: VideoUNet = VideoUNet(**config).to(kind)
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(kind)  # tensors without data cannot be cast in place
+        try:
+            unet: VideoUNet = VideoUNet(**config)
+        finally:
+            torch.set_default_dtype(before)
         unet.train(trains).requires_grad_(trains)
         unet.gradient_checkpointing = s.checkpointing
         return unet

@@ -35,8 +35,9 @@ SCHEDULE_BUFFERS = (
 )
 """Computed from the schedule; `Diffusion` computes its own."""
 GUIDANCE_SIZE = 256
-TEACHER_NOISE: dict[str, Any] = {"x0_scale": 0.7, "steps": 50, "guidance": 12.0}
-FEW_STEP_NOISE: dict[str, Any] = {"x0_scale": 1.0, "steps": 4, "guidance": 7.5}
+SIZE = {"height": 320, "width": 512}
+TEACHER_NOISE: dict[str, Any] = {"x0_scale": 0.7, "steps": 50, "guidance": 12.0, **SIZE}
+FEW_STEP_NOISE: dict[str, Any] = {"x0_scale": 1.0, "steps": 4, "guidance": 7.5, **SIZE}
 
 
 def videocrafter2(checkpoint: Path, reference: Path | None, tokenizer: Path | None) -> Parts:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from hummingbird.compression.plan import Plan, pruned_config, whole_plan
-from hummingbird.compression.planner.cost import Cost, InputShape, measure_milliseconds, time_in_turns
+from hummingbird.compression.planner.clock import Clock
+from hummingbird.compression.planner.cost import Cost, InputShape
 from hummingbird.compression.planner.importance import Calibration, Workers, load_probe, remembered
 from hummingbird.compression.planner.ledger import CostLedger
 from hummingbird.compression.planner.models import PlannedModel
@@ -20,11 +21,8 @@ from hummingbird.lake.lineage import latest_output, weights_hash
 from hummingbird.lake.media import write_atomically
 from hummingbird.lake.runs import open_run
 from hummingbird.models.pipeline import load_pipeline
-from hummingbird.models.unet import VideoUNet
 
 Config = Mapping[str, Any]
-
-WARMUP, REPEATS = 2, 9
 
 TRIES = 5
 """Times that a plan is searched for, each under a tighter limit, until its measured milliseconds are in budget."""
@@ -121,25 +119,3 @@ def _measure(
         return lambda plans: {name: probe.importance(plan) for name, plan in plans.items()}, lambda: None
     workers = Workers(teacher, calibration, settings.plan.workers, settings.ray)
     return workers.importance, workers.close
-
-
-class Clock:
-    """Times students beside their teacher; times do not depend on the weights.
-
-    Attributes:
-        teacher: milliseconds of its pass.
-        parts: milliseconds of its parts, which sum up to that.
-    """
-
-    def __init__(self, config: Config, shape: InputShape, device: str, teacher: float | None = None) -> None:
-        self._unet: VideoUNet = VideoUNet(**config).to(device)
-        self._shape, self._device = shape, device
-        whole, parts = measure_milliseconds(self._unet, shape)
-        self.teacher = teacher or whole
-        self.parts = {part: value * self.teacher / whole for part, value in parts.items()}
-
-    def __call__(self, config: Config) -> float:
-        """Milliseconds of a student's pass."""
-        student: VideoUNet = VideoUNet(**config).to(self._device)
-        times = time_in_turns({"teacher": self._unet, "student": student}, self._shape, WARMUP, REPEATS)
-        return times["student"] / times["teacher"] * self.teacher
