@@ -106,7 +106,8 @@ class PlannedModel:
         if which == "full":
             full: nn.Module = AutoencoderKL(**_plain(self.vae))
             return full
-        small: nn.Module = AutoencoderTiny(**_plain(self.small))
+        # Saved configurations of a small decoder hold a key that its class no longer takes.
+        small: nn.Module = AutoencoderTiny.from_config(_plain(self.small))
         return small
 
 
