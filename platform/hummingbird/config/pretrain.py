@@ -12,7 +12,8 @@ class PretrainSettings(Section):
 
     part: Literal["autoencoder", "text", "rewards", "teacher", "quality", "captioner"] = Field(
         "teacher",
-        description="the model to train; rewards and teacher need the text encoder of `weights`, the teacher its autoencoder too",
+        description="the model to train; rewards and teacher need the text encoder of `weights`, the teacher "
+        "the autoencoder too",
     )
     steps: PositiveInt = Field(20_000, description="optimizer steps at most")
     minutes: PositiveFloat | None = Field(
