@@ -1,4 +1,4 @@
-"""The text encoder, trained together with the image-text and the video-text reward on drawn clips."""
+"""The image-text and the video-text reward, trained on drawn clips against the text encoder as it is."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,13 +10,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerFast
+from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
 from hummingbird.models.rewards import TextVideoScorer
 from hummingbird.shapes.pretrain.loop import train
 from hummingbird.shapes.pretrain.prefetch import prefetched
+from hummingbird.shapes.pretrain.text import LENGTH, text_config
 from hummingbird.shapes.scene import (
     BACKGROUNDS,
     COLORS,
@@ -32,41 +32,8 @@ from hummingbird.shapes.scene import (
     sample_scene,
 )
 
-LENGTH = 24  # tokens; the longest caption has 20
 BATCH, NEGATIVES, SCORED_FRAMES = 32, 3, 8
 SCALE = 20.0  # of the similarities, in the loss
-_SPECIAL = ["<pad>", "<unk>", "<bos>", "<eos>"]
-
-
-def make_tokenizer() -> PreTrainedTokenizerFast:
-    """One token a word of the shapes world; other words are <unk>."""
-    words = {
-        w for names in (SHAPES, COLORS, MOTIONS, BACKGROUNDS, RELATIONS) for n in names for w in n.split()
-    }
-    vocabulary = [*_SPECIAL, ",", "a", "on", "both", "background", *sorted(words)]
-    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(vocabulary)}, unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<bos> $A <eos>", special_tokens=[("<bos>", 2), ("<eos>", 3)]
-    )
-    names = dict(zip(("pad_token", "unk_token", "bos_token", "eos_token"), _SPECIAL, strict=True))
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=LENGTH, **names)
-
-
-def text_config(vocabulary: int) -> dict[str, Any]:
-    return {
-        "vocab_size": vocabulary,
-        "hidden_size": 128,
-        "intermediate_size": 256,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 4,
-        "max_position_embeddings": LENGTH,
-        "projection_dim": 128,
-        "pad_token_id": 0,
-        "bos_token_id": 2,
-        "eos_token_id": 3,
-    }
 
 
 def attributes_of(scene: Scene) -> Attributes:
@@ -171,6 +138,7 @@ def _index(names: Sequence[str], values: Sequence[str], like: Tensor) -> Tensor:
 
 def pretrain_rewards(
     folder: Path,
+    components: Path,
     seed: int,
     steps: int,
     minutes: float | None = None,
@@ -180,9 +148,10 @@ def pretrain_rewards(
     batch_factor: int = 1,
     processes: int = 0,
 ) -> dict[str, float]:
-    """Train the scorer; save it as ``folder/rewards``, its text encoder and tokenizer beside it.
+    """Train the scorer and save it as ``folder/rewards``, with its tokenizer.
 
     Args:
+        components: folder with ``text_encoder`` and ``tokenizer``; the encoder stays as it is.
         start: folder of a scorer whose training is taken up with a fresh optimizer.
         batch_factor: how many times ``BATCH`` videos a step takes.
         processes: that draw videos beside the training.
@@ -193,12 +162,13 @@ def pretrain_rewards(
     """
     torch.manual_seed(seed)
     batch = BATCH * batch_factor
-    tokenizer = make_tokenizer()
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(components / "tokenizer")
+    encoder = CLIPTextModel.from_pretrained(components / "text_encoder", dtype=torch.float32)
     scorer = TextVideoScorer(text=text_config(len(tokenizer)))
     if start:
         scorer.load_state_dict(TextVideoScorer.from_pretrained(start).state_dict())
-    # torch 2.13's fused attention is slow backward on a CPU in bfloat16.
-    scorer.text_encoder.set_attn_implementation("eager")
+    scorer.text_encoder.load_state_dict(encoder.state_dict())
+    scorer.text_encoder.requires_grad_(False)
 
     heads = nn.ModuleList([_Attributes(128, motion=False), _Attributes(128, motion=True)])
     both = nn.ModuleList([scorer, heads]).to(device)
@@ -240,6 +210,4 @@ def pretrain_rewards(
             facts[f"{name}_right"] = float((best == 0).float().mean())
     scorer.save_pretrained(folder / "rewards")
     tokenizer.save_pretrained(folder / "rewards" / "tokenizer")
-    scorer.text_encoder.save_pretrained(folder / "text_encoder")
-    tokenizer.save_pretrained(folder / "tokenizer")
     return facts
