@@ -39,7 +39,7 @@ def random_checkpoint(folder: Path, reference: Path | None = None, seed: int = 0
         model = VideoUNet(**config)
         vae = AutoencoderKL(**autoencoder.our_config(sections["vae"]))
         tower = CLIPTextModel(text.our_config({**sections["text"], "layer": "last"}))
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for prefix, module, table in (
         (unet.PREFIX, model, unet.published_table(config)),
         (autoencoder.PREFIX, vae, autoencoder.published_table(vae)),
