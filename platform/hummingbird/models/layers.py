@@ -49,7 +49,8 @@ class GroupNorm(nn.GroupNorm):
         kind, n, c = values.device.type, values.shape[0], values.shape[-1]
         tokens = values.reshape(n, -1, c)
         # Autocast would make that copy.
-        plain = torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
+        cast = kind != "meta" and torch.is_autocast_enabled(kind)
+        plain = torch.autocast(kind, enabled=False) if cast else nullcontext()
         with plain:
             mean = tokens.mean(1, dtype=torch.float32).view(n, self.num_groups, -1).mean(-1, keepdim=True)
             norm = torch.linalg.vector_norm(tokens, dim=1, dtype=torch.float32)
