@@ -82,7 +82,7 @@ def run_study(settings: Settings, folder: Path) -> dict[str, Any]:
         JSON: ``plans`` by name (costs with the share of the teacher's, ``before`` and ``after`` distillation with
         intervals over seeds and prompts, ``seeds`` with what each gave, the ``plan`` itself), the ``teacher``
         likewise, ``comparisons`` of the paper's cuts with the planner's (``lead`` of the planner, paired),
-        ``unfinished`` students, ``inputs`` and ``device``.
+        ``unfinished`` students, ``unmet`` budgets of milliseconds, ``inputs`` and ``device``.
 
     Raises:
         InputError: see `plan_benchmark`.
@@ -96,7 +96,7 @@ def run_study(settings: Settings, folder: Path) -> dict[str, Any]:
     with spread(s.workers) as each:
         pipeline = load_pipeline(teacher).to(device)
         cache = draw_cache(pipeline, folder / "cache", settings.seed, s.clips, each)
-        planned = find_plans(settings, pipeline, teacher, cache, folder / "plans", device, each)
+        planned, unmet = find_plans(settings, pipeline, teacher, cache, folder / "plans", device, each)
         study = Study(settings, folder, teacher, cache, device, deadline)
         cells = [
             Cell(name, one.plan, seed) for seed in s.seeds for name, one in planned.items()
@@ -104,7 +104,7 @@ def run_study(settings: Settings, folder: Path) -> dict[str, Any]:
         made = each(partial(run_cell, study), cells)
         results = list(tqdm(made, total=len(cells), desc="students", unit="student"))
     metrics = _metrics(settings, planned, cells, results)
-    metrics |= {"inputs": inputs, "device": device_name(), "score_version": SCORE_VERSION}
+    metrics |= {"unmet": unmet, "inputs": inputs, "device": device_name(), "score_version": SCORE_VERSION}
     print(text_table(metrics))
     return metrics
 

@@ -14,6 +14,7 @@ from hummingbird.compression.planner.cost import Cost, InputShape, model_cost, t
 from hummingbird.compression.planner.importance import Calibration, plan_importance, remembered
 from hummingbird.compression.planner.make import find_plan
 from hummingbird.compression.planner.search import Measure
+from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from hummingbird.evaluation.spread import Each
 from hummingbird.lake.media import write_atomically
@@ -46,13 +47,15 @@ def find_plans(
     folder: Path,
     device: str,
     each: Each,
-) -> dict[str, Planned]:
-    """All plans by name, the teacher first. They are kept in ``folder``, and what is there is not made again.
+) -> tuple[dict[str, Planned], dict[str, str]]:
+    """All plans by name, the teacher first, and by name why there is none for a budget of milliseconds.
+
+    They are kept in ``folder``, and what is there is not made again.
 
     Milliseconds are measured in this process while the others wait; importance by ``each``.
 
     Raises:
-        InputError: an unknown name of a plan, or a budget that cannot be met.
+        InputError: an unknown name of a plan, or a budget of parameters that cannot be met.
     """
     s, c = settings.plan_benchmark, settings.plan
     config = {key: value for key, value in pipeline.unet.config.items() if key[0] != "_"}
@@ -83,13 +86,19 @@ def find_plans(
         }
         budgets |= {twin(name, match): {match: equal[match]} for match in s.match}
     budgets |= {f"params-{share:g}": {"params": share} for share in s.budgets}
-    plans = {**whole, **paper}
+    plans, unmet = {**whole, **paper}, {}
     for name, budget in tqdm(budgets.items(), desc="plans", unit="plan"):
         path = folder / f"{name}.yaml"
         if not path.is_file():
-            found, dropped, _ = find_plan(
-                config, timed, budget, measure, c.rounds, device, teacher_milliseconds=first[TEACHER]
-            )
+            try:
+                found, dropped, _ = find_plan(
+                    config, timed, budget, measure, c.rounds, device, teacher_milliseconds=first[TEACHER]
+                )
+            except InputError as error:
+                if "ms" not in budget:
+                    raise
+                unmet[name] = str(error)  # the other plans are compared all the same
+                continue
             went = {"schema_version": 1, "budgets": budget, "dropped": [asdict(one) for one in dropped]}
             write_atomically(folder / f"{name}.json", json.dumps(went, indent=2).encode())
             named = found.model_copy(update={"name": name})
@@ -104,7 +113,7 @@ def find_plans(
             Cost(cost.parameters, cost.flop, last[name]),
             budgets.get(name, {}),
         )
-    return made
+    return made, unmet
 
 
 def _kept(path: Path, make: Any) -> dict[str, float]:

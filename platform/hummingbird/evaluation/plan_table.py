@@ -51,7 +51,8 @@ def comparisons(
 
     The teacher has no distillation: its one score stands for both.
     """
-    pairs = [(twin(paper, match), paper) for paper in s.paper for match in s.match]
+    matches = {(twin(paper, match), paper): match for paper in s.paper for match in s.match}
+    pairs = [pair for pair in matches if pair[0] in planned]
     leads: dict[str, dict[tuple[str, str], Any]] = {}
     for when in WHEN:
         values: dict[str, Sequence[Values]] = {
@@ -65,14 +66,14 @@ def comparisons(
         {
             "planner": ours,
             "paper": paper,
-            "equal": match,
+            "equal": matches[ours, paper],
             **{when: asdict(leads[when][ours, paper]) for when in WHEN},
             "seeds": {
                 str(number): {when: _total(found[ours][when]) - _total(found[paper][when]) for when in WHEN}
                 for number, found in results.items()
             },
         }
-        for (ours, paper), match in zip(pairs, list(s.match) * len(s.paper), strict=True)
+        for ours, paper in pairs
     ]
     return {"comparisons": table, "scored_seeds": list(results)}
 
@@ -97,6 +98,7 @@ def text_table(metrics: Mapping[str, Any]) -> str:
             for one in metrics["comparisons"]
         ]
         lines.append(f"seeds: {', '.join(map(str, metrics['scored_seeds']))}")
+    lines += [f"{name}: {why}" for name, why in metrics["unmet"].items()]
     if metrics["unfinished"]:
         lines += ["", f"unfinished ({len(metrics['unfinished'])}): run the same command again"]
     return "\n".join([*lines, ""])
