@@ -8,6 +8,7 @@ from hummingbird_data.clip_frames import clip_frames, evenly
 from hummingbird_data.engine_transformers import TransformersStage
 from hummingbird_data.engines import Engine, build_prompt, frames_hash
 from hummingbird_data.stage import Row, StageRunner
+from language_model import write_language_model
 
 SENTENCE = "describe the video . a red circle moving left on"
 
@@ -71,7 +72,7 @@ def test_an_answer_that_ends_for_its_length_is_cut(captioner: Path, rows: list[R
 
 
 def test_a_language_model_is_asked_without_frames(tmp_path: Path) -> None:
-    folder = language_model(tmp_path / "language")
+    folder = write_language_model(tmp_path / "language")
     runner = StageRunner(
         TransformersStage(engine=Engine("transformers", str(folder), "l", frames=0, max_tokens=6))
     )
@@ -81,28 +82,6 @@ def test_a_language_model_is_asked_without_frames(tmp_path: Path) -> None:
     made = runner.run(asked)
     assert made == [runner.run([row])[0] for row in asked]
     assert all(row["answer"] and row["frames_hash"] is None for row in made)
-
-
-def language_model(folder: Path) -> Path:
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    torch.manual_seed(0)
-    words = ["<pad>", "<eos>", "<unk>", *["a", "red", "circle", "moving", "left", "on"]]
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>"
-    ).save_pretrained(folder)
-    config = LlamaConfig(
-        vocab_size=len(words), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
-        pad_token_id=0, bos_token_id=None, eos_token_id=1,
-    )  # fmt: skip
-    model = LlamaForCausalLM(config)
-    model.generation_config.suppress_tokens = [0, 1, 2]
-    model.save_pretrained(folder)
-    return folder
 
 
 def test_a_model_without_a_chat_template_sees_one_mark_an_image() -> None:
