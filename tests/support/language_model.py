@@ -21,7 +21,7 @@ def write_language_model(folder: Path) -> Path:
         max_position_embeddings=64, pad_token_id=0, bos_token_id=None, eos_token_id=1, initializer_range=0.5,
     )  # fmt: skip
     model = LlamaForCausalLM(config)
-    with torch.no_grad():  # words only
+    with torch.no_grad():  # special tokens come seldom
         model.lm_head.weight[:3] = 0
     model.save_pretrained(folder)
     return folder
