@@ -14,6 +14,9 @@ from hummingbird_data.engines import Engine
 from hummingbird_data.model_files import folder_hash, is_shipped, licence, model_folder
 from hummingbird_data.prompts import load_prompt
 
+AT_ENDPOINT = "endpoint:"
+"""What stands before the name of a model at an endpoint where others have their hash."""
+
 
 @dataclass(frozen=True)
 class Words:
@@ -45,7 +48,7 @@ def captioning_of(settings: Settings) -> Words:
     )
     own = "shapes" if is_shipped(settings.models.captioner) else "describe"
     prompt = load_prompt(s.caption_prompt or own, "describe")
-    describe, hashes = Asking(describing, prompt, s.caption_retries), {"prompt": prompt.hash}
+    describe, hashes = Asking(describing, prompt, s.caption_retries), {"prompt": prompt.label + prompt.hash}
     rewrite = None
     if settings.models.rewriter is not None:
         engine, more, its = _engine(
@@ -60,7 +63,7 @@ def captioning_of(settings: Settings) -> Words:
             models | more,
             licences | its,
         )
-        hashes["rewrite_prompt"] = prompt.hash
+        hashes["rewrite_prompt"] = prompt.label + prompt.hash
     if s.caption_tokenizer is not None:
         if not s.caption_tokenizer.is_dir():
             raise InputError(f"curate.caption_tokenizer: there is no folder {s.caption_tokenizer}")
@@ -78,7 +81,7 @@ def _engine(
             step = "caption" if part == "captioner" else "rewrite"
             raise InputError(f"the engine http needs a URL: curate.{step}_endpoint.url=http://host:8000/v1")
         known = {"kind": kind, "model": model, "name": model, "endpoint": endpoint}
-        return known, {part: f"endpoint:{model}"}, {part: endpoint.licence}
+        return known, {part: AT_ENDPOINT + model}, {part: endpoint.licence}
     folder = model_folder(model)
     digest = folder_hash(folder)
     known = {"kind": kind, "model": str(folder), "name": f"{model}@{digest[:12]}"}

@@ -72,6 +72,7 @@ def curate(settings: Settings) -> Path:
                 quarantined=counts.pop("quarantined", 0),
                 reasons=counts,
                 caption_engine=s.caption_engine,
+                captions=str(plan.captions),
                 licences=plan.licences,
                 thresholds={name: str(value) for name, value in vars(plan.thresholds).items()},
                 seconds=round(time.monotonic() - started, 1),

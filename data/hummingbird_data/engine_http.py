@@ -40,9 +40,10 @@ class NoAnswerError(Exception):
 class Client:
     """Requests to one endpoint, with retries. Safe to use from several threads."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, retries: int | None = None) -> None:
         self.engine = engine
         self.settings = engine.endpoint
+        self._retries = self.settings.retries if retries is None else retries
         token = os.environ.get(self.settings.token_variable)
         self._http = httpx.Client(
             base_url=f"{self.settings.url}/",
@@ -87,8 +88,7 @@ class Client:
             ) from error
 
     def _request(self, method: str, path: str, body: Any = None) -> Any:
-        for attempt in range(self.settings.retries + 1):
-            last = attempt == self.settings.retries
+        for attempt in range(self._retries + 1):
             wait = min(_LONGEST_WAIT, self.settings.backoff * 2**attempt) * random.uniform(0.5, 1)
             try:
                 reply = self._http.request(method, path, json=body)
@@ -103,11 +103,12 @@ class Client:
                 problem = NoAnswerError(f"the answer is no JSON: {error}", False)
             else:
                 status = reply.status_code
-                problem = NoAnswerError(f"status {status}: {_short(reply.text)}", status in _ENDPOINTS)
+                down = status in _ENDPOINTS or reply.is_redirect
+                problem = NoAnswerError(f"status {status}: {_short(reply.text)}", down)
                 if status not in _AGAIN:
                     raise problem
                 wait = max(wait, _asked_to_wait(reply))
-            if last:
+            if attempt == self._retries:
                 raise problem
             log.info("%s of %s: %s; again in %.1f s", path, self.settings.url, problem, wait)
             time.sleep(wait)
@@ -150,7 +151,7 @@ def check_endpoint(engine: Engine) -> None:
         raise InputError(
             "the engine http needs the endpoint's URL: curate.caption_endpoint.url=http://host:8000/v1"
         )
-    client = Client(engine)
+    client = Client(engine, retries=min(1, settings.retries))
     try:
         served = client.models()
     except NoAnswerError as error:

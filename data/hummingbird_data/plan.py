@@ -9,7 +9,7 @@ from pathlib import Path
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 
-from hummingbird_data.captioning import captioning_of
+from hummingbird_data.captioning import AT_ENDPOINT, captioning_of
 from hummingbird_data.captions import Captioning
 from hummingbird_data.clips import ClipSettings
 from hummingbird_data.duplicates import HashStage
@@ -26,11 +26,12 @@ from hummingbird_data.text import TextStage
 from hummingbird_data.thresholds import THRESHOLDS, Given
 from hummingbird_data.verdict import Thresholds
 
-# Settings that change what is looked at and how fast a run is, not what it makes of a source.
+# Settings that change what is looked at and how fast a run is, not what it makes of a source; files whose content is
+# hashed.
 _SPEED = {
     "source", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "caption_batch", "quality_actors",
-    "caption_actors", "model_gpus", "allow_noncommercial", "caption_endpoint", "rewrite_endpoint", "caption_vllm",
-    "rewrite_vllm",
+    "caption_actors", "model_gpus", "allow_noncommercial", "caption_endpoint", "rewrite_endpoint", "caption_prompt",
+    "rewrite_prompt", "caption_tokenizer",
 }  # fmt: skip
 _JUDGING = {*THRESHOLDS, "copy_luma", "copy_colour", "copy_likeness"}
 _SHAPES_SIDE = 256  # pixels: the largest pictures that the shapes world's quality model was trained on
@@ -61,7 +62,7 @@ class Plan:
             quality = model_folder(settings.models.quality)
             models = {"quality": folder_hash(quality), **models}
             licences = {"quality": licence(quality), **licences}
-        _check_licences(licences, s.allow_noncommercial)
+        _check_licences(licences, models, s.allow_noncommercial)
         given = Given.by(s, _threshold_of(quality, s.min_technical is not None))
         changing = {
             name: value
@@ -132,10 +133,13 @@ def _threshold_of(quality: Path | None, given: bool) -> float | None:
     return float(threshold)
 
 
-def _check_licences(licences: dict[str, str], allow_noncommercial: bool) -> None:
+def _check_licences(licences: dict[str, str], models: dict[str, str], allow_noncommercial: bool) -> None:
     for name, text in licences.items():
         if not allow_noncommercial and _NONCOMMERCIAL.search(text.lower()):
             instead = " or set curate.technical=weightless" if name == "quality" else ""
+            if models[name].startswith(AT_ENDPOINT):
+                step = "caption" if name == "captioner" else "rewrite"
+                instead = f" or state its licence in curate.{step}_endpoint.licence"
             raise InputError(
                 f"the {name} model's licence is '{text}' and curate.allow_noncommercial is false: "
                 f"give another with models.{name}{instead}"
