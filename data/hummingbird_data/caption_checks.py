@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 _MIN_WORDS, _MAX_REPEATS, _MAX_SENTENCES = 3, 4, 2
-_MAX_NEW = 0.5  # share of a rewritten caption's words that neither text of its evidence has
+_MAX_NEW = 0.5  # share of a rewritten caption's longer words that the description does not have
 _REFUSAL = re.compile(
     r"\b(i am|i'm) (sorry|afraid|unable|not able)\b|\bas an? (ai|language model)\b"
     r"|\bi (can not|cannot|can't|could not|couldn't|do not|don't) "
@@ -63,10 +63,11 @@ class CaptionChecks:
             return "not English"
         return "repetition" if _repeats(words) else None
 
-    def caption(self, text: str, evidence: Sequence[str] = ()) -> str | None:
+    def caption(self, text: str, described: str | None = None) -> str | None:
         """What is wrong with a caption, or None.
 
-        ``evidence``: the texts that it was rewritten from: a caption of mostly other words is refused.
+        ``described``: what the captioner said of the frames, where ``text`` was rewritten from it: a caption of mostly
+        other words tells what nobody saw.
         """
         problem = self.description(text)
         if problem is not None:
@@ -79,8 +80,8 @@ class CaptionChecks:
         sentences = [part for part in re.split(r"[.!?]+(?:\s+|$)|\n+", text.strip()) if part.strip()]
         if len(sentences) > _MAX_SENTENCES:
             return f"{len(sentences)} sentences"
-        if evidence and _share_new(text, evidence) > _MAX_NEW:
-            return "not from its evidence"
+        if described is not None and _share_new(text, described) > _MAX_NEW:
+            return "not from the description"
         return None
 
     def tokens(self, text: str) -> int:
@@ -127,9 +128,9 @@ def _repeats(words: Sequence[str]) -> bool:
     return max(phrases.values(), default=0) > 2
 
 
-def _share_new(text: str, evidence: Sequence[str]) -> float:
-    """Share of the longer words of ``text`` that begin as no word of ``evidence`` does."""
-    known = {word[:4] for each in evidence for word in _words(each)}
+def _share_new(text: str, described: str) -> float:
+    """Share of the longer words of ``text`` that begin as no word of ``described`` does."""
+    known = {word[:4] for word in _words(described)}
     content = {word[:4] for word in _words(text) if len(word) > 3}
     return len(content - known) / len(content) if content else 0.0
 

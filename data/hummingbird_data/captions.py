@@ -105,7 +105,7 @@ def write_captions(rows: list[Row], captioning: Captioning, storage: Path) -> di
             if told.error is None and told.problem is None
         }
         rewritten = _ask(
-            sound, rewrite, lambda text, clip: checks.caption(text, list(clip.evidence.values())), storage
+            sound, rewrite, lambda text, clip: checks.caption(text, clip.evidence["description"]), storage
         )
         captions = {**described, **rewritten}
     return {clip_id: _row(described[clip_id], told, captioning) for clip_id, told in captions.items()}

@@ -61,12 +61,10 @@ def test_other_languages_can_be_allowed() -> None:
     assert CaptionChecks(language="any").caption("Un perro corre por la playa") is None
 
 
-def test_a_rewritten_caption_of_other_things_than_its_evidence_is_refused() -> None:
-    evidence = ["A brown dog runs along wet sand beside the sea.", "dog beach stock 4k"]
-    assert CHECKS.caption("A brown dog running on a beach beside the sea", evidence) is None
-    assert (
-        CHECKS.caption("Firemen climb a tower in heavy traffic at night", evidence) == "not from its evidence"
-    )
+def test_a_rewritten_caption_of_other_things_than_were_described_is_refused() -> None:
+    described = "A brown dog runs along wet sand beside the sea."
+    assert CHECKS.caption("A brown spaniel runs on wet sand beside the sea", described) is None
+    assert CHECKS.caption("Rex wins the surfing contest of Waikiki", described) == "not from the description"
 
 
 def test_tokens_are_counted_by_the_tokenizer_that_is_given() -> None:
