@@ -19,7 +19,8 @@ if [ ! -e $env/.ready ] || [ pyproject.toml -nt $env/.ready ] || [ constraints.t
 		>$env/install.log 2>&1; then
 		untested "$build cannot be installed here ($(grep -i error $env/install.log | tail -1 || true))"
 	fi
-	$env/bin/python -m pip install --quiet --constraint $env/constraints.txt pytest pytest-timeout --editable .
+	$env/bin/python -m pip install --quiet --constraint $env/constraints.txt \
+		'ray[serve]' pytest pytest-timeout --editable . # vLLM's metrics in Ray want Serve, as ray[llm] brings it
 	# Their wheels want CUDA libraries, and vLLM does without them.
 	$env/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec
 	site=$($env/bin/python -c 'import site; print(site.getsitepackages()[0])')
