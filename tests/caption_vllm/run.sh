@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes an environment of its own (.venv-vllm) with the CPU build of vLLM and runs the tests of this folder in it. Where
-# that build cannot be had it says so in one line and ends well; whatever fails after that, fails.
+# that build cannot be had it says so in one line and ends well; whatever fails after that, fails. At most 12 minutes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 python=${PYTHON:-python3}
@@ -15,7 +15,7 @@ if [ ! -e $env/.ready ] || [ pyproject.toml -nt $env/.ready ] || [ constraints.t
 	rm -rf $env
 	$python -m venv $env
 	grep -v '^setuptools==' constraints.txt >$env/constraints.txt # the build asks for another
-	if ! timeout 330 $env/bin/python -m pip install --quiet --constraint $env/constraints.txt $build \
+	if ! timeout 270 $env/bin/python -m pip install --quiet --constraint $env/constraints.txt $build \
 		>$env/install.log 2>&1; then
 		untested "$build cannot be installed here ($(grep -i error $env/install.log | tail -1 || true))"
 	fi
@@ -30,4 +30,4 @@ if [ ! -e $env/.ready ] || [ pyproject.toml -nt $env/.ready ] || [ constraints.t
 fi
 
 export HF_HUB_OFFLINE=1 VLLM_CPU_KVCACHE_SPACE=1 OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
-timeout "${VLLM_TEST_SECONDS:-360}" $env/bin/python -m pytest -m slow tests/caption_vllm "$@"
+timeout "${VLLM_TEST_SECONDS:-420}" $env/bin/python -m pytest -m slow tests/caption_vllm "$@"
