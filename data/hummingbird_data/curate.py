@@ -25,7 +25,7 @@ from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import open_run
 from hummingbird.lake.schemas import CLIPS, QUARANTINE
 
-from hummingbird_data.captions import CaptionStage
+from hummingbird_data.captions import write_captions
 from hummingbird_data.committed import Committed, order
 from hummingbird_data.duplicates import CopyLimits, DuplicateIndex
 from hummingbird_data.manifests import ManifestColumns
@@ -33,7 +33,7 @@ from hummingbird_data.plan import Plan
 from hummingbird_data.progress import Progress
 from hummingbird_data.sources import Source, Sources, batches, find_sources
 from hummingbird_data.stage import Row, add_stage, quiet_ray_data
-from hummingbird_data.verdict import caption_problem, score_reasons, with_verdict
+from hummingbird_data.verdict import score_reasons, with_verdict
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,8 @@ def curate(settings: Settings) -> Path:
         with open_run(settings, "curate", inputs=inputs) as run, Committed(run.lake, sources) as committed:
             connect(settings.ray)
             quiet_ray_data()
-            log.info("captions: engine %s, model %s", s.caption_engine, plan.captions.name)
+            log.info("captions: %s", plan.captions)
+            plan.captions.check()
             started = time.monotonic()
             if plan.given.percentiles:
                 _pass(plan, run.lake, sources, committed, only_new=True)
@@ -71,6 +72,7 @@ def curate(settings: Settings) -> Path:
                 quarantined=counts.pop("quarantined", 0),
                 reasons=counts,
                 caption_engine=s.caption_engine,
+                captions=str(plan.captions),
                 licences=plan.licences,
                 thresholds={name: str(value) for name, value in vars(plan.thresholds).items()},
                 seconds=round(time.monotonic() - started, 1),
@@ -144,20 +146,20 @@ def _curate_batch(
             index.add(row)
         judged.append(with_verdict(row, reasons))
     progress.step("caption")
-    captions = _caption(
-        [row for row in judged if row["verdict"] == "kept" and not row.get("caption_model")], plan
-    )
+    wanted = [row for row in judged if row["verdict"] == "kept" and not row.get("caption_model")]
+    captions = write_captions(wanted, plan.captions, plan.storage)
     done = []
     for row in judged:
         caption = captions.get(row["clip_id"])
         if caption is not None and caption.get("error"):
             failures.setdefault(row["source_uri"], _failure({**row, **caption}))
         elif caption is not None:
-            problem = caption_problem(caption["caption"])
-            done.append(with_verdict({**row, **caption}, ["low_caption"] if problem else []))
+            done.append(
+                with_verdict({**row, **caption}, ["low_caption"] if caption["caption_problem"] else [])
+            )
         elif row.get("caption_model"):  # from before
-            problem = caption_problem(row["caption"])
-            reasons = [*row["reasons"], *(["low_caption"] if problem and not row["reasons"] else [])]
+            low = row["caption_problem"] and not row["reasons"]
+            reasons = [*row["reasons"], *(["low_caption"] if low else [])]
             done.append(with_verdict(row, reasons))
         else:
             done.append({**row, "caption": row["caption_original"]})
@@ -188,34 +190,6 @@ def _score(batch: list[Source], plan: Plan, progress: Progress) -> dict[str, lis
     if missing:
         raise RuntimeError(f"{len(missing)} sources gave no row, the first is {missing[0]}")
     return found
-
-
-def _caption(rows: list[Row], plan: Plan) -> dict[str, Row]:
-    """Captions by ``clip_id``: rows with the columns of a caption, or with an error."""
-    if not rows:
-        return {}
-    import ray.data
-
-    s = plan.settings.curate
-    items = [
-        {"clip_id": r["clip_id"], "media_path": r["media_path"], "storage": str(plan.storage)} for r in rows
-    ]
-    dataset: ray.data.Dataset = ray.data.from_items(
-        items, override_num_blocks=max(1, -(-len(items) // s.caption_batch))
-    )
-    if s.caption_engine == "vllm":
-        from hummingbird_data.captions_vllm import add_vllm_captions
-
-        dataset = add_vllm_captions(dataset, plan.captions, s.caption_actors, s.model_gpus, s.caption_batch)
-    else:
-        stage = CaptionStage(
-            settings=plan.captions, actors=s.caption_actors, gpus=s.model_gpus, batch_rows=s.caption_batch
-        )
-        dataset = add_stage(dataset, stage)
-    captions = {row["clip_id"]: row for row in dataset.iter_rows()}
-    if len(captions) != len(rows):
-        raise RuntimeError(f"{len(rows)} clips went to the captioner, {len(captions)} came back")
-    return captions
 
 
 def _commit(lake: Lake, batch_id: str, clips: list[Row], quarantined: list[Row]) -> None:
