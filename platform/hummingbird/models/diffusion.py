@@ -13,7 +13,7 @@ TIMESTEP_SCALING = 10.0
 
 
 class Diffusion(SchedulerMixin, ConfigMixin):
-    """Scaled-linear betas, epsilon prediction.
+    """Scaled-linear betas; the model predicts the noise or the velocity.
 
     Args:
         timesteps: length of the process.
@@ -26,6 +26,12 @@ class Diffusion(SchedulerMixin, ConfigMixin):
             autoencoder's images.
         shared_noise: share of the noise's power that all frames of a clip have in common (mixed noise,
             arXiv 2305.10474); 0, as in VideoCrafter2: frames have nothing in common.
+        prediction: ``epsilon``, the noise, as VideoCrafter2; or ``velocity``, sqrt(alpha) noise -
+            sqrt(1 - alpha) x0 (arXiv 2202.00512), which where there is little signal is the signal itself and
+            not a small difference from the input.
+
+    Raises:
+        ValueError: another ``prediction``.
     """
 
     @register_to_config
@@ -42,7 +48,10 @@ class Diffusion(SchedulerMixin, ConfigMixin):
         shared_noise: float = 0.0,
         height: int | None = None,
         width: int | None = None,
+        prediction: str = "epsilon",
     ) -> None:
+        if prediction not in ("epsilon", "velocity"):
+            raise ValueError(f"prediction must be epsilon or velocity, not {prediction!r}")
         # In float32, as the published schedulers: the few-step estimates at t = 999 magnify the difference.
         betas = torch.linspace(beta_start**0.5, beta_end**0.5, timesteps, dtype=torch.float32) ** 2
         self.alphas = torch.cumprod(1 - betas, dim=0)
@@ -65,10 +74,20 @@ class Diffusion(SchedulerMixin, ConfigMixin):
         alpha, scale = self._at(self.alphas, t, x0), self._at(self.scales, t, x0)
         return alpha.sqrt() * scale * x0 + (1 - alpha).sqrt() * noise
 
-    def predict_x0(self, eps: Tensor, x: Tensor, t: Tensor) -> Tensor:
-        """The (scaled) x0 that a noise prediction implies."""
+    def target(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """What the model should predict for ``add_noise(x0, noise, t)``."""
+        if self.config.prediction == "epsilon":
+            return noise
+        alpha, scale = self._at(self.alphas, t, x0), self._at(self.scales, t, x0)
+        return alpha.sqrt() * noise - (1 - alpha).sqrt() * scale * x0
+
+    def estimates(self, output: Tensor, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """The (scaled) x0 and the noise that the model's output at ``x`` implies."""
         alpha = self._at(self.alphas, t, x)
-        return (x - (1 - alpha).sqrt() * eps) / alpha.sqrt()
+        if self.config.prediction == "epsilon":
+            return (x - (1 - alpha).sqrt() * output) / alpha.sqrt(), output
+        x0 = alpha.sqrt() * x - (1 - alpha).sqrt() * output
+        return x0, alpha.sqrt() * output + (1 - alpha).sqrt() * x
 
     def ddim_step(self, x0: Tensor, eps: Tensor, t: Tensor, earlier: Tensor) -> Tensor:
         """One deterministic DDIM step from timestep ``t`` to ``earlier``, (B,) each.
@@ -95,10 +114,10 @@ class Diffusion(SchedulerMixin, ConfigMixin):
         norm = scaled.square() + SIGMA_DATA**2
         return SIGMA_DATA**2 / norm, scaled / norm.sqrt()
 
-    def denoised(self, eps: Tensor, x: Tensor, t: Tensor) -> Tensor:
+    def denoised(self, output: Tensor, x: Tensor, t: Tensor) -> Tensor:
         """A consistency model's estimate of x0 at ``t`` (B,)."""
         skip, out = self.boundary(t, x)
-        return skip * x + out * self.predict_x0(eps, x, t)
+        return skip * x + out * self.estimates(output, x, t)[0]
 
     def _spaced(self, steps: int) -> list[int]:
         self._check(steps)

@@ -137,14 +137,14 @@ class TextToVideoPipeline(DiffusionPipeline):
             t = torch.full((count,), time, device=x.device)
             earlier = torch.full_like(t, times[done] if done < len(times) else 0)
             if guided:
-                noise = self.unet(
+                outputs = self.unet(
                     torch.cat([x, x]), torch.cat([t, t]), both, torch.cat([rates, rates])
                 ).float()
-                wanted, free = noise.chunk(2)
-                eps = free + scale * (wanted - free)
+                wanted, free = outputs.chunk(2)
+                output = free + scale * (wanted - free)
             else:
-                eps = self.unet(x, t, text, rates).float()
-            x = schedule.ddim_step(schedule.predict_x0(eps, x, t), eps, t, earlier)
+                output = self.unet(x, t, text, rates).float()
+            x = schedule.ddim_step(*schedule.estimates(output, x, t), t, earlier)
             if on_step:
                 on_step(done)
         return x

@@ -134,7 +134,8 @@ class Upsample(nn.Module):
 
 
 class VideoUNet(ModelMixin, ConfigMixin):
-    """Predicts the noise in video latents from timestep, text, frame rate and, for few-step students, guidance.
+    """Predicts the noise in video latents, or the velocity (see `Diffusion`), from timestep, text, frame rate and,
+    for few-step students, guidance.
 
     Args:
         in_channels: latent channels, in and out.

@@ -41,8 +41,8 @@ class Additive(Diffusion):
     def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         return x0 + 0.1 * t.view(-1, 1, 1, 1, 1) * noise
 
-    def predict_x0(self, eps: Tensor, x: Tensor, t: Tensor) -> Tensor:
-        return x - 0.1 * t.view(-1, 1, 1, 1, 1) * eps
+    def estimates(self, output: Tensor, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        return x - 0.1 * t.view(-1, 1, 1, 1, 1) * output, output
 
     def ddim_step(self, x0: Tensor, eps: Tensor, t: Tensor, earlier: Tensor) -> Tensor:
         return self.add_noise(x0, eps, earlier)

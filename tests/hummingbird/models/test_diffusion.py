@@ -5,11 +5,19 @@ import torch
 from hummingbird.models.diffusion import Diffusion
 
 
-def test_noise_that_is_predicted_exactly_gives_x0_back() -> None:
-    diffusion, generator = Diffusion(), torch.Generator().manual_seed(0)
+@pytest.mark.parametrize("prediction", ["epsilon", "velocity"])
+def test_an_exact_prediction_gives_x0_and_noise_back(prediction: str) -> None:
+    diffusion, generator = Diffusion(prediction=prediction), torch.Generator().manual_seed(0)
     x0, noise = (torch.randn(3, 4, 2, 4, 4, generator=generator, dtype=torch.float64) for _ in range(2))
     t = torch.tensor([0, 500, 999])
-    torch.testing.assert_close(diffusion.predict_x0(noise, diffusion.add_noise(x0, noise, t), t), x0)
+    output = diffusion.target(x0, noise, t)
+    found = diffusion.estimates(output, diffusion.add_noise(x0, noise, t), t)
+    torch.testing.assert_close(found, (x0, noise))
+
+
+def test_other_predictions_are_refused() -> None:
+    with pytest.raises(ValueError, match="epsilon or velocity, not 'sample'"):
+        Diffusion(prediction="sample")
 
 
 def test_ddim_ends_where_it_should_and_refuses_impossible_steps() -> None:

@@ -70,7 +70,7 @@ class Teacher:
     def __call__(
         self, x: Tensor, t: Tensor, text: Tensor, fps: Tensor, scale: Tensor | float
     ) -> tuple[Tensor, list[Tensor]]:
-        """Guided noise, uncond + scale (cond - uncond), and the features of the conditional pass.
+        """Guided prediction, uncond + scale (cond - uncond), and the features of the conditional pass.
 
         Args:
             x: noisy latents (B, C, T, h, w).

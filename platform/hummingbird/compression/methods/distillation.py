@@ -19,7 +19,7 @@ from hummingbird.models.diffusion import Diffusion
 
 
 class Distillation(Method):
-    """Mean squared error to the guided noise, plus one relative error a stage to the teacher's features.
+    """Mean squared error to the guided prediction, plus one relative error a stage to the teacher's features.
 
     The student keeps the teacher's widths, so features are compared as they are. Each stage's error is
     divided by the mean square of the teacher's feature, so that a stage with large activations does not drown

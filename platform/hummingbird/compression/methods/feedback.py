@@ -98,9 +98,9 @@ class Feedback(Method):
         w = low + (high - low) * torch.rand(len(x0), generator=generator, device=generator.device)
         x = self._diffusion.add_noise(x0, self._diffusion.draw_noise(x0.shape, generator), t)
 
-        noise, _ = self._teacher(x, t, text, fps, 1.0 + w)
+        output, _ = self._teacher(x, t, text, fps, 1.0 + w)
         with torch.no_grad():
-            x_earlier = self._diffusion.ddim_step(self._diffusion.predict_x0(noise, x, t), noise, t, earlier)
+            x_earlier = self._diffusion.ddim_step(*self._diffusion.estimates(output, x, t), t, earlier)
             model = average if self._target == "average" else student
             target = self._estimate(model, x_earlier, earlier, text, fps, w)
         estimate = self._estimate(student, x, t, text, fps, w)

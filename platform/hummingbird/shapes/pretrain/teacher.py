@@ -71,9 +71,9 @@ def denoising_loss(
     generator: torch.Generator,
     fps: float = FPS,
 ) -> Tensor:
-    """Squared error of the predicted noise, weighted by min(SNR, cap) / SNR (arXiv 2303.09556) and, where there is
-    more noise than signal, by up to ``NOISE_CAP``: there it is decided where things are and how they move, and the
-    noise is easy to predict without knowing.
+    """Squared error of what is predicted. Of the noise it is weighted by min(SNR, cap) / SNR (arXiv 2303.09556) and,
+    where there is more noise than signal, by up to ``NOISE_CAP``: there it is decided where things are and how they
+    move, and the noise is easy to predict without knowing. The velocity needs no weight.
 
     x0: latents (B, C, T, h, w); text: embeddings (B, L, D); both on the generator's device.
     """
@@ -89,8 +89,11 @@ def denoising_loss(
     noise = diffusion.draw_noise(x0.shape, generator)
     made = unet(diffusion.add_noise(x0, noise, t), t, text, torch.full((count,), float(fps), device=device))
     alpha = diffusion.alphas.to(device)[t]
+    error = (made.float() - diffusion.target(x0, noise, t)).square().mean((1, 2, 3, 4))
+    if diffusion.config.prediction == "velocity":
+        return error.mean()
     weight = ((SNR_CAP * (1 - alpha) / alpha).clamp(max=1.0) * (1 / alpha).clamp(max=NOISE_CAP)).float()
-    return ((made.float() - noise).square().mean((1, 2, 3, 4)) * weight).mean()
+    return (error * weight).mean()
 
 
 def image_teacher() -> dict[str, Any]:
