@@ -10,7 +10,6 @@ and have no caption yet go to the captioner. Thresholds that are percentiles nee
 none is scored in a first pass, and all is judged in a second one.
 """
 
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -35,8 +34,6 @@ from hummingbird_data.sources import Source, Sources, batches, find_sources
 from hummingbird_data.stage import Row, add_stage, quiet_ray_data
 from hummingbird_data.verdict import score_reasons, with_verdict
 
-log = logging.getLogger(__name__)
-
 
 def curate(settings: Settings) -> Path:
     """Curates ``curate.source``; returns the path of ``result.json``.
@@ -54,7 +51,7 @@ def curate(settings: Settings) -> Path:
         with open_run(settings, "curate", inputs=inputs) as run, Committed(run.lake, sources) as committed:
             connect(settings.ray)
             quiet_ray_data()
-            log.info("captions: %s", plan.captions)
+            print(f"captions: {plan.captions}", flush=True)
             plan.captions.check()
             started = time.monotonic()
             if plan.given.percentiles:
