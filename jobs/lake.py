@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(settings: Settings, given: argparse.Namespace) -> None:
-    rows = Lake.open(settings, create=False).read(given.table, given.where, given.snapshot)
-    for batch in rows.to_batches():
+    lake = Lake.open(settings, create=False)
+    for batch in lake.batches(given.table, given.where, given.snapshot):
         for row in batch.to_pylist():
             json.dump(parse_json(row), sys.stdout, default=datetime.isoformat, ensure_ascii=False)
             print()
