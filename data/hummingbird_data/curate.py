@@ -7,13 +7,14 @@ batches go in order and committed rows win, an interrupted run ends with the row
 
 Where only thresholds changed, clips are judged again by the scores in their rows; only those that are kept now
 and have no caption yet go to the captioner. Thresholds that are percentiles need all scores first: what has
-none is scored in a first pass, and all is judged in a second one.
+none is scored in a first pass, whose clips are dropped as "unjudged", and all is judged in a second one.
 """
 
 import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from hummingbird.lake.schemas import CLIPS, QUARANTINE
 
 from hummingbird_data.captions import CaptionStage
 from hummingbird_data.committed import Committed, order
-from hummingbird_data.duplicates import CopyLimits, DuplicateIndex
+from hummingbird_data.duplicate_index import DuplicateIndex
+from hummingbird_data.duplicates import CopyLimits
 from hummingbird_data.manifests import ManifestColumns
 from hummingbird_data.plan import Plan
 from hummingbird_data.progress import Progress
@@ -57,9 +59,10 @@ def curate(settings: Settings) -> Path:
             log.info("captions: engine %s, model %s", s.caption_engine, plan.captions.name)
             started = time.monotonic()
             if plan.given.percentiles:
-                _pass(plan, run.lake, sources, committed, only_new=True)
-                plan = plan.with_percentiles(list(committed.scores()))
-            counts, number = _pass(plan, run.lake, sources, committed)
+                _score_all(plan, run.lake, sources, committed)
+                plan = plan.with_percentiles(partial(committed.scores, plan.given.columns))
+            number = _judge_all(plan, run.lake, sources, committed)
+            counts = committed.counts()
             run.snapshot_id = run.lake.snapshot()
             run.outputs["snapshot_id"] = run.snapshot_id
             run.outputs["clips"] = "clips"
@@ -83,65 +86,63 @@ def _columns(s: CurateSettings) -> ManifestColumns:
     return ManifestColumns(s.manifest_uri, s.manifest_caption, root)
 
 
-def _pass(
-    plan: Plan, lake: Lake, sources: Sources, committed: Committed, only_new: bool = False
-) -> tuple[dict[str, int], int]:
-    """All batches, in order: counts of what became of the clips, and the number of batches.
-
-    ``only_new``: leave batches alone whose sources all have their scores.
-    """
-    s = plan.settings.curate
-    committed.look()
-    index = DuplicateIndex(CopyLimits(s.copy_luma, s.copy_colour, s.copy_likeness), plan.storage)
-    for row in committed.kept_of_others():
-        index.add(row)
-    number = 0
+def _score_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed) -> None:
+    """Commits the clips of all sources that have no scores yet, dropped as not judged."""
+    committed.look(plan)
     with Progress(len(sources)) as progress:
+        for batch_id, batch in batches(sources, plan.settings.curate.batch_files, plan.key):
+            new = committed.unscored(batch, plan)
+            progress.add(files=len(batch) - len(new))
+            if not new:
+                continue
+            clips, failures = _whole(_score(new, plan, progress))
+            rows = [with_verdict({**row, "caption": row["caption_original"]}, ["unjudged"]) for row in clips]
+            _commit(lake, f"unjudged-{batch_id}", *_finished(new, rows, failures, plan))
+
+
+def _judge_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed) -> int:
+    """All batches, in order; returns their number."""
+    s = plan.settings.curate
+    committed.look(plan)
+    limits = CopyLimits(s.copy_luma, s.copy_colour, s.copy_likeness)
+    number = 0
+    with DuplicateIndex(limits, plan.storage) as index, Progress(len(sources)) as progress:
+        index.add(committed.winners())
         for batch_id, batch in batches(sources, s.batch_files, plan.key):
             number += 1
-            rows = committed.batch(batch_id, batch)
-            if rows is None:
-                scored = committed.scored(batch, plan)
-                if only_new and all(source.uri in scored for source in batch):
-                    progress.add(len(batch))
-                    continue
-                clips, quarantined = _curate_batch(batch, scored, plan, index, progress)
-                _commit(lake, batch_id, clips, quarantined)
-            else:
-                clips, quarantined = rows
-                for row in clips:
-                    if row["verdict"] == "kept":
-                        index.add(row)
-                progress.add(len(batch))
+            if committed.holds(batch_id):
+                progress.add(files=len(batch))
+                continue
+            clips, quarantined = _curate_batch(batch, committed.scored(batch, plan), plan, index, progress)
+            _commit(lake, batch_id, clips, quarantined)
             progress.add(**_counts(clips), quarantined=len(quarantined))
-        return dict(progress.counts), number
+    return number
 
 
 def _curate_batch(
-    batch: list[Source], scored: dict[str, list[Row]], plan: Plan, index: DuplicateIndex, progress: Progress
+    batch: list[Source],
+    known: tuple[dict[str, list[Row]], dict[str, Row]],
+    plan: Plan,
+    index: DuplicateIndex,
+    progress: Progress,
 ) -> tuple[list[Row], list[Row]]:
     """Rows of clips, in order, and rows of quarantine; each source of the batch is in exactly one.
 
-    ``scored``: the clips, by source, that have their scores from before.
+    ``known``: of sources that need no reading, the clips that have their scores from before, and the failures.
     """
     progress.step("score")
-    progress.add(files=len(scored))
-    scored = {**scored, **_score([source for source in batch if source.uri not in scored], plan, progress)}
-    clips: list[Row] = []
-    failures: dict[str, Row] = {}
-    for uri, rows in scored.items():
-        failed = next((row for row in rows if row.get("error")), None)
-        if failed is not None:
-            failures[uri] = _failure(failed)
-        else:
-            clips += rows
+    scored, failures = known
+    progress.add(files=len(scored) + len(failures))
+    new = [source for source in batch if source.uri not in scored and source.uri not in failures]
+    clips, failed = _whole({**scored, **_score(new, plan, progress)})
+    failures = {**failures, **failed}
     judged = []
     for row in sorted(clips, key=order):
         reasons = score_reasons(row, plan.thresholds)
         if index.find(row) is not None:
             reasons.append("duplicate")
         if not reasons:
-            index.add(row)
+            index.add([row])
         judged.append(with_verdict(row, reasons))
     progress.step("caption")
     captions = _caption(
@@ -161,10 +162,34 @@ def _curate_batch(
             done.append(with_verdict(row, reasons))
         else:
             done.append({**row, "caption": row["caption_original"]})
+    made, quarantined = _finished(batch, done, failures, plan)
+    # What only its caption, or its file's, drops is no original of later batches.
+    kept = {row["clip_id"] for row in made if row["verdict"] == "kept"}
+    index.remove(row["clip_id"] for row in judged if row["clip_id"] not in kept)
+    return made, quarantined
+
+
+def _whole(scored: dict[str, list[Row]]) -> tuple[list[Row], dict[str, Row]]:
+    """The clips of sources all of whose clips were scored, and the failures of the others."""
+    clips: list[Row] = []
+    failures: dict[str, Row] = {}
+    for uri, rows in scored.items():
+        failed = next((row for row in rows if row.get("error")), None)
+        if failed is not None:
+            failures[uri] = _failure(failed)
+        else:
+            clips += rows
+    return clips, failures
+
+
+def _finished(
+    batch: list[Source], clips: list[Row], failures: dict[str, Row], plan: Plan
+) -> tuple[list[Row], list[Row]]:
+    """Rows of clips of sources without a failure, and rows of quarantine, as they are committed."""
     keys = {source.uri: plan.source_key(source) for source in batch}
-    whole = [row for row in done if row["source_uri"] not in failures]
+    whole = [row for row in clips if row["source_uri"] not in failures]
     made = [{**r, "models_licence": plan.licences_of(r), "scoring_key": keys[r["source_uri"]]} for r in whole]
-    return made, list(failures.values())
+    return made, [{**row, "scoring_key": keys[uri]} for uri, row in failures.items()]
 
 
 def _score(batch: list[Source], plan: Plan, progress: Progress) -> dict[str, list[Row]]:
