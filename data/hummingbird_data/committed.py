@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hummingbird_data.duplicate_index import INDEX_COLUMNS
 from hummingbird_data.plan import Plan
-from hummingbird_data.sources import Source, Sources, batches
+from hummingbird_data.sources import Source, Sources, batch_prefix, batches
 from hummingbird_data.stage import Row
 from hummingbird_data.temporary import OnDisk
 
@@ -46,13 +46,19 @@ class Committed(OnDisk):
         found = self.database.execute("SELECT 1 FROM current WHERE batch = ?", (batch_id,))
         return found.fetchone() is not None
 
-    def winners(self) -> Iterator[Row]:
-        """The kept clips that stay whatever this run finds: of other sources, and of batches that are done."""
-        columns = [*INDEX_COLUMNS, "batch_id"]
-        for batch in self._lake.batches("clips", "verdict = 'kept'", columns=columns):
-            for row in batch.to_pylist():
-                if row["source_uri"] not in self._sources or self.holds(row["batch_id"]):
-                    yield row
+    def stands(self, row: Row, plan: Plan) -> bool:
+        """Whether a clip's verdict is the plan's own: its file and all that it was judged by are the same."""
+        if not row["batch_id"].startswith(batch_prefix(plan.key)):
+            return False
+        source = self._sources.get(row["source_uri"])
+        return source is not None and row["scoring_key"] == plan.source_key(source)
+
+    def winners(self, plan: Plan) -> Iterator[Row]:
+        """The kept clips that stay whatever else this run finds: of other sources, and those that stand."""
+        columns = [*INDEX_COLUMNS, "batch_id", "scoring_key"]
+        for row in self._rows("clips", "verdict = 'kept'", columns):
+            if row["source_uri"] not in self._sources or self.stands(row, plan):
+                yield row
 
     def unscored(self, batch: Sequence[Source], plan: Plan) -> list[Source]:
         """The sources that the table has neither scores of nor a failure, with these settings and models."""

@@ -13,7 +13,7 @@ none is scored in a first pass, whose clips are dropped as "unjudged", and all i
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,16 @@ from hummingbird_data.committed import Committed, order
 from hummingbird_data.duplicate_index import DuplicateIndex
 from hummingbird_data.duplicates import CopyLimits
 from hummingbird_data.manifests import ManifestColumns
+from hummingbird_data.metrics import count
 from hummingbird_data.plan import Plan
-from hummingbird_data.progress import Progress
+from hummingbird_data.progress import Progress, stage_speeds
 from hummingbird_data.sources import Source, Sources, batches, find_sources
 from hummingbird_data.stage import Row, add_stage, quiet_ray_data
 from hummingbird_data.verdict import caption_problem, score_reasons, with_verdict
 
 log = logging.getLogger(__name__)
+
+Stages = dict[str, list[float]]
 
 
 def curate(settings: Settings) -> Path:
@@ -58,10 +61,11 @@ def curate(settings: Settings) -> Path:
             quiet_ray_data()
             log.info("captions: engine %s, model %s", s.caption_engine, plan.captions.name)
             started = time.monotonic()
+            stages: dict[str, list[float]] = {}
             if plan.given.percentiles:
-                _score_all(plan, run.lake, sources, committed)
+                _score_all(plan, run.lake, sources, committed, stages)
                 plan = plan.with_percentiles(partial(committed.scores, plan.given.columns))
-            number = _judge_all(plan, run.lake, sources, committed)
+            number = _judge_all(plan, run.lake, sources, committed, stages)
             counts = committed.counts()
             run.snapshot_id = run.lake.snapshot()
             run.outputs["snapshot_id"] = run.snapshot_id
@@ -77,6 +81,7 @@ def curate(settings: Settings) -> Path:
                 licences=plan.licences,
                 thresholds={name: str(value) for name, value in vars(plan.thresholds).items()},
                 seconds=round(time.monotonic() - started, 1),
+                stages=stage_speeds(stages),
             )
             return run.result_path
 
@@ -86,13 +91,13 @@ def _columns(s: CurateSettings) -> ManifestColumns:
     return ManifestColumns(s.manifest_uri, s.manifest_caption, root)
 
 
-def _score_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed) -> None:
+def _score_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed, stages: Stages) -> None:
     """Commits the clips of all sources that have no scores yet, dropped as not judged."""
     committed.look(plan)
-    with Progress(len(sources)) as progress:
+    with Progress(len(sources), stages) as progress:
         for batch_id, batch in batches(sources, plan.settings.curate.batch_files, plan.key):
             new = committed.unscored(batch, plan)
-            progress.add(files=len(batch) - len(new))
+            progress.skip(len(batch) - len(new))
             if not new:
                 continue
             clips, failures = _whole(_score(new, plan, progress))
@@ -100,22 +105,26 @@ def _score_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed) -
             _commit(lake, f"unjudged-{batch_id}", *_finished(new, rows, failures, plan))
 
 
-def _judge_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed) -> int:
+def _judge_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed, stages: Stages) -> int:
     """All batches, in order; returns their number."""
     s = plan.settings.curate
     committed.look(plan)
     limits = CopyLimits(s.copy_luma, s.copy_colour, s.copy_likeness)
     number = 0
-    with DuplicateIndex(limits, plan.storage) as index, Progress(len(sources)) as progress:
-        index.add(committed.winners())
+    with DuplicateIndex(limits, plan.storage) as index, Progress(len(sources), stages) as progress:
+        index.add(committed.winners(plan))
         for batch_id, batch in batches(sources, s.batch_files, plan.key):
             number += 1
             if committed.holds(batch_id):
-                progress.add(files=len(batch))
+                progress.skip(len(batch))
                 continue
-            clips, quarantined = _curate_batch(batch, committed.scored(batch, plan), plan, index, progress)
+            known = committed.scored(batch, plan)
+            clips, quarantined = _curate_batch(
+                batch, known, plan, index, progress, partial(committed.stands, plan=plan)
+            )
             _commit(lake, batch_id, clips, quarantined)
             progress.add(**_counts(clips), quarantined=len(quarantined))
+            _publish(clips, quarantined)
     return number
 
 
@@ -125,28 +134,32 @@ def _curate_batch(
     plan: Plan,
     index: DuplicateIndex,
     progress: Progress,
+    stands: Callable[[Row], bool],
 ) -> tuple[list[Row], list[Row]]:
     """Rows of clips, in order, and rows of quarantine; each source of the batch is in exactly one.
 
     ``known``: of sources that need no reading, the clips that have their scores from before, and the failures.
+    ``stands``: whether a clip that was judged before is judged by the same as now. If it was kept, it stays, a
+    new one before it in order notwithstanding.
     """
     progress.step("score")
     scored, failures = known
-    progress.add(files=len(scored) + len(failures))
+    progress.skip(len(scored) + len(failures))
     new = [source for source in batch if source.uri not in scored and source.uri not in failures]
     clips, failed = _whole({**scored, **_score(new, plan, progress)})
     failures = {**failures, **failed}
     judged = []
     for row in sorted(clips, key=order):
         reasons = score_reasons(row, plan.thresholds)
-        if index.find(row) is not None:
+        stays = row.get("verdict") == "kept" and stands(row)
+        if not stays and index.find(row) is not None:
             reasons.append("duplicate")
         if not reasons:
             index.add([row])
         judged.append(with_verdict(row, reasons))
     progress.step("caption")
     captions = _caption(
-        [row for row in judged if row["verdict"] == "kept" and not row.get("caption_model")], plan
+        [row for row in judged if row["verdict"] == "kept" and not row.get("caption_model")], plan, progress
     )
     done = []
     for row in judged:
@@ -207,6 +220,7 @@ def _score(batch: list[Source], plan: Plan, progress: Progress) -> dict[str, lis
         dataset = add_stage(dataset, stage)
     found: dict[str, list[Row]] = defaultdict(list)
     for row in dataset.iter_rows():
+        progress.row(row)
         progress.add(files=0 if row["source_uri"] in found else 1)
         found[row["source_uri"]].append(row)
     missing = [source.uri for source in batch if source.uri not in found]
@@ -215,7 +229,7 @@ def _score(batch: list[Source], plan: Plan, progress: Progress) -> dict[str, lis
     return found
 
 
-def _caption(rows: list[Row], plan: Plan) -> dict[str, Row]:
+def _caption(rows: list[Row], plan: Plan, progress: Progress) -> dict[str, Row]:
     """Captions by ``clip_id``: rows with the columns of a caption, or with an error."""
     if not rows:
         return {}
@@ -237,7 +251,10 @@ def _caption(rows: list[Row], plan: Plan) -> dict[str, Row]:
             settings=plan.captions, actors=s.caption_actors, gpus=s.model_gpus, batch_rows=s.caption_batch
         )
         dataset = add_stage(dataset, stage)
-    captions = {row["clip_id"]: row for row in dataset.iter_rows()}
+    captions: dict[str, Row] = {}
+    for row in dataset.iter_rows():
+        progress.row(row)
+        captions[row["clip_id"]] = row
     if len(captions) != len(rows):
         raise RuntimeError(f"{len(rows)} clips went to the captioner, {len(captions)} came back")
     return captions
@@ -258,6 +275,16 @@ def _table(rows: list[Row], schema: pa.Schema, batch_id: str) -> pa.Table:
 
 def _failure(row: Row) -> Row:
     return {"source_uri": row["source_uri"], "stage": row["error_stage"], "error": row["error"]}
+
+
+def _publish(clips: Iterable[Row], quarantined: Iterable[Row]) -> None:
+    """What became of a batch, for the dashboard."""
+    for row in clips:
+        count("hummingbird_kept_clips", row["verdict"] == "kept")
+        for reason in row["reasons"]:
+            count("hummingbird_dropped_clips", 1, {"reason": reason})
+    for row in quarantined:
+        count("hummingbird_quarantined_files", 1, {"stage": row["stage"]})
 
 
 def _counts(clips: Iterable[Row]) -> dict[str, int]:

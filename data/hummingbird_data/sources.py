@@ -28,6 +28,10 @@ _TABLES = """
     CREATE TABLE source (uri TEXT PRIMARY KEY, relative TEXT, caption TEXT, fingerprint TEXT) WITHOUT ROWID;
     CREATE TABLE listed (relative TEXT PRIMARY KEY, caption TEXT) WITHOUT ROWID;
 """
+_SELECT = (
+    "SELECT uri, coalesce(listed.caption, source.caption), fingerprint "
+    "FROM source LEFT JOIN listed USING (relative)"
+)
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,13 @@ class Sources(OnDisk):
         return self.database.execute("SELECT 1 FROM source WHERE uri = ?", (uri,)).fetchone() is not None
 
     def __iter__(self) -> Iterator[Source]:
-        rows = self.database.execute(
-            "SELECT uri, coalesce(listed.caption, source.caption), fingerprint "
-            "FROM source LEFT JOIN listed USING (relative) ORDER BY uri"
-        )
-        for uri, caption, fingerprint in rows:
+        for uri, caption, fingerprint in self.database.execute(f"{_SELECT} ORDER BY uri"):
             yield Source(uri, caption or None, fingerprint)
+
+    def get(self, uri: str) -> Source | None:
+        """The source of that name, if it is one."""
+        found = self.database.execute(f"{_SELECT} WHERE uri = ?", (uri,)).fetchone()
+        return None if found is None else Source(found[0], found[1] or None, found[2])
 
     @property
     def root(self) -> str:
@@ -206,9 +211,14 @@ def _read_captions(found: Sources, name: str) -> None:
                 found.list_caption(row["uri"], (row["caption"] or "").strip())
 
 
+def batch_prefix(key: str) -> str:
+    """What the ids of all batches of one ``key`` begin with."""
+    return f"{_digest(key)[:8]}-"
+
+
 def _batch_id(batch: list[Source], key: str) -> str:
     lines = [f"{source.uri}\t{source.fingerprint}\t{source.caption}" for source in batch]
-    return _digest("\n".join([key, *lines]))[:24]
+    return batch_prefix(key) + _digest("\n".join([key, *lines]))[:24]
 
 
 def _digest(text: str) -> str:

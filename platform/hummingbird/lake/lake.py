@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import NoSuchTableError
 
@@ -122,6 +123,13 @@ class Lake:
     ) -> Iterator[pa.RecordBatch]:
         """The rows of `read` as they are in its files, of which one is in memory at a time."""
         return self._scan(table, where, snapshot_id, columns).batches()
+
+    def media_paths(self) -> Iterator[list[str]]:
+        """The media files that the rows of all states of clips name, a data file's at a time."""
+        table = self._committer.table("clips")
+        for path in sorted(set(table.inspect.all_data_files()["file_path"].to_pylist())):
+            with table.io.new_input(path).open() as file:
+                yield pq.read_table(file, columns=["media_path"])["media_path"].drop_null().to_pylist()
 
     def kept_clips(self, snapshot_id: int) -> pa.Table:
         """The clips of one snapshot that may be learned from, ordered by ``clip_id``."""
