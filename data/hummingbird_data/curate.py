@@ -13,29 +13,26 @@ none is scored in a first pass, whose clips are dropped as "unjudged", and all i
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 from hummingbird.config.cluster import connect
-from hummingbird.config.curate import CurateSettings
+from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import open_run
-from hummingbird.lake.schemas import CLIPS, QUARANTINE
 
 from hummingbird_data.captions import CaptionStage
 from hummingbird_data.committed import Committed, order
 from hummingbird_data.duplicate_index import DuplicateIndex
 from hummingbird_data.duplicates import CopyLimits
 from hummingbird_data.manifests import ManifestColumns
-from hummingbird_data.metrics import count
+from hummingbird_data.outcome import commit, counts, failure, publish
 from hummingbird_data.plan import Plan
 from hummingbird_data.progress import Progress, stage_speeds
 from hummingbird_data.sources import Source, Sources, batches, find_sources
-from hummingbird_data.stage import Row, add_stage, quiet_ray_data
+from hummingbird_data.stage import Row, Stage, add_stage, quiet_ray_data, run_plain
 from hummingbird_data.verdict import caption_problem, score_reasons, with_verdict
 
 log = logging.getLogger(__name__)
@@ -51,14 +48,19 @@ def curate(settings: Settings) -> Path:
             that is not installed.
     """
     s = settings.curate
-    with find_sources(s.source, _columns(s)) as sources:
+    with sources_of(settings) as sources:
         plan = Plan.make(settings)
         inputs = {"source": sources.root, "models": plan.models}
         if sources.root != str(s.source):
             inputs["given"] = str(s.source)
         with open_run(settings, "curate", inputs=inputs) as run, Committed(run.lake, sources) as committed:
-            connect(settings.ray)
-            quiet_ray_data()
+            if s.engine == "plain" and s.caption_engine == "vllm":
+                raise InputError(
+                    "vllm runs on Ray alone: set curate.engine=ray or curate.caption_engine=transformers"
+                )
+            if s.engine == "ray":
+                connect(settings.ray)
+                quiet_ray_data()
             log.info("captions: engine %s, model %s", s.caption_engine, plan.captions.name)
             started = time.monotonic()
             stages: dict[str, list[float]] = {}
@@ -66,17 +68,17 @@ def curate(settings: Settings) -> Path:
                 _score_all(plan, run.lake, sources, committed, stages)
                 plan = plan.with_percentiles(partial(committed.scores, plan.given.columns))
             number = _judge_all(plan, run.lake, sources, committed, stages)
-            counts = committed.counts()
+            totals = committed.counts()
             run.snapshot_id = run.lake.snapshot()
             run.outputs["snapshot_id"] = run.snapshot_id
             run.outputs["clips"] = "clips"
             run.metrics.update(
                 sources=len(sources),
                 batches=number,
-                kept=counts.pop("kept", 0),
-                dropped=counts.pop("dropped", 0),
-                quarantined=counts.pop("quarantined", 0),
-                reasons=counts,
+                kept=totals.pop("kept", 0),
+                dropped=totals.pop("dropped", 0),
+                quarantined=totals.pop("quarantined", 0),
+                reasons=totals,
                 caption_engine=s.caption_engine,
                 licences=plan.licences,
                 thresholds={name: str(value) for name, value in vars(plan.thresholds).items()},
@@ -86,9 +88,15 @@ def curate(settings: Settings) -> Path:
             return run.result_path
 
 
-def _columns(s: CurateSettings) -> ManifestColumns:
+def sources_of(settings: Settings) -> Sources:
+    """The files that ``curate.source`` names now.
+
+    Raises:
+        InputError: there is no such source, or it is empty.
+    """
+    s = settings.curate
     root = None if s.manifest_root is None else str(s.manifest_root)
-    return ManifestColumns(s.manifest_uri, s.manifest_caption, root)
+    return find_sources(s.source, ManifestColumns(s.manifest_uri, s.manifest_caption, root))
 
 
 def _score_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed, stages: Stages) -> None:
@@ -102,7 +110,7 @@ def _score_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed, s
                 continue
             clips, failures = _whole(_score(new, plan, progress))
             rows = [with_verdict({**row, "caption": row["caption_original"]}, ["unjudged"]) for row in clips]
-            _commit(lake, f"unjudged-{batch_id}", *_finished(new, rows, failures, plan))
+            commit(lake, f"unjudged-{batch_id}", *_finished(new, rows, failures, plan))
 
 
 def _judge_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed, stages: Stages) -> int:
@@ -122,9 +130,9 @@ def _judge_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed, s
             clips, quarantined = _curate_batch(
                 batch, known, plan, index, progress, partial(committed.stands, plan=plan)
             )
-            _commit(lake, batch_id, clips, quarantined)
-            progress.add(**_counts(clips), quarantined=len(quarantined))
-            _publish(clips, quarantined)
+            commit(lake, batch_id, clips, quarantined)
+            progress.add(**counts(clips), quarantined=len(quarantined))
+            publish(clips, quarantined)
     return number
 
 
@@ -165,7 +173,7 @@ def _curate_batch(
     for row in judged:
         caption = captions.get(row["clip_id"])
         if caption is not None and caption.get("error"):
-            failures.setdefault(row["source_uri"], _failure({**row, **caption}))
+            failures.setdefault(row["source_uri"], failure({**row, **caption}))
         elif caption is not None:
             problem = caption_problem(caption["caption"])
             done.append(with_verdict({**row, **caption}, ["low_caption"] if problem else []))
@@ -189,7 +197,7 @@ def _whole(scored: dict[str, list[Row]]) -> tuple[list[Row], dict[str, Row]]:
     for uri, rows in scored.items():
         failed = next((row for row in rows if row.get("error")), None)
         if failed is not None:
-            failures[uri] = _failure(failed)
+            failures[uri] = failure(failed)
         else:
             clips += rows
     return clips, failures
@@ -209,17 +217,12 @@ def _score(batch: list[Source], plan: Plan, progress: Progress) -> dict[str, lis
     """The scored rows of each source."""
     if not batch:
         return {}
-    import ray.data
-
     rows = [
         {"source_uri": source.uri, "storage": str(plan.storage), "caption_original": source.caption}
         for source in batch
     ]
-    dataset: ray.data.Dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
-    for stage in plan.scoring:
-        dataset = add_stage(dataset, stage)
     found: dict[str, list[Row]] = defaultdict(list)
-    for row in dataset.iter_rows():
+    for row in _run(rows, plan.scoring, plan, blocks=len(rows)):
         progress.row(row)
         progress.add(files=0 if row["source_uri"] in found else 1)
         found[row["source_uri"]].append(row)
@@ -233,26 +236,28 @@ def _caption(rows: list[Row], plan: Plan, progress: Progress) -> dict[str, Row]:
     """Captions by ``clip_id``: rows with the columns of a caption, or with an error."""
     if not rows:
         return {}
-    import ray.data
-
     s = plan.settings.curate
     items = [
         {"clip_id": r["clip_id"], "media_path": r["media_path"], "storage": str(plan.storage)} for r in rows
     ]
-    dataset: ray.data.Dataset = ray.data.from_items(
-        items, override_num_blocks=max(1, -(-len(items) // s.caption_batch))
-    )
+    blocks = max(1, -(-len(items) // s.caption_batch))
+    made: Iterable[Row]
     if s.caption_engine == "vllm":
+        import ray.data
+
         from hummingbird_data.captions_vllm import add_vllm_captions
 
-        dataset = add_vllm_captions(dataset, plan.captions, s.caption_actors, s.model_gpus, s.caption_batch)
+        dataset = ray.data.from_items(items, override_num_blocks=blocks)
+        made = add_vllm_captions(
+            dataset, plan.captions, s.caption_actors, s.model_gpus, s.caption_batch
+        ).iter_rows()
     else:
         stage = CaptionStage(
             settings=plan.captions, actors=s.caption_actors, gpus=s.model_gpus, batch_rows=s.caption_batch
         )
-        dataset = add_stage(dataset, stage)
+        made = _run(items, [stage], plan, blocks)
     captions: dict[str, Row] = {}
-    for row in dataset.iter_rows():
+    for row in made:
         progress.row(row)
         captions[row["clip_id"]] = row
     if len(captions) != len(rows):
@@ -260,37 +265,14 @@ def _caption(rows: list[Row], plan: Plan, progress: Progress) -> dict[str, Row]:
     return captions
 
 
-def _commit(lake: Lake, batch_id: str, clips: list[Row], quarantined: list[Row]) -> None:
-    lake.commit_batch(
-        batch_id,
-        _table(clips, CLIPS, batch_id) if clips else None,
-        _table(quarantined, QUARANTINE, batch_id) if quarantined else None,
-    )
+def _run(rows: list[Row], stages: Sequence[Stage], plan: Plan, blocks: int) -> Iterable[Row]:
+    """The rows that come out of the stages, in any order."""
+    if plan.settings.curate.engine == "plain":
+        return run_plain(rows, stages)
+    import ray.data
 
-
-def _table(rows: list[Row], schema: pa.Schema, batch_id: str) -> pa.Table:
-    full = [{name: row.get(name) for name in schema.names} | {"batch_id": batch_id} for row in rows]
-    return pa.Table.from_pylist(full, schema=schema)
-
-
-def _failure(row: Row) -> Row:
-    return {"source_uri": row["source_uri"], "stage": row["error_stage"], "error": row["error"]}
-
-
-def _publish(clips: Iterable[Row], quarantined: Iterable[Row]) -> None:
-    """What became of a batch, for the dashboard."""
-    for row in clips:
-        count("hummingbird_kept_clips", row["verdict"] == "kept")
-        for reason in row["reasons"]:
-            count("hummingbird_dropped_clips", 1, {"reason": reason})
-    for row in quarantined:
-        count("hummingbird_quarantined_files", 1, {"stage": row["stage"]})
-
-
-def _counts(clips: Iterable[Row]) -> dict[str, int]:
-    counts: dict[str, Any] = {"kept": 0, "dropped": 0}
-    for row in clips:
-        counts[row["verdict"]] += 1
-        for reason in row["reasons"]:
-            counts[reason] = counts.get(reason, 0) + 1
-    return counts
+    dataset = ray.data.from_items(rows, override_num_blocks=blocks)
+    for stage in stages:
+        dataset = add_stage(dataset, stage)
+    made: Iterable[Row] = dataset.iter_rows()
+    return made

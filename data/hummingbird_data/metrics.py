@@ -4,9 +4,12 @@ Workers count what passes through their stages; the driver counts what became of
 """
 
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
 
 _COUNTERS = {
     "hummingbird_stage_clips": ("Clips (or files, of the first stage) that a stage has made", ("stage",)),
@@ -34,3 +37,27 @@ def _counter(name: str) -> Any:
 
     description, tags = _COUNTERS[name]
     return Counter(name, description=description, tag_keys=tags)
+
+
+class Stopwatch:
+    """Seconds that this process has spent on one thing."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def each(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The items, with the time that it takes to get them."""
+        iterator = iter(items)
+        while True:
+            start = time.perf_counter()
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            finally:
+                self.seconds += time.perf_counter() - start
+            yield item
+
+
+decoding = Stopwatch()
+"""Decoding of video, of whatever stage."""

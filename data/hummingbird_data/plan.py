@@ -29,8 +29,8 @@ from hummingbird_data.verdict import Thresholds
 
 # Settings that change what is looked at and how fast a run is, not what it makes of a source.
 _SPEED = {
-    "source", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "caption_batch", "quality_actors",
-    "caption_actors", "model_gpus", "allow_noncommercial",
+    "engine", "source", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "caption_batch",
+    "quality_actors", "caption_actors", "model_gpus", "allow_noncommercial",
 }  # fmt: skip
 _JUDGING = {*THRESHOLDS, "copy_luma", "copy_colour", "copy_likeness"}
 _SCORES_VERSION = 2  # goes up where the same settings and models come to give other scores; 2: embeddings

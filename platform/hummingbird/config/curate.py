@@ -34,6 +34,9 @@ class CurateSettings(Section):
     manifest_root: Place | None = Field(
         None, description="folder or URI that its relative uris are below; none: the manifest's own"
     )
+    engine: Literal["ray", "plain"] = Field(
+        "ray", description="ray, or plain: one process without Ray, to debug in and to compare with"
+    )
     batch_files: PositiveInt = Field(64, description="source files committed together, about")
 
     max_megabytes: PositiveFloat = Field(4096.0, description="largest source file")

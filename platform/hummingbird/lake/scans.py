@@ -38,8 +38,9 @@ class Scan:
         self._name, self._where, self._columns = name, where, columns
         unknown = [column for column in columns or () if column not in ARROW[name].names]
         if unknown:
-            there = ", ".join(ARROW[name].names)
-            raise InputError(f"{name} has no column {', '.join(unknown)}; it has {there}")
+            raise InputError(
+                f"{name} has no column {', '.join(unknown)}; it has {', '.join(ARROW[name].names)}"
+            )
         with self._explained():
             scan = table.scan(row_filter=where or AlwaysTrue(), snapshot_id=snapshot_id)
         if columns is not None:
