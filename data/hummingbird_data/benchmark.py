@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +51,10 @@ def curate_benchmark(settings: Settings) -> Path:
     with open_run(settings, "curate_benchmark", inputs={"device": device_name()}) as run:
         footage = run.folder / "footage"
         make_footage(footage, settings.footage.model_copy(update={"files": s.files, "seed": s.seed}))
-        contestants: dict[str, Callable[[], dict[str, Any]]] = {
-            "plain": lambda: _time(run.folder, settings, footage)
-        }
-        for workers in s.workers:
-            name = f"{workers} worker{'s' if workers > 1 else ''}"
-            contestants[name] = lambda workers=workers: _time(run.folder, settings, footage, workers)
         found = {}
-        for name, time_it in contestants.items():
-            found[name] = time_it()
+        for workers in (None, *s.workers):
+            name = "plain" if workers is None else f"{workers} worker{'s' if workers > 1 else ''}"
+            found[name] = _time(run.folder, settings, footage, workers)
             _print(name, found[name])
         memory = {}
         for times in (1, s.growth):

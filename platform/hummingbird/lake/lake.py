@@ -30,6 +30,11 @@ PROPERTIES = {
     VERSION_PROPERTY: str(SCHEMA_VERSION),
     # Without it, 8 concurrent writers lose up to a quarter of their commits.
     "commit.retry.num-retries": "30",
+    # Each commit writes the list of all snapshots anew: kept for good, the lists of 10,000 commits take 50 GB.
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
+    # Each commit adds a manifest, and each read reads them all.
+    "commit.manifest-merge.enabled": "true",
 }
 
 

@@ -73,7 +73,7 @@ def curation_part(
         thresholds={
             name: thresholds[setting]
             for name, (_, setting) in _SCORES.items()
-            if thresholds and setting in thresholds and math.isfinite(thresholds[setting])
+            if thresholds and setting and math.isfinite(thresholds.get(setting, math.inf))
         },
     )
 
