@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
@@ -13,6 +14,15 @@ from pydantic_core import ErrorDetails
 
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's numbers: 1e-3 is one, which YAML 1.1 takes for text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
 
 
 def load_settings(
@@ -65,7 +75,7 @@ def _leaves(model: type[BaseModel], prefix: str) -> Iterator[str]:
 
 def _read_yaml(path: Path) -> Mapping[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise InputError(f"cannot read the settings file {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -82,7 +92,7 @@ def _parse_override(override: str) -> Mapping[str, Any]:
     if not separator or not key.strip():
         raise InputError(f"'{override}' is no setting: write section.key=value")
     try:
-        value: Any = yaml.safe_load(text) if text else ""
+        value: Any = yaml.load(text, _Loader) if text else ""
     except yaml.YAMLError as error:
         if not _takes_text(key.strip()):
             raise InputError(f"the value of '{key}' is no valid YAML: {text}") from error

@@ -10,9 +10,10 @@ from hummingbird.config.section import AbsolutePath, Section
 class PretrainSettings(Section):
     """Which model is pretrained, for how long, and where it goes."""
 
-    part: Literal["autoencoder", "rewards", "teacher", "quality", "captioner"] = Field(
+    part: Literal["autoencoder", "text", "rewards", "teacher", "quality", "captioner"] = Field(
         "teacher",
-        description="the model to train; the teacher needs the autoencoder and rewards of `weights`",
+        description="the model to train; rewards and teacher need the text encoder of `weights`, the teacher "
+        "the autoencoder too",
     )
     steps: PositiveInt = Field(20_000, description="optimizer steps at most")
     minutes: PositiveFloat | None = Field(
@@ -25,7 +26,14 @@ class PretrainSettings(Section):
     start: AbsolutePath | None = Field(
         None, description="folder of weights to go on from; none: from scratch"
     )
-    rate: PositiveFloat = Field(1e-3, description="learning rate of autoencoder, rewards and teacher")
+    rate: PositiveFloat = Field(
+        1e-3, description="learning rate of autoencoder, text encoder, rewards and teacher"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where torch sees one")
+    batch_factor: PositiveInt = Field(
+        1, description="samples a step, as a multiple of what suits a CPU; a GPU takes 32"
+    )
+    processes: NonNegativeInt = Field(0, description="processes that draw samples beside the training")
     threads: PositiveInt = Field(2, description="threads of torch")
     weights: AbsolutePath | None = Field(
         None, description="folder of weights to read from and to ship the result to; none: the package's own"

@@ -19,6 +19,7 @@ from hummingbird.shapes import weights_folder
 
 SHIPPED = "shapes-"
 PARTS = ("vae", "decoder", "text_encoder", "tokenizer", "scheduler")
+ENCODE_BATCH = 1024  # frames encoded at a time on a GPU, whatever their number
 DECODE_BATCH = 32  # frames decoded at a time; diffusers' upsampling takes another branch from 64 on
 
 
@@ -177,7 +178,8 @@ class TextToVideoPipeline(DiffusionPipeline):
     def encode_frames(self, frames: NDArray[np.uint8]) -> Tensor:
         """Scaled latents (T, C, h, w) of frames (T, H, W, 3) uint8."""
         pixels = torch.from_numpy(frames).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        parts = [self.vae.encode(part).latent_dist.mode() for part in pixels.split(DECODE_BATCH)]
+        batch = DECODE_BATCH if self.device.type == "cpu" else ENCODE_BATCH
+        parts = [self.vae.encode(part).latent_dist.mode() for part in pixels.split(batch)]
         return torch.cat(parts) * self.vae.config.scaling_factor
 
     def decode(self, latents: Tensor, decoder: str = "full") -> Tensor:

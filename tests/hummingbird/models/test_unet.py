@@ -136,3 +136,12 @@ def test_both_ways_of_group_normalisation_agree(shape: tuple[int, ...]) -> None:
     for way in (norm._fused, norm._by_moments):
         made = way(values).reshape(shape[0], -1, 16).transpose(1, 2)
         torch.testing.assert_close(made, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_frozen_norm_hands_gradients_on() -> None:
+    norm = GroupNorm(8, 16, 1e-5)
+    values = torch.randn(2, 3, 4, 4, 16, requires_grad=True)
+    (trained,) = torch.autograd.grad(norm(values).square().sum(), values)
+    norm.requires_grad_(False)
+    (frozen,) = torch.autograd.grad(norm(values).square().sum(), values)
+    torch.testing.assert_close(frozen, trained, rtol=1e-3, atol=1e-4)

@@ -1,5 +1,6 @@
 """The frame-wise KL autoencoder and the small decoder of its latents, trained side by side on drawn frames."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hummingbird.shapes.pretrain.loop import train
+from hummingbird.shapes.pretrain.prefetch import prefetched
 from hummingbird.shapes.scene import SIZE, render, sample_scene
 
 LATENT_CHANNELS = 16
@@ -48,14 +50,19 @@ class _Both(nn.Module):
         self.vae, self.decoder = make_autoencoder(), make_decoder()
 
 
-def draw_frames(rng: np.random.Generator, count: int) -> Tensor:
-    """Frames of random scenes at random times, (count, 3, SIZE, SIZE) in [-1, 1]; four a scene."""
+def draw_frames(seed: int, count: int, step: int) -> NDArray[np.uint8]:
+    """Frames of random scenes at random times, uint8 (count, SIZE, SIZE, 3); four a scene."""
+    rng = np.random.default_rng((seed, step))
     frames: list[NDArray[np.uint8]] = []
     while 4 * len(frames) < count:
         scene = sample_scene(rng, duration=float(rng.uniform(2.0, 3.6)))
         frames.append(render(scene, rng.uniform(0, scene.duration, 4)))
-    stacked = np.concatenate(frames)[:count]
-    return torch.from_numpy(stacked).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return np.concatenate(frames)[:count]
+
+
+def _pixels(frames: NDArray[np.uint8], device: str) -> Tensor:
+    """(N, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(frames).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _difference(made: Tensor, true: Tensor) -> Tensor:
@@ -80,18 +87,24 @@ def pretrain_autoencoder(
     minutes: float | None = None,
     lr: float = 2e-3,
     start: Path | None = None,
+    device: str = "cpu",
+    batch_factor: int = 1,
+    processes: int = 0,
 ) -> dict[str, float]:
     """Train both and save them as ``folder/vae`` and ``folder/decoder``.
 
     Args:
         start: folder with ``vae`` and ``decoder`` whose training is taken up with a fresh optimizer. The encoder
             then stays as it is, so that latents and models of them stay valid.
+        batch_factor: how many times ``BATCH`` frames a step takes.
+        processes: that draw frames beside the training.
 
     Returns:
         Training facts, and the peak signal-to-noise ratio in dB of both on frames of another seed.
     """
     torch.manual_seed(seed)
-    both = _Both()
+    batch = BATCH * batch_factor
+    both = _Both().to(device)
     if start:
         both.vae.load_state_dict(AutoencoderKL.from_pretrained(start / "vae").state_dict())
         both.decoder.load_state_dict(AutoencoderTiny.from_pretrained(start / "decoder").state_dict())
@@ -102,7 +115,7 @@ def pretrain_autoencoder(
     )  # 1.6 times faster in bf16 on a CPU; the other is slower so
 
     def losses(step: int) -> dict[str, Tensor]:
-        true = draw_frames(np.random.default_rng((seed, step)), BATCH)
+        true = _pixels(drawn(step), device)
         posterior = both.vae.encode(true).latent_dist
         torch.manual_seed(seed * 1_000_003 + step)
         latents = posterior.sample()
@@ -116,10 +129,11 @@ def pretrain_autoencoder(
             "kl": KL_WEIGHT * posterior.kl().mean() / latents[0].numel(),
         }
 
-    facts = train(both, losses, folder, steps=steps, lr=lr, minutes=minutes, decay=0.998)
+    with prefetched(partial(draw_frames, seed, batch), processes) as drawn:
+        facts = train(both, losses, folder, steps=steps, lr=lr, minutes=minutes, decay=0.998)
     both.eval()
     with torch.no_grad():
-        true = draw_frames(np.random.default_rng((seed, 2**32)), 256)
+        true = _pixels(draw_frames(seed, 256, 2**32), device)
         latents = both.vae.encode(true).latent_dist.mean
         scale = (
             AutoencoderKL.load_config(start / "vae")["scaling_factor"] if start else float(1 / latents.std())

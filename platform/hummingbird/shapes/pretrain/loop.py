@@ -79,18 +79,17 @@ def train(
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 losses = loss_of(step)
             total = torch.stack([value.float() for value in losses.values()]).sum()
-            if not torch.isfinite(total):
-                raise FloatingPointError(
-                    f"the loss is not finite at step {step}: { {k: v.item() for k, v in losses.items()} }"
-                )
             optimizer.zero_grad(set_to_none=True)
             total.backward()
             nn.utils.clip_grad_norm_(module.parameters(), clip)
             optimizer.step()
             average.update(module)
             bar.update()
-            if step % 25 == 0 or step == steps - 1:
+            if step % 25 == 0 or step == steps - 1 or (step + 1) % checkpoint_every == 0:
                 last = {name: round(value.item(), 6) for name, value in losses.items()}
+                # Not at every step: looking makes a GPU wait. A loss that is not finite never comes back.
+                if not math.isfinite(sum(last.values())):
+                    raise FloatingPointError(f"a loss is not finite at step {step}: {last}")
                 bar.set_postfix(last)
                 log.write(json.dumps({"step": step, **last, "lr": rate, "seconds": round(seconds, 1)}) + "\n")
                 log.flush()
@@ -130,7 +129,7 @@ def _resume(
     path = folder / "state.pt"
     if not path.exists():
         return 0, 0.0
-    state: dict[str, Any] = torch.load(path, weights_only=True)
+    state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
     tensors = load_file(folder / f"weights-{state['step']}.safetensors")
     module.load_state_dict({k[7:]: v for k, v in tensors.items() if k.startswith("module.")})
     for key in average.values:

@@ -1,19 +1,22 @@
-"""The text encoder, trained together with the image-text and the video-text reward on drawn clips."""
+"""The image-text and the video-text reward, trained on drawn clips against the text encoder as it is."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerFast
+from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
 from hummingbird.models.rewards import TextVideoScorer
 from hummingbird.shapes.pretrain.loop import train
+from hummingbird.shapes.pretrain.prefetch import prefetched
+from hummingbird.shapes.pretrain.text import LENGTH, text_config
 from hummingbird.shapes.scene import (
     BACKGROUNDS,
     COLORS,
@@ -29,41 +32,8 @@ from hummingbird.shapes.scene import (
     sample_scene,
 )
 
-LENGTH = 24  # tokens; the longest caption has 20
 BATCH, NEGATIVES, SCORED_FRAMES = 32, 3, 8
 SCALE = 20.0  # of the similarities, in the loss
-_SPECIAL = ["<pad>", "<unk>", "<bos>", "<eos>"]
-
-
-def make_tokenizer() -> PreTrainedTokenizerFast:
-    """One token a word of the shapes world; other words are <unk>."""
-    words = {
-        w for names in (SHAPES, COLORS, MOTIONS, BACKGROUNDS, RELATIONS) for n in names for w in n.split()
-    }
-    vocabulary = [*_SPECIAL, ",", "a", "on", "both", "background", *sorted(words)]
-    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(vocabulary)}, unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<bos> $A <eos>", special_tokens=[("<bos>", 2), ("<eos>", 3)]
-    )
-    names = dict(zip(("pad_token", "unk_token", "bos_token", "eos_token"), _SPECIAL, strict=True))
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=LENGTH, **names)
-
-
-def text_config(vocabulary: int) -> dict[str, Any]:
-    return {
-        "vocab_size": vocabulary,
-        "hidden_size": 128,
-        "intermediate_size": 256,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 4,
-        "max_position_embeddings": LENGTH,
-        "projection_dim": 128,
-        "pad_token_id": 0,
-        "bos_token_id": 2,
-        "eos_token_id": 3,
-    }
 
 
 def attributes_of(scene: Scene) -> Attributes:
@@ -98,14 +68,15 @@ def _other(names: Any, name: str, rng: np.random.Generator) -> str:
     return str(rng.choice([n for n in names if n != name]))
 
 
-def draw_batch(
-    seed: tuple[int, ...], count: int, negatives: int
-) -> tuple[Tensor, list[Attributes], list[str], list[str]]:
-    """Videos (count, 8, 3, SIZE, SIZE) in 0..1, what they show, and captions for frames and for videos.
+Drawn = tuple[NDArray[np.uint8], list[Attributes], list[str], list[str]]
+
+
+def draw_batch(seed: int, count: int, negatives: int, step: int) -> Drawn:
+    """Videos, uint8 (count, 8, SIZE, SIZE, 3), what they show, and captions for frames and for videos.
 
     Of each 1 + negatives captions the first is true, the others differ from it in one attribute.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng((seed, step))
     videos, truth = [], []
     texts: dict[bool, list[str]] = {True: [], False: []}
     times = np.linspace(0, FRAMES - 1, SCORED_FRAMES).round() / FPS
@@ -117,12 +88,19 @@ def draw_batch(
         for visible, list_ in texts.items():
             list_ += [format_caption(truth[-1])]
             list_ += [format_caption(changed(truth[-1], rng, visible)) for _ in range(negatives)]
-    pixels = torch.from_numpy(np.stack(videos)).permute(0, 1, 4, 2, 3).float() / 255
-    # What is scored later comes out of a decoder: a little noise and other brightness must not matter.
-    generator = torch.Generator().manual_seed(seed[-1])
-    pixels = pixels + 0.03 * torch.randn(pixels.shape, generator=generator)
-    pixels = pixels + 0.05 * (torch.rand((count, 1, 1, 1, 1), generator=generator) - 0.5)
-    return pixels, truth, texts[True], texts[False]
+    return np.stack(videos), truth, texts[True], texts[False]
+
+
+def _pixels(videos: NDArray[np.uint8], generator: torch.Generator) -> Tensor:
+    """(B, T, 3, H, W) in 0..1, on the generator's device.
+
+    What is scored later comes out of a decoder: a little noise and other brightness must not matter.
+    """
+    device = generator.device
+    pixels = torch.from_numpy(videos).to(device).permute(0, 1, 4, 2, 3).float() / 255
+    noise = torch.randn(pixels.shape, generator=generator, device=device)
+    light = torch.rand((len(pixels), 1, 1, 1, 1), generator=generator, device=device)
+    return pixels + 0.03 * noise + 0.05 * (light - 0.5)
 
 
 class _Attributes(nn.Module):
@@ -145,54 +123,65 @@ class _Attributes(nn.Module):
         for row, a in enumerate(truth):
             for color, shape in a.objects:
                 present[row, list(COLORS).index(color) * len(SHAPES) + SHAPES.index(shape)] = 1
-        loss = 4 * F.binary_cross_entropy_with_logits(self.pairs(x), present)
-        loss = loss + F.cross_entropy(self.background(x), _index(BACKGROUNDS, [a.background for a in truth]))
+        loss = 4 * F.binary_cross_entropy_with_logits(self.pairs(x), present.to(x.device))
+        loss = loss + F.cross_entropy(
+            self.background(x), _index(BACKGROUNDS, [a.background for a in truth], x)
+        )
         if self.motion is not None:
-            loss = loss + F.cross_entropy(self.motion(x), _index(MOTIONS, [a.motion for a in truth]))
+            loss = loss + F.cross_entropy(self.motion(x), _index(MOTIONS, [a.motion for a in truth], x))
         return loss
 
 
-def _index(names: Sequence[str], values: Sequence[str]) -> Tensor:
-    return torch.tensor([names.index(value) for value in values])
+def _index(names: Sequence[str], values: Sequence[str], like: Tensor) -> Tensor:
+    return torch.tensor([names.index(value) for value in values], device=like.device)
 
 
 def pretrain_rewards(
     folder: Path,
+    components: Path,
     seed: int,
     steps: int,
     minutes: float | None = None,
     lr: float = 1.5e-3,
     start: Path | None = None,
+    device: str = "cpu",
+    batch_factor: int = 1,
+    processes: int = 0,
 ) -> dict[str, float]:
-    """Train the scorer; save it as ``folder/rewards``, its text encoder and tokenizer beside it.
+    """Train the scorer and save it as ``folder/rewards``, with its tokenizer.
 
     Args:
+        components: folder with ``text_encoder`` and ``tokenizer``; the encoder stays as it is.
         start: folder of a scorer whose training is taken up with a fresh optimizer.
+        batch_factor: how many times ``BATCH`` videos a step takes.
+        processes: that draw videos beside the training.
 
     Returns:
         Training facts, and on clips of another seed how often the true caption scores above seven that differ in one
         attribute, for frames and for videos.
     """
     torch.manual_seed(seed)
-    tokenizer = make_tokenizer()
+    batch = BATCH * batch_factor
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(components / "tokenizer")
+    encoder = CLIPTextModel.from_pretrained(components / "text_encoder", dtype=torch.float32)
     scorer = TextVideoScorer(text=text_config(len(tokenizer)))
     if start:
         scorer.load_state_dict(TextVideoScorer.from_pretrained(start).state_dict())
-    # torch 2.13's fused attention is slow backward on a CPU in bfloat16.
-    scorer.text_encoder.set_attn_implementation("eager")
+    scorer.text_encoder.load_state_dict(encoder.state_dict())
+    scorer.text_encoder.requires_grad_(False)
 
     heads = nn.ModuleList([_Attributes(128, motion=False), _Attributes(128, motion=True)])
-    both = nn.ModuleList([scorer, heads])
+    both = nn.ModuleList([scorer, heads]).to(device)
 
-    def embed(
-        key: tuple[int, ...], count: int, negatives: int
-    ) -> tuple[list[Tensor], list[Tensor], list[Attributes]]:
+    def embed(drawn: Drawn, key: int) -> tuple[list[Tensor], list[Tensor], list[Attributes]]:
         """Embeddings of one frame of each video and of the videos (count, E), of their texts (count, 1 + n, E)."""
-        video, truth, image_texts, video_texts = draw_batch(key, count, negatives)
+        videos, truth, image_texts, video_texts = drawn
+        count = len(videos)
+        video = _pixels(videos, torch.Generator(device).manual_seed(key))
         tokens = tokenizer(
             [*image_texts, *video_texts], padding="max_length", max_length=LENGTH, return_tensors="pt"
         )
-        ids, mask = tokens["input_ids"], tokens["attention_mask"]
+        ids, mask = tokens["input_ids"].to(device), tokens["attention_mask"].to(device)
         half = len(image_texts)
         texts = [
             scorer.embed_text(ids[:half], mask[:half])[0].unflatten(0, (count, -1)),
@@ -202,8 +191,8 @@ def pretrain_rewards(
         return [scorer.embed_frames(frame), scorer.embed_video(video)], texts, truth
 
     def losses(step: int) -> dict[str, Tensor]:
-        seen, texts, truth = embed((seed, step), BATCH, NEGATIVES)
-        first = torch.zeros(BATCH, dtype=torch.long)
+        seen, texts, truth = embed(drawn(step), step)
+        first = torch.zeros(batch, dtype=torch.long, device=device)
         found = {}
         head: Any
         for name, head, x, text in zip(("image", "video"), heads, seen, texts, strict=True):
@@ -211,15 +200,14 @@ def pretrain_rewards(
             found[f"{name}_attributes"] = 0.5 * (head.loss(x, truth) + head.loss(text[:, 0], truth))
         return found
 
-    facts = train(both, losses, folder, steps=steps, lr=lr, minutes=minutes)
+    with prefetched(partial(draw_batch, seed, batch, NEGATIVES), processes) as drawn:
+        facts = train(both, losses, folder, steps=steps, lr=lr, minutes=minutes)
     scorer.eval()
     with torch.no_grad():
-        seen, texts, _ = embed((seed, 2**32), 400, 7)
+        seen, texts, _ = embed(draw_batch(seed, 400, 7, 2**32), 2**32)
         for name, x, text in zip(("image", "video"), seen, texts, strict=True):
             best = torch.einsum("be,bne->bn", x, text).argmax(1)
             facts[f"{name}_right"] = float((best == 0).float().mean())
     scorer.save_pretrained(folder / "rewards")
     tokenizer.save_pretrained(folder / "rewards" / "tokenizer")
-    scorer.text_encoder.save_pretrained(folder / "text_encoder")
-    tokenizer.save_pretrained(folder / "tokenizer")
     return facts

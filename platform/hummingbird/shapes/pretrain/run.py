@@ -8,6 +8,8 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
+from hummingbird.config.pretrain import PretrainSettings
+from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from hummingbird.lake.runs import open_run
 from hummingbird.models.diffusion import Diffusion
@@ -18,6 +20,7 @@ from hummingbird.shapes.pretrain.autoencoder import pretrain_autoencoder
 from hummingbird.shapes.pretrain.card import ship, write_card
 from hummingbird.shapes.pretrain.rewards import pretrain_rewards
 from hummingbird.shapes.pretrain.teacher import pretrain_teacher
+from hummingbird.shapes.pretrain.text import pretrain_text
 
 SHARED_NOISE = 0.75
 """With it a model of single frames makes still clips, so that clips have to teach it motion alone."""
@@ -52,14 +55,25 @@ def ship_autoencoder(folder: Path, weights: Path, facts: dict[str, Any]) -> None
     write_card(home / "vae", "Autoencoder of the shapes world", text, facts)
 
 
-def ship_rewards(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
-    """Copy the trained scorer, its text encoder and the tokenizer."""
-    ship(TextVideoScorer.from_pretrained(folder / "rewards"), weights / "rewards")
-    ship(CLIPTextModel.from_pretrained(folder / "text_encoder"), weights / "components" / "text_encoder")
-    for home in (weights / "rewards" / "tokenizer", weights / "components" / "tokenizer"):
-        PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer").save_pretrained(home)
+def ship_text(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
+    """Copy the trained text encoder and its tokenizer into the shared components."""
+    home = weights / "components"
+    ship(CLIPTextModel.from_pretrained(folder / "text_encoder"), home / "text_encoder")
+    PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer").save_pretrained(home / "tokenizer")
     text = (
-        "Image-text and video-text rewards, and the text encoder that they share with the pipeline. "
+        "Text encoder of CLIP's structure at a small width, trained on captions of the shapes world: the losses say "
+        "how well each attribute can be read from the tokens after it, with `jobs/pretrain.py pretrain.part=text`."
+    )
+    write_card(home / "text_encoder", "Text encoder of the shapes world", text, facts)
+
+
+def ship_rewards(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
+    """Copy the trained scorer with its tokenizer."""
+    ship(TextVideoScorer.from_pretrained(folder / "rewards"), weights / "rewards")
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "rewards" / "tokenizer")
+    tokenizer.save_pretrained(weights / "rewards" / "tokenizer")
+    text = (
+        "Image-text and video-text rewards on the pipeline's text encoder. "
         "`image_right` and `video_right`: how often the true caption beats seven that differ in one attribute. "
         f"{_DRAWN}"
     )
@@ -73,17 +87,43 @@ def ship_teacher(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
     write_card(weights / "teacher", "Teacher of the shapes world", text, facts)
 
 
+def _course(s: PretrainSettings) -> dict[str, Any]:
+    """How long, how fast, from where and on what: what is the same for all that can run on a GPU."""
+    gpu = torch.cuda.is_available()
+    if s.device == "cuda" and not gpu:
+        raise InputError("pretrain.device=cuda, but torch sees no GPU")
+    device = ("cuda" if gpu else "cpu") if s.device == "auto" else s.device
+    return {
+        "minutes": s.minutes,
+        "lr": s.rate,
+        "start": s.start,
+        "device": device,
+        "batch_factor": s.batch_factor,
+        "processes": s.processes,
+    }
+
+
 def _autoencoder(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
     s = settings.pretrain
-    facts = pretrain_autoencoder(folder, settings.seed, s.steps, s.minutes, s.rate, s.start)
+    facts = pretrain_autoencoder(folder, settings.seed, s.steps, **_course(s))
     facts = {"seed": settings.seed, **facts}
     ship_autoencoder(folder, weights, facts)
     return facts
 
 
+def _text(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
+    s = settings.pretrain
+    facts = {
+        "seed": settings.seed,
+        **pretrain_text(folder, settings.seed, s.steps, **_course(s)),
+    }
+    ship_text(folder, weights, facts)
+    return facts
+
+
 def _rewards(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
     s = settings.pretrain
-    facts = pretrain_rewards(folder, settings.seed, s.steps, s.minutes, s.rate, s.start)
+    facts = pretrain_rewards(folder, weights / "components", settings.seed, s.steps, **_course(s))
     facts = {"seed": settings.seed, **facts}
     ship_rewards(folder, weights, facts)
     return facts
@@ -97,11 +137,9 @@ def _teacher(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
         settings.seed,
         s.steps,
         s.clips,
-        s.minutes,
-        s.rate,
-        s.start,
-        s.image_steps,
-        s.sparse_steps,
+        image_steps=s.image_steps,
+        sparse_steps=s.sparse_steps,
+        **_course(s),
     )
     facts = {"seed": settings.seed, "clips": s.clips, **facts}
     ship_teacher(folder, weights, facts)
@@ -128,6 +166,7 @@ def _captioner(settings: Settings, folder: Path, weights: Path) -> dict[str, Any
 
 _PARTS: dict[str, Callable[[Settings, Path, Path], dict[str, Any]]] = {
     "autoencoder": _autoencoder,
+    "text": _text,
     "rewards": _rewards,
     "teacher": _teacher,
     "quality": _quality,

@@ -1,52 +1,65 @@
 """The teacher: VideoCrafter2's structure at a small width, trained to denoise the latents of drawn clips."""
 
+import json
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save
 from torch import Tensor
 from tqdm import tqdm
 
+from hummingbird.lake.media import write_atomically
 from hummingbird.models.architectures import shapes_teacher
 from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.pipeline import TextToVideoPipeline, load_parts
 from hummingbird.models.unet import VideoUNet
 from hummingbird.shapes.pretrain.loop import train
+from hummingbird.shapes.pretrain.prefetch import prefetched
 from hummingbird.shapes.scene import FPS, FRAMES, Attributes, caption, parse_caption, render, sample_scene
 
 BATCH = {1: 64, 4: 32, FRAMES: 8}
-"""Samples a step by their frames: fewer frames show more texts in the same time."""
+"""Samples a step by their frames, on a CPU: fewer frames show more texts in the same time."""
 ONE_OBJECT = 0.8  # share of samples with one object: half of the drawn clips have two, and are harder
 EMPTY_TEXT = 0.1  # share of samples without a text, for classifier-free guidance
 SNR_CAP = 5.0
 NOISE_CAP = 10.0
-SHARD = 1000
+SHARD = 500  # clips of a file
+
+
+def draw_clips(seed: int, shard: int) -> tuple[NDArray[np.uint8], list[str]]:
+    """The clips of a shard, uint8 (SHARD, FRAMES, SIZE, SIZE, 3), and their captions."""
+    rng = np.random.default_rng((seed, shard))
+    clips, captions = [], []
+    for _ in range(SHARD):
+        scene = sample_scene(rng, duration=float(rng.uniform(2.0, 3.6)))
+        offset = rng.uniform(0, scene.duration - FRAMES / FPS + 1e-3)
+        clips.append(render(scene, offset + np.arange(FRAMES) / FPS))
+        captions.append(caption(scene))
+    return np.stack(clips), captions
 
 
 def encode_clips(
-    pipeline: TextToVideoPipeline, folder: Path, seed: int, count: int
+    pipeline: TextToVideoPipeline, folder: Path, seed: int, count: int, processes: int = 0
 ) -> tuple[Tensor, list[str]]:
     """Latents (count, T, C, h, w) float16 and captions of drawn clips, kept in ``folder`` shard by shard."""
     folder.mkdir(parents=True, exist_ok=True)
     shards, captions = [], []
-    for start in tqdm(range(0, count, SHARD), desc="latents", unit="shard"):
-        rng = np.random.default_rng((seed, start))
-        path = folder / f"{seed}-{start}.safetensors"
-        latents = []
-        for _ in range(SHARD):
-            scene = sample_scene(rng, duration=float(rng.uniform(2.0, 3.6)))
-            offset = rng.uniform(0, scene.duration - FRAMES / FPS + 1e-3)
-            captions.append(caption(scene))
+    with prefetched(partial(draw_clips, seed), processes) as drawn:
+        for shard in tqdm(range(math.ceil(count / SHARD)), desc="latents", unit="shard"):
+            path, texts = folder / f"{seed}-{shard}.safetensors", folder / f"{seed}-{shard}.json"
             if not path.exists():
-                frames = render(scene, offset + np.arange(FRAMES) / FPS)
-                latents.append(pipeline.encode_frames(frames).half())
-        if latents:
-            save_file({"latents": torch.stack(latents).contiguous()}, path.with_suffix(".tmp"))
-            path.with_suffix(".tmp").rename(path)
-        shards.append(load_file(path)["latents"])
+                clips, found = drawn(shard)
+                latents = pipeline.encode_frames(clips.reshape(-1, *clips.shape[2:])).half()
+                write_atomically(texts, json.dumps(found).encode())
+                tensors = {"latents": latents.unflatten(0, clips.shape[:2]).cpu().contiguous()}
+                write_atomically(path, save(tensors))
+            shards.append(load_file(path)["latents"])
+            captions += json.loads(texts.read_text(encoding="utf-8"))
     return torch.cat(shards)[:count], captions[:count]
 
 
@@ -62,17 +75,20 @@ def denoising_loss(
     more noise than signal, by up to ``NOISE_CAP``: there it is decided where things are and how they move, and the
     noise is easy to predict without knowing.
 
-    x0: latents (B, C, T, h, w); text: embeddings (B, L, D).
+    x0: latents (B, C, T, h, w); text: embeddings (B, L, D); both on the generator's device.
     """
-    count = len(x0)
+    count, device = len(x0), generator.device
     # One timestep from each of ``count`` equal ranges: less variance than independent ones.
     t = (
-        (torch.rand(1, generator=generator) + torch.arange(count)) / count % 1 * diffusion.config.timesteps
+        (torch.rand(1, generator=generator, device=device) + torch.arange(count, device=device))
+        / count
+        % 1
+        * diffusion.config.timesteps
     ).long()
-    t = t[torch.randperm(count, generator=generator)]
+    t = t[torch.randperm(count, generator=generator, device=device)]
     noise = diffusion.draw_noise(x0.shape, generator)
-    made = unet(diffusion.add_noise(x0, noise, t), t, text, torch.full((count,), float(fps)))
-    alpha = diffusion.alphas[t]
+    made = unet(diffusion.add_noise(x0, noise, t), t, text, torch.full((count,), float(fps), device=device))
+    alpha = diffusion.alphas.to(device)[t]
     weight = ((SNR_CAP * (1 - alpha) / alpha).clamp(max=1.0) * (1 / alpha).clamp(max=NOISE_CAP)).float()
     return ((made.float() - noise).square().mean((1, 2, 3, 4)) * weight).mean()
 
@@ -110,6 +126,9 @@ def pretrain_teacher(
     start: Path | None = None,
     image_steps: int = 0,
     sparse_steps: int = 0,
+    device: str = "cpu",
+    batch_factor: int = 1,
+    processes: int = 0,
 ) -> dict[str, float]:
     """Train the teacher on ``clips`` drawn clips and save its U-Net as ``folder/unet``.
 
@@ -122,6 +141,8 @@ def pretrain_teacher(
         start: folder of a U-Net whose training is taken up with a fresh optimizer.
         image_steps: steps on single frames; not with ``start``.
         sparse_steps: steps on clips of four frames; not with ``start``.
+        batch_factor: how many times the samples of ``BATCH`` a step takes.
+        processes: that draw clips beside the encoding.
     """
     torch.manual_seed(seed)
     unet = (
@@ -129,29 +150,31 @@ def pretrain_teacher(
         if start
         else VideoUNet(**shapes_teacher())
     )
-    pipeline = TextToVideoPipeline(unet=unet, **load_parts(components.parent / "teacher"))
-    latents, captions = encode_clips(pipeline, folder / "latents", seed, clips)
+    pipeline = TextToVideoPipeline(unet=unet, **load_parts(components.parent / "teacher")).to(device)
+    latents, captions = encode_clips(pipeline, folder / "latents", seed, clips, processes)
+    latents = latents.to(device)
     empty = pipeline.encode_prompts([""])[0]
     texts = torch.cat([pipeline.encode_prompts(captions[i : i + 500]).half() for i in range(0, clips, 500)])
     diffusion: Diffusion = pipeline.scheduler
     single = torch.tensor([len(_parsed(text).objects) == 1 for text in captions])
-    odds = torch.where(single, ONE_OBJECT / single.sum(), (1 - ONE_OBJECT) / (~single).sum())
+    odds = torch.where(single, ONE_OBJECT / single.sum(), (1 - ONE_OBJECT) / (~single).sum()).to(device)
 
     def losses(trained: VideoUNet, frames: int, step: int) -> dict[str, Tensor]:
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        count, stride = BATCH[frames], FRAMES // frames
+        generator = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
+        count, stride = BATCH[frames] * batch_factor, FRAMES // frames
         rows = torch.multinomial(odds, count, replacement=True, generator=generator)[:, None]
-        first = torch.randint(0, stride, (count, 1), generator=generator)
-        x0 = latents[rows, first + stride * torch.arange(frames)].float().transpose(1, 2)
+        first = torch.randint(0, stride, (count, 1), generator=generator, device=device)
+        x0 = latents[rows, first + stride * torch.arange(frames, device=device)].float().transpose(1, 2)
         text = texts[rows[:, 0]].float()
-        text[torch.rand(count, generator=generator) < EMPTY_TEXT] = empty
+        dropped = torch.rand((count, 1, 1), generator=generator, device=device) < EMPTY_TEXT
+        text = torch.where(dropped, empty, text)
         return {"noise": denoising_loss(trained, diffusion, x0, text, generator, FPS / stride)}
 
     facts: dict[str, float] = {}
     for name, frames, count in (("images", 1, image_steps), ("sparse", 4, sparse_steps)):
         if start or not count:
             continue
-        model = VideoUNet(**image_teacher()) if frames == 1 else unet
+        model = VideoUNet(**image_teacher()).to(device) if frames == 1 else unet
         learned = train(
             model.train(),
             partial(losses, model, frames),

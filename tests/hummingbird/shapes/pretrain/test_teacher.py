@@ -6,8 +6,9 @@ import torch
 from hummingbird.models.architectures import shapes_teacher
 from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.unet import VideoUNet
-from hummingbird.shapes.pretrain.rewards import attributes_of, changed, make_tokenizer
+from hummingbird.shapes.pretrain.rewards import attributes_of, changed
 from hummingbird.shapes.pretrain.teacher import denoising_loss, image_teacher, with_images
+from hummingbird.shapes.pretrain.text import make_tokenizer
 from hummingbird.shapes.scene import caption, format_caption, sample_scene
 
 
