@@ -115,6 +115,7 @@ def test_a_review_of_sources_without_a_common_folder_counts_all_of_them(
     assert "caption 0" in text
     assert "caption 4" not in text, "a clip of another run's source is shown"
     assert text.count('class="threshold"') == 1
+    assert "motion, threshold 0.15<" in text
     assert "no video" in text
 
 

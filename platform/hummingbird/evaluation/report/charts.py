@@ -93,13 +93,8 @@ def histogram(
     body.append(_text(4, height - 4, f"{low:.3g}", "small"))
     body.append(_text(width - 4, height - 4, f"{high:.3g}", "small", "end"))
     if threshold is not None:
-        place = min(max((threshold - low) / span, 0.0), 1.0)
-        x = 4 + place * (width - 8)
+        x = 4 + min(max((threshold - low) / span, 0.0), 1.0) * (width - 8)
         body.append(_line(x, 8, x, height - 18, "threshold"))
-        beyond = "< " if threshold < low else "> " if threshold > high else ""
-        anchor = "start" if place < 0.25 else "end" if place > 0.75 else "middle"
-        if 0.2 < place < 0.8 or beyond:
-            body.append(_text(x, height - 4 if not beyond else 8, f"{beyond}{threshold:.3g}", "tiny", anchor))
     return _svg(width, height, "".join(body), label)
 
 
