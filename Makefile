@@ -11,7 +11,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-slow test-all parity serve lint pretrain clean
+.PHONY: help install quickstart test test-slow test-all test-vllm parity serve lint pretrain clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test-slow: $(READY) ## Run the tests that the default leaves out
 test-all: $(READY) ## Run every test
 	$(BIN)/python -m pytest $(ARGS)
 
+test-vllm: ## Run the captioner through vLLM's CPU build, in an environment of its own
+	PYTHON='$(PYTHON)' tests/caption_vllm/run.sh $(ARGS)
+
 parity: $(READY) ## Compare with the published models, every case of the folder CASES
 	$(BIN)/python -m hummingbird.importing.parity '$(CASES)'
 
@@ -56,5 +59,5 @@ pretrain: $(READY) ## Train the small world's models again (hours)
 	$(BIN)/python jobs/pretrain.py --storage '$(STORAGE)' $(ARGS)
 
 clean: ## Remove the environment and caches; runs stay
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-vllm build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,7 @@
-"""The benchmark of curation: Ray on one and more workers against a plain loop over the same functions."""
+"""The benchmark of curation: Ray on one and more workers against a plain loop over the same functions.
+
+Captions go through Ray in either.
+"""
 
 import json
 import os
@@ -25,9 +28,8 @@ from pathlib import Path
 from hummingbird.config.settings import Settings
 from hummingbird_data.curate import curate
 settings = Settings.model_validate_json(sys.stdin.read())
-if settings.curate.engine == "ray":
-    from hummingbird.config.cluster import connect
-    connect(settings.ray)
+from hummingbird.config.cluster import connect
+connect(settings.ray)
 started = time.monotonic()
 result = curate(settings)
 seconds = time.monotonic() - started
@@ -83,7 +85,7 @@ def _time(folder: Path, settings: Settings, source: Path, workers: int | None = 
         update={
             "storage": storage,
             "curate": curating,
-            "ray": settings.ray.model_copy(update={"num_cpus": workers, "address": None}),
+            "ray": settings.ray.model_copy(update={"num_cpus": workers or 1, "address": None}),
         }
     )
     # One thread a process, in all contestants alike.

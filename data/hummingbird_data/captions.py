@@ -1,106 +1,195 @@
-"""Captions of clips by a vision-language model (LLaVA's classes) that sees several frames as several images.
+"""Captions: a vision-language model describes clips, a language model may rewrite that, and both are checked.
 
-Captions travel with their clip's id and with the hash of the frames that were seen, so they cannot change
-places whatever order the work is done in.
+An answer that fails a check is asked for again, with a seed of its own clip and try, so that a run that was broken
+off ends with the captions of an unbroken one. Past the retries the caption keeps its ``caption_problem``, and its
+clip is dropped as low_caption; the description never takes the place of a caption that could not be rewritten. A
+question that failed is an error of its clip, which goes to quarantine. An engine that is down ends the run.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
 
-import numpy as np
+from hummingbird.config.section import InputError
 
-from hummingbird_data.clip_frames import Frames, clip_frames, evenly
-from hummingbird_data.stage import Row, Stage
+from hummingbird_data.caption_checks import CaptionChecks, tidy
+from hummingbird_data.engines import Engine
+from hummingbird_data.prompts import Prompt
+from hummingbird_data.stage import Row
 
-CAPTION_COLUMNS = ("caption", "caption_model", "caption_prompt_version", "frames_hash")
+log = logging.getLogger(__name__)
+
+CAPTION_COLUMNS = (
+    "caption", "caption_model", "caption_prompt_version", "frames_hash", "caption_engine", "caption_described",
+    "caption_rewriter", "caption_rewrite_prompt", "caption_tries", "caption_problem",
+)  # fmt: skip
+_NOTHING = "(none)"
 
 
 @dataclass(frozen=True)
-class CaptionSettings:
-    """``model`` is the captioner's folder; ``name`` is recorded with each caption."""
+class Asking:
+    """A model, the question it is asked, and how often an answer that fails a check is asked for again."""
 
-    model: Path
-    name: str
-    frames: int
-    prompt: str
-    prompt_version: str
-    max_tokens: int
+    engine: Engine
+    prompt: Prompt
+    retries: int
 
 
-def frames_hash(frames: Frames) -> str:
-    """SHA-256 of frames (T, H, W, 3), their shape included."""
-    digest = hashlib.sha256(repr(frames.shape).encode())
-    digest.update(np.ascontiguousarray(frames).tobytes())
-    return digest.hexdigest()
+@dataclass(frozen=True)
+class Captioning:
+    """``rewrite``: none: the describing model's words are the caption."""
+
+    describe: Asking
+    rewrite: Asking | None
+    checks: CaptionChecks
+
+    def check(self) -> None:
+        """Whether the engines can run. Raises InputError."""
+        for asking in (self.describe, self.rewrite):
+            if asking is not None:
+                asking.engine.check()
+
+    def __str__(self) -> str:
+        steps = [("described", self.describe), ("rewritten", self.rewrite)]
+        return ", ".join(
+            f"{done} by {asking.engine.name} (engine {asking.engine.kind}, prompt {asking.prompt.label})"
+            for done, asking in steps
+            if asking is not None
+        )
 
 
-def build_prompt(processor: Any, question: str, images: int) -> str:
-    """The text that the model is given: by its chat template, or images and then the question."""
-    if getattr(processor, "chat_template", None):
-        content = [{"type": "image"}] * images + [{"type": "text", "text": question}]
-        messages = [{"role": "user", "content": content}]
-        return str(processor.apply_chat_template(messages, add_generation_prompt=True))
-    return f"{processor.image_token * images}\n{question}\n"
+@dataclass(frozen=True)
+class _Clip:
+    """What is asked about one clip; ``evidence`` fills the prompt."""
+
+    media_path: str | None
+    evidence: Mapping[str, str]
 
 
-def caption_row(text: str, seen: str, settings: CaptionSettings) -> Row:
-    """The columns of a caption, white space set right."""
+@dataclass(frozen=True)
+class _Told:
+    """The last answer about a clip. ``problem``: the check that it failed; ``error``: there is none."""
+
+    text: str
+    tries: int
+    frames_hash: str | None = None
+    problem: str | None = None
+    error: str | None = None
+
+
+def write_captions(rows: list[Row], captioning: Captioning, storage: Path) -> dict[str, Row]:
+    """Captions by ``clip_id``: the columns `CAPTION_COLUMNS`, or ``error`` and ``error_stage``.
+
+    Args:
+        rows: clips with ``clip_id``, ``media_path`` and ``caption_original``.
+        storage: the folder that media paths are relative to.
+
+    Raises:
+        InputError: an engine is not installed, or down.
+        RuntimeError: an engine lost or doubled a row.
+    """
+    if not rows:
+        return {}
+    checks, rewrite = captioning.checks, captioning.rewrite
+    clips = {row["clip_id"]: _Clip(row["media_path"], {}) for row in rows}
+    look = checks.caption if rewrite is None else checks.description
+    described = _ask(clips, captioning.describe, lambda text, _: look(text), storage)
+    captions = described
+    if rewrite is not None:
+        originals = {row["clip_id"]: row.get("caption_original") or _NOTHING for row in rows}
+        sound = {
+            clip_id: _Clip(None, {"description": told.text, "original": originals[clip_id]})
+            for clip_id, told in described.items()
+            if told.error is None and told.problem is None
+        }
+        rewritten = _ask(
+            sound, rewrite, lambda text, clip: checks.caption(text, clip.evidence["description"]), storage
+        )
+        captions = {**described, **rewritten}
+    return {clip_id: _row(described[clip_id], told, captioning) for clip_id, told in captions.items()}
+
+
+def _row(described: _Told, told: _Told, captioning: Captioning) -> Row:
+    if told.error is not None:
+        return {"error": told.error, "error_stage": "captions"}
+    rewrite = captioning.rewrite if told is not described else None
     return {
-        "caption": " ".join(text.split()),
-        "caption_model": settings.name,
-        "caption_prompt_version": settings.prompt_version,
-        "frames_hash": seen,
+        "caption": told.text,
+        "caption_model": captioning.describe.engine.name,
+        "caption_prompt_version": captioning.describe.prompt.label,
+        "frames_hash": described.frames_hash,
+        "caption_engine": captioning.describe.engine.kind,
+        "caption_described": described.text if rewrite else None,
+        "caption_rewriter": rewrite.engine.name if rewrite else None,
+        "caption_rewrite_prompt": rewrite.prompt.label if rewrite else None,
+        "caption_tries": described.tries + (told.tries if rewrite else 0),
+        "caption_problem": told.problem,
     }
 
 
-@dataclass
-class CaptionStage(Stage):
-    """The engine ``transformers``: greedy generation for ``batch_rows`` clips at a time."""
+def _ask(
+    clips: Mapping[str, _Clip], asking: Asking, problem_of: Callable[[str, _Clip], str | None], storage: Path
+) -> dict[str, _Told]:
+    """The last answer about each clip; what fails a check is asked again, up to ``asking.retries`` times."""
+    told: dict[str, _Told] = {}
+    waiting = dict(clips)
+    for attempt in range(asking.retries + 1):
+        if not waiting:
+            break
+        answers = _round(waiting, told, asking, attempt, storage)
+        for clip_id, answer in answers.items():
+            before = told.get(clip_id)
+            told[clip_id] = _judged(answer, attempt + 1, clips[clip_id], problem_of)
+            if before and answer["answer"] is not None and before.frames_hash != answer["frames_hash"]:
+                told[clip_id] = replace(told[clip_id], error="its frames were not the same at a second look")
+        waiting = {clip_id: clip for clip_id, clip in waiting.items() if told[clip_id].problem}
+        if waiting:
+            log.info("%d of %d answers of %s fail a check", len(waiting), len(answers), asking.engine.name)
+    return told
 
-    name: ClassVar[str] = "captions"
-    inputs: ClassVar[tuple[str, ...]] = ("media_path", "storage")
-    outputs: ClassVar[tuple[str, ...]] = CAPTION_COLUMNS
-    settings: CaptionSettings
-    actors: int = 1
-    gpus: float = 0.0
-    batch_rows: int = 8
-    _model: Any = field(default=None, init=False, repr=False)
-    _processor: Any = field(default=None, init=False, repr=False)
 
-    def setup(self) -> None:
-        import torch
-        from transformers import LlavaForConditionalGeneration, LlavaProcessor
+def _judged(answer: Row, tries: int, clip: _Clip, problem_of: Callable[[str, _Clip], str | None]) -> _Told:
+    if answer["answer"] is None:
+        return _Told("", tries, error=answer["failure"])
+    text = tidy(answer["answer"])
+    problem = problem_of(text, clip) or ("longer than the model may write" if answer["cut"] else None)
+    return _Told(text, tries, answer["frames_hash"], problem)
 
-        torch.set_num_threads(1)  # the cluster's cores are shared out by Ray
-        folder = str(self.settings.model)
-        self._processor = LlavaProcessor.from_pretrained(folder)
-        # Generation goes on at the right, so shorter prompts are filled up on the left.
-        self._processor.tokenizer.padding_side = "left"
-        model: Any = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-        self._model = model.to("cuda" if self.gpus else "cpu").eval()
 
-    def process(self, row: Row) -> Iterable[Row]:
-        return self.process_batch([row])[0]
+def _round(
+    clips: Mapping[str, _Clip], told: Mapping[str, _Told], asking: Asking, attempt: int, storage: Path
+) -> dict[str, Row]:
+    """One answer, or one failure, for each clip."""
+    import ray.data
 
-    def process_batch(self, rows: Sequence[Row]) -> list[list[Row]]:
-        import torch
+    engine, prompt = asking.engine, asking.prompt
+    questions = [
+        {
+            "clip_id": clip_id,
+            "media_path": clip.media_path,
+            "storage": str(storage),
+            "question": prompt.question(told[clip_id].problem if attempt else None, **clip.evidence),
+            "temperature": prompt.temperature if attempt else 0.0,
+            "seed": _seed(clip_id, attempt),
+        }
+        for clip_id, clip in clips.items()
+    ]
+    blocks = -(-len(questions) // engine.questions_at_once)
+    answers: dict[str, Row] = {}
+    for row in engine.add(ray.data.from_items(questions, override_num_blocks=blocks)).iter_rows():
+        if row["clip_id"] in answers:
+            raise RuntimeError(f"the engine {engine.kind} answered twice for the clip {row['clip_id']}")
+        if row["down"]:
+            raise InputError(
+                f"{engine.name} is down ({row['failure']}); run again when it answers: what is committed stays"
+            )
+        answers[row["clip_id"]] = {**row, "failure": row.get("error") or row["failure"]}
+    if answers.keys() != clips.keys():
+        raise RuntimeError(f"{len(clips)} clips went to the engine {engine.kind}, {len(answers)} came back")
+    return answers
 
-        seen = [evenly(clip_frames(row)[0], self.settings.frames) for row in rows]
-        inputs = self._processor(
-            images=[list(frames) for frames in seen],
-            text=[build_prompt(self._processor, self.settings.prompt, len(frames)) for frames in seen],
-            padding=True,
-            return_tensors="pt",
-        ).to(self._model.device)
-        with torch.inference_mode():
-            tokens = self._model.generate(**inputs, do_sample=False, max_new_tokens=self.settings.max_tokens)
-        texts = self._processor.batch_decode(
-            tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True
-        )
-        return [
-            [caption_row(text, frames_hash(frames), self.settings)]
-            for text, frames in zip(texts, seen, strict=True)
-        ]
+
+def _seed(clip_id: str, attempt: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{clip_id} {attempt}".encode()).digest()[:4], "big") >> 1

@@ -18,12 +18,11 @@ from functools import partial
 from pathlib import Path
 
 from hummingbird.config.cluster import connect
-from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import open_run
 
-from hummingbird_data.captions import CaptionStage
+from hummingbird_data.captions import write_captions
 from hummingbird_data.committed import Committed, order
 from hummingbird_data.duplicate_index import DuplicateIndex
 from hummingbird_data.duplicates import CopyLimits
@@ -33,7 +32,7 @@ from hummingbird_data.plan import Plan
 from hummingbird_data.progress import Progress, stage_speeds
 from hummingbird_data.sources import Source, Sources, batches, find_sources
 from hummingbird_data.stage import Row, Stage, add_stage, quiet_ray_data, run_plain
-from hummingbird_data.verdict import caption_problem, score_reasons, with_verdict
+from hummingbird_data.verdict import score_reasons, with_verdict
 
 log = logging.getLogger(__name__)
 
@@ -54,14 +53,10 @@ def curate(settings: Settings) -> Path:
         if sources.root != str(s.source):
             inputs["given"] = str(s.source)
         with open_run(settings, "curate", inputs=inputs) as run, Committed(run.lake, sources) as committed:
-            if s.engine == "plain" and s.caption_engine == "vllm":
-                raise InputError(
-                    "vllm runs on Ray alone: set curate.engine=ray or curate.caption_engine=transformers"
-                )
-            if s.engine == "ray":
-                connect(settings.ray)
-                quiet_ray_data()
-            log.info("captions: engine %s, model %s", s.caption_engine, plan.captions.name)
+            connect(settings.ray)
+            quiet_ray_data()
+            log.info("captions: %s", plan.captions)
+            plan.captions.check()
             started = time.monotonic()
             stages: dict[str, list[float]] = {}
             if plan.given.percentiles:
@@ -80,6 +75,7 @@ def curate(settings: Settings) -> Path:
                 quarantined=totals.pop("quarantined", 0),
                 reasons=totals,
                 caption_engine=s.caption_engine,
+                captions=str(plan.captions),
                 licences=plan.licences,
                 thresholds={name: str(value) for name, value in vars(plan.thresholds).items()},
                 seconds=round(time.monotonic() - started, 1),
@@ -166,20 +162,22 @@ def _curate_batch(
             index.add([row])
         judged.append(with_verdict(row, reasons))
     progress.step("caption")
-    captions = _caption(
-        [row for row in judged if row["verdict"] == "kept" and not row.get("caption_model")], plan, progress
-    )
+    wanted = [row for row in judged if row["verdict"] == "kept" and not row.get("caption_model")]
+    captions = write_captions(wanted, plan.captions, plan.storage)
+    for caption in captions.values():
+        progress.row(caption)
     done = []
     for row in judged:
         caption = captions.get(row["clip_id"])
         if caption is not None and caption.get("error"):
             failures.setdefault(row["source_uri"], failure({**row, **caption}))
         elif caption is not None:
-            problem = caption_problem(caption["caption"])
-            done.append(with_verdict({**row, **caption}, ["low_caption"] if problem else []))
+            done.append(
+                with_verdict({**row, **caption}, ["low_caption"] if caption["caption_problem"] else [])
+            )
         elif row.get("caption_model"):  # from before
-            problem = caption_problem(row["caption"])
-            reasons = [*row["reasons"], *(["low_caption"] if problem and not row["reasons"] else [])]
+            low = row["caption_problem"] and not row["reasons"]
+            reasons = [*row["reasons"], *(["low_caption"] if low else [])]
             done.append(with_verdict(row, reasons))
         else:
             done.append({**row, "caption": row["caption_original"]})
@@ -230,39 +228,6 @@ def _score(batch: list[Source], plan: Plan, progress: Progress) -> dict[str, lis
     if missing:
         raise RuntimeError(f"{len(missing)} sources gave no row, the first is {missing[0]}")
     return found
-
-
-def _caption(rows: list[Row], plan: Plan, progress: Progress) -> dict[str, Row]:
-    """Captions by ``clip_id``: rows with the columns of a caption, or with an error."""
-    if not rows:
-        return {}
-    s = plan.settings.curate
-    items = [
-        {"clip_id": r["clip_id"], "media_path": r["media_path"], "storage": str(plan.storage)} for r in rows
-    ]
-    blocks = max(1, -(-len(items) // s.caption_batch))
-    made: Iterable[Row]
-    if s.caption_engine == "vllm":
-        import ray.data
-
-        from hummingbird_data.captions_vllm import add_vllm_captions
-
-        dataset = ray.data.from_items(items, override_num_blocks=blocks)
-        made = add_vllm_captions(
-            dataset, plan.captions, s.caption_actors, s.model_gpus, s.caption_batch
-        ).iter_rows()
-    else:
-        stage = CaptionStage(
-            settings=plan.captions, actors=s.caption_actors, gpus=s.model_gpus, batch_rows=s.caption_batch
-        )
-        made = _run(items, [stage], plan, blocks)
-    captions: dict[str, Row] = {}
-    for row in made:
-        progress.row(row)
-        captions[row["clip_id"]] = row
-    if len(captions) != len(rows):
-        raise RuntimeError(f"{len(rows)} clips went to the captioner, {len(captions)} came back")
-    return captions
 
 
 def _run(rows: list[Row], stages: Sequence[Stage], plan: Plan, blocks: int) -> Iterable[Row]:

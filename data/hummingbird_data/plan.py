@@ -10,7 +10,8 @@ from pathlib import Path
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 
-from hummingbird_data.captions import CaptionSettings
+from hummingbird_data.captioning import AT_ENDPOINT, captioning_of
+from hummingbird_data.captions import Captioning
 from hummingbird_data.clips import ClipSettings
 from hummingbird_data.duplicates import HashStage
 from hummingbird_data.model_files import folder_hash, is_shipped, licence, model_folder
@@ -27,10 +28,12 @@ from hummingbird_data.text import TextStage
 from hummingbird_data.thresholds import THRESHOLDS, Given
 from hummingbird_data.verdict import Thresholds
 
-# Settings that change what is looked at and how fast a run is, not what it makes of a source.
+# Settings that change what is looked at and how fast a run is, not what it makes of a source; files whose content is
+# hashed.
 _SPEED = {
     "engine", "source", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "caption_batch",
-    "quality_actors", "caption_actors", "model_gpus", "allow_noncommercial",
+    "quality_actors", "caption_actors", "model_gpus", "allow_noncommercial", "caption_endpoint", "rewrite_endpoint",
+    "caption_prompt", "rewrite_prompt", "caption_tokenizer",
 }  # fmt: skip
 _JUDGING = {*THRESHOLDS, "copy_luma", "copy_colour", "copy_likeness"}
 _SCORES_VERSION = 2  # goes up where the same settings and models come to give other scores; 2: embeddings
@@ -46,7 +49,7 @@ class Plan:
     scoring: tuple[Stage, ...]
     given: Given
     thresholds: Thresholds
-    captions: CaptionSettings
+    captions: Captioning
     settings: Settings
     models: dict[str, str]
     licences: dict[str, str]
@@ -56,14 +59,14 @@ class Plan:
     def make(cls, settings: Settings) -> "Plan":
         """Raises InputError for a missing model, or one whose licence the settings forbid."""
         s = settings.curate
-        captioner = model_folder(settings.models.captioner)
-        folders = {"captioner": captioner}
+        words = captioning_of(settings)
+        models, licences, quality = words.models, words.licences, None
         if s.technical != "weightless":
-            folders = {"quality": model_folder(settings.models.quality), **folders}
-        licences = {name: licence(folder) for name, folder in folders.items()}
-        _check_licences(licences, s.allow_noncommercial)
-        models = {name: folder_hash(folder) for name, folder in folders.items()}
-        given = Given.by(s, _threshold_of(folders.get("quality"), s.min_technical is not None))
+            quality = model_folder(settings.models.quality)
+            models = {"quality": folder_hash(quality), **models}
+            licences = {"quality": licence(quality), **licences}
+        _check_licences(licences, models, s.allow_noncommercial)
+        given = Given.by(s, _threshold_of(quality, s.min_technical is not None))
         changing = {
             name: value
             for name, value in s.model_dump(mode="json").items()
@@ -71,21 +74,14 @@ class Plan:
         }
         return cls(
             storage=settings.storage,
-            scoring=_scoring(settings, folders.get("quality")),
+            scoring=_scoring(settings, quality),
             given=given,
             thresholds=given.resolved(),
-            captions=CaptionSettings(
-                model=captioner,
-                name=f"{settings.models.captioner}@{models['captioner'][:12]}",
-                frames=s.caption_frames,
-                prompt=s.caption_prompt,
-                prompt_version=s.caption_prompt_version,
-                max_tokens=s.caption_tokens,
-            ),
+            captions=words.captioning,
             settings=settings,
             models=models,
             licences=licences,
-            scoring_key=_hash(changing, models, _SCORES_VERSION),
+            scoring_key=_hash(changing, models, words.hashes, _SCORES_VERSION),
         )
 
     @property
@@ -140,10 +136,13 @@ def _threshold_of(quality: Path | None, given: bool) -> float | None:
     return float(threshold)
 
 
-def _check_licences(licences: dict[str, str], allow_noncommercial: bool) -> None:
+def _check_licences(licences: dict[str, str], models: dict[str, str], allow_noncommercial: bool) -> None:
     for name, text in licences.items():
         if not allow_noncommercial and _NONCOMMERCIAL.search(text.lower()):
             instead = " or set curate.technical=weightless" if name == "quality" else ""
+            if models[name].startswith(AT_ENDPOINT):
+                step = "caption" if name == "captioner" else "rewrite"
+                instead = f" or state its licence in curate.{step}_endpoint.licence"
             raise InputError(
                 f"the {name} model's licence is '{text}' and curate.allow_noncommercial is false: "
                 f"give another with models.{name}{instead}"

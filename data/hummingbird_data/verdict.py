@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 from hummingbird_data.stage import Row
 
-_MIN_WORDS, _MAX_WORDS, _MAX_REPEATS = 3, 77, 4
-
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -45,15 +43,6 @@ def _technically_poor(row: Row, limits: Thresholds) -> bool:
     if row["technical_by"] == "weightless":
         return bool(row["quality_weightless"] < limits.min_weightless)
     return bool(row["quality_technical"] < limits.min_technical)
-
-
-def caption_problem(text: str) -> str | None:
-    """What is wrong with a caption, or None: too few words, too many, or one word over and over."""
-    words = text.lower().split()
-    if not _MIN_WORDS <= len(words) <= _MAX_WORDS:
-        return f"{len(words)} words"
-    runs = (words[i : i + _MAX_REPEATS] for i in range(len(words) - _MAX_REPEATS + 1))
-    return "repetition" if any(len(set(run)) == 1 for run in runs) else None
 
 
 def with_verdict(row: Row, reasons: list[str]) -> Row:

@@ -113,6 +113,8 @@ def captioner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = LlavaForConditionalGeneration(
         LlavaConfig(vision_config=vision, text_config=text, image_token_index=4)
     )
-    model.generation_config.suppress_tokens = [0, 1, 2, 3, 4]
+    model.generation_config.suppress_tokens = [0, 1, 3, 4]
+    model.generation_config.min_new_tokens = 4
+    model.generation_config.forced_eos_token_id = 2  # no answer is cut
     model.save_pretrained(folder)
     return folder

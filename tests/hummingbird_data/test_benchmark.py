@@ -62,8 +62,7 @@ def test_the_plain_loop_and_ray_curate_the_same(
             storage=tmp_path / engine,
             models={"quality": str(quality_model), "captioner": str(captioner)},
             curate={
-                "source": tmp_path / "raw", "engine": engine, "caption_prompt": "describe the video .",
-                "caption_tokens": 8,
+                "source": tmp_path / "raw", "engine": engine, "caption_tokens": 8,
             },
         )  # type: ignore[arg-type]  # fmt: skip
         curate(settings)

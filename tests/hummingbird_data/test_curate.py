@@ -31,7 +31,7 @@ def source(tmp_path_factory: pytest.TempPathFactory, write_video: Callable, shot
 
 
 def settings_of(storage: Path, source: Path, quality: Path, captioner: Path, **changes: Any) -> Settings:
-    curating = {"source": source, "caption_tokens": 8, "caption_prompt": "describe the video .", **changes}
+    curating = {"source": source, "caption_tokens": 8, **changes}
     models = {"quality": str(quality), "captioner": str(captioner)}
     return Settings(storage=storage, curate=curating, models=models)  # type: ignore[arg-type]
 

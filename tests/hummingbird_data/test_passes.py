@@ -38,7 +38,11 @@ class World:
     def caption(self, rows: Sequence[Row], *_: object) -> dict[str, Row]:
         self.captioned += [Path(row["source_uri"]).stem for row in rows]
         return {
-            row["clip_id"]: {"caption": "a red circle" if "poor" not in row["media_path"] else "", "caption_model": "m"}
+            row["clip_id"]: {
+                "caption": "a red circle",
+                "caption_model": "m",
+                "caption_problem": "empty" if "poor" in row["media_path"] else None,
+            }
             for row in rows
         }  # fmt: skip
 
@@ -64,7 +68,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(tmp_path / "raw")
     monkeypatch.setattr(module, "connect", lambda settings: None)
     monkeypatch.setattr(module, "_score", made.score)
-    monkeypatch.setattr(module, "_caption", made.caption)
+    monkeypatch.setattr(module, "write_captions", made.caption)
     monkeypatch.setattr(duplicate_index, "clip_frames", lambda row: 1 / 0)  # no pictures are needed here
     return made
 

@@ -2,7 +2,7 @@
 
 import pytest
 from hummingbird.lake.schemas import REASONS
-from hummingbird_data.verdict import Thresholds, caption_problem, score_reasons, with_verdict
+from hummingbird_data.verdict import Thresholds, score_reasons, with_verdict
 
 LIMITS = Thresholds(
     min_seconds=2,
@@ -47,17 +47,3 @@ def test_each_score_has_its_reason(change: dict, reason: str) -> None:
 
 def test_rounded_times_do_not_make_a_clip_too_short() -> None:
     assert score_reasons({**SOUND, "end_seconds": 2.9999}, LIMITS) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("a red circle moving left", None),
-        ("", "0 words"),
-        ("red circle", "2 words"),
-        ("a " + "very long " * 50, "101 words"),
-        ("a red red red red circle", "repetition"),
-    ],
-)
-def test_captions_are_checked(text: str, problem: str | None) -> None:
-    assert caption_problem(text) == problem

@@ -1,11 +1,12 @@
 """Settings of curation: raw video files to a snapshot of the table of clips."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from hummingbird.config.section import Section
+from hummingbird.config.endpoint import EndpointSettings
+from hummingbird.config.section import AbsolutePath, Section
 
 
 def _place(given: str | Path) -> str | Path:
@@ -16,6 +17,7 @@ def _place(given: str | Path) -> str | Path:
 Place = Annotated[str | Path, AfterValidator(_place)]
 """A path, which is made absolute, or a URI."""
 
+EngineName = Literal["transformers", "vllm", "http"]
 
 Percentile = Annotated[str, Field(pattern=r"^([0-9]|[1-9][0-9])(\.[0-9]+)?%$")]
 """The value of a score below which a share of the clips of a run lies: "10%"."""
@@ -35,7 +37,9 @@ class CurateSettings(Section):
         None, description="folder or URI that its relative uris are below; none: the manifest's own"
     )
     engine: Literal["ray", "plain"] = Field(
-        "ray", description="ray, or plain: one process without Ray, to debug in and to compare with"
+        "ray",
+        description="what reads and scores: ray, or plain: this process alone, to debug in and compare with; captions "
+        "go through Ray",
     )
     batch_files: PositiveInt = Field(64, description="source files committed together, about")
 
@@ -91,15 +95,42 @@ class CurateSettings(Section):
         0.75, ge=-1, le=1, description="least correlation of the pictures of near copies: duplicate"
     )
 
-    caption_engine: Literal["transformers", "vllm"] = Field(
-        "transformers", description="engine that runs the captioner; vllm goes through ray.data.llm"
+    caption_engine: EngineName = Field(
+        "transformers",
+        description="engine that runs the captioner: vllm (through ray.data.llm), http (an OpenAI-style endpoint), or "
+        "transformers",
+    )
+    caption_endpoint: EndpointSettings = Field(EndpointSettings(), description="endpoint of the engine http")
+    caption_vllm: dict[str, Any] = Field(
+        default_factory=dict, description="further engine arguments of vLLM: {max_model_len: 4096}"
     )
     caption_frames: PositiveInt = Field(4, description="frames of a clip shown to the captioner")
-    caption_prompt: str = Field("Describe the video.", description="question to the captioner")
-    caption_prompt_version: str = Field("1", description="its version, recorded with each caption")
-    caption_tokens: PositiveInt = Field(48, description="most tokens of a caption")
+    caption_prompt: str | None = Field(
+        None,
+        description="question to the captioner: a shipped prompt's name or a prompt file; none: shapes for the "
+        "captioner of the shapes world, else describe",
+    )
+    caption_tokens: PositiveInt = Field(48, description="most tokens that the captioner writes")
     caption_batch: PositiveInt = Field(8, description="clips captioned at once by one actor")
+    caption_retries: NonNegativeInt = Field(
+        2, description="times that an answer which fails the checks is asked for again; then low_caption"
+    )
+    caption_language: Literal["en", "any"] = Field("en", description="language that captions must be in")
+    caption_max_tokens: PositiveInt = Field(
+        77, description="tokens of a caption that the text encoder takes, its start and end included"
+    )
+    caption_tokenizer: AbsolutePath | None = Field(
+        None, description="folder of the tokenizer that counts them; none: an estimate of CLIP's count"
+    )
+    rewrite_engine: EngineName = Field(
+        "transformers",
+        description="engine of models.rewriter, as caption_engine; without that model none is used",
+    )
+    rewrite_endpoint: EndpointSettings = Field(EndpointSettings(), description="endpoint of the engine http")
+    rewrite_vllm: dict[str, Any] = Field(default_factory=dict, description="further engine arguments of vLLM")
+    rewrite_prompt: str = Field("rewrite", description="a shipped prompt's name or a prompt file")
+    rewrite_tokens: PositiveInt = Field(160, description="most tokens that the rewriter writes")
 
     quality_actors: PositiveInt = Field(1, description="actors that hold the quality model")
-    caption_actors: PositiveInt = Field(1, description="actors that hold the captioner")
+    caption_actors: PositiveInt = Field(1, description="actors that hold the captioner or the rewriter")
     model_gpus: NonNegativeFloat = Field(0.0, description="GPUs of each of these actors")

@@ -14,4 +14,12 @@ class ModelSettings(Section):
     )
     rewards: str = Field("shapes-rewards", description="folder of the image-text and video-text rewards")
     quality: str = Field("shapes-quality", description="folder of the quality model")
-    captioner: str = Field("shapes-captioner", description="folder of the captioner")
+    captioner: str = Field(
+        "shapes-captioner",
+        description="folder of the captioner; with curate.caption_engine=http its name at the endpoint",
+    )
+    rewriter: str | None = Field(
+        None,
+        description="folder of the language model that rewrites captions, or its name at the endpoint; none: the "
+        "captioner's words stay",
+    )

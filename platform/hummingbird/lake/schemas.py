@@ -79,12 +79,12 @@ _CLIPS = Schema(
     _field(22, "caption_original", StringType(), "the caption that came with the source"),
     _field(23, "caption", StringType(), "the caption in use"),
     _field(24, "caption_model", StringType(), "the model that wrote it"),
-    _field(25, "caption_prompt_version", StringType(), "version of the prompt it was asked with"),
+    _field(25, "caption_prompt_version", StringType(), "name and version of the prompt it was asked with"),
     _field(26, "verdict", StringType(), "kept or dropped", True),
     _field(
         27,
         "reasons",
-        ListType(38, StringType(), element_required=True),
+        ListType(44, StringType(), element_required=True),
         "why it was dropped; empty: kept",
         True,
     ),
@@ -97,7 +97,20 @@ _CLIPS = Schema(
     _field(34, "quality_weightless", DoubleType(), "technical score without weights, 0 to 1"),
     _field(35, "technical_by", StringType(), "which technical score decided: model or weightless"),
     _field(36, "scoring_key", StringType(), "hash of the source, settings and models that made the scores"),
-    _field(37, "embedding", StringType(), "the clip's coarse picture as a vector, for near copies"),
+    _field(37, "caption_engine", StringType(), "what ran the captioner: vllm, http or transformers"),
+    _field(
+        38,
+        "caption_described",
+        StringType(),
+        "the captioner's words, where a rewriter made the caption of them",
+    ),
+    _field(39, "caption_rewriter", StringType(), "the language model that rewrote them"),
+    _field(40, "caption_rewrite_prompt", StringType(), "name and version of the prompt it was asked with"),
+    _field(41, "caption_tries", IntegerType(), "answers asked for in all, 1 or 2 where none failed a check"),
+    _field(
+        42, "caption_problem", StringType(), "the check that the last answer failed: dropped as low_caption"
+    ),
+    _field(43, "embedding", StringType(), "the clip's coarse picture as a vector, for near copies"),
     identifier_field_ids=[1],
 )
 

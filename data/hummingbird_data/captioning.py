@@ -1,0 +1,88 @@
+"""What the settings of captions come to: engines, prompts and checks, with hashes and licences of the models."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from hummingbird.config.curate import EngineName
+from hummingbird.config.endpoint import EndpointSettings
+from hummingbird.config.section import InputError
+from hummingbird.config.settings import Settings
+
+from hummingbird_data.caption_checks import CaptionChecks
+from hummingbird_data.captions import Asking, Captioning
+from hummingbird_data.engines import Engine
+from hummingbird_data.model_files import folder_hash, is_shipped, licence, model_folder
+from hummingbird_data.prompts import load_prompt
+
+AT_ENDPOINT = "endpoint:"
+"""What stands before the name of a model at an endpoint where others have their hash."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """``models`` (hashes) and ``licences`` by the model's part; ``hashes``: of what else captions depend on."""
+
+    captioning: Captioning
+    models: dict[str, str]
+    licences: dict[str, str]
+    hashes: dict[str, str]
+
+
+def captioning_of(settings: Settings) -> Words:
+    """The captioning of the settings.
+
+    Raises:
+        InputError: no such model, prompt or tokenizer, or no URL for the engine http.
+    """
+    s = settings.curate
+    shared: dict[str, Any] = {"actors": s.caption_actors, "gpus": s.model_gpus, "batch_rows": s.caption_batch}
+    engine, models, licences = _engine(
+        "captioner", s.caption_engine, settings.models.captioner, s.caption_endpoint
+    )
+    describing = Engine(
+        **engine,
+        **shared,
+        frames=s.caption_frames,
+        max_tokens=s.caption_tokens,
+        arguments=s.caption_vllm,
+    )
+    own = "shapes" if is_shipped(settings.models.captioner) else "describe"
+    prompt = load_prompt(s.caption_prompt or own, "describe")
+    describe, hashes = Asking(describing, prompt, s.caption_retries), {"prompt": prompt.label + prompt.hash}
+    rewrite = None
+    if settings.models.rewriter is not None:
+        engine, more, its = _engine(
+            "rewriter", s.rewrite_engine, settings.models.rewriter, s.rewrite_endpoint
+        )
+        rewriting = Engine(
+            **engine, **shared, frames=0, max_tokens=s.rewrite_tokens, arguments=s.rewrite_vllm
+        )
+        prompt = load_prompt(s.rewrite_prompt, "rewrite")
+        rewrite, models, licences = (
+            Asking(rewriting, prompt, s.caption_retries),
+            models | more,
+            licences | its,
+        )
+        hashes["rewrite_prompt"] = prompt.label + prompt.hash
+    if s.caption_tokenizer is not None:
+        if not s.caption_tokenizer.is_dir():
+            raise InputError(f"curate.caption_tokenizer: there is no folder {s.caption_tokenizer}")
+        hashes["tokenizer"] = folder_hash(s.caption_tokenizer)
+    checks = CaptionChecks(s.caption_max_tokens, s.caption_tokenizer, s.caption_language)
+    return Words(Captioning(describe, rewrite, checks), models, licences, hashes)
+
+
+def _engine(
+    part: str, kind: EngineName, model: str, endpoint: EndpointSettings
+) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
+    """What an engine is made of, and the hash and the licence of its model."""
+    if kind == "http":
+        if endpoint.url is None:
+            step = "caption" if part == "captioner" else "rewrite"
+            raise InputError(f"the engine http needs a URL: curate.{step}_endpoint.url=http://host:8000/v1")
+        known = {"kind": kind, "model": model, "name": model, "endpoint": endpoint}
+        return known, {part: AT_ENDPOINT + model}, {part: endpoint.licence}
+    folder = model_folder(model)
+    digest = folder_hash(folder)
+    known = {"kind": kind, "model": str(folder), "name": f"{model}@{digest[:12]}"}
+    return known, {part: digest}, {part: licence(folder)}

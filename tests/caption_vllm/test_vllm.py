@@ -1,0 +1,104 @@
+"""vLLM runs the shipped captioner through ray.data.llm; ``make test-vllm`` makes the environment that has it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hummingbird.evaluation.curation import stated
+from hummingbird.models.video import write_mp4
+from hummingbird.shapes import weights_folder
+from hummingbird.shapes.pretrain.captioner_samples import attributes_of
+from hummingbird.shapes.scene import Attributes, render, sample_scene
+from hummingbird_data.caption_checks import CaptionChecks
+from hummingbird_data.captions import Asking, Captioning, write_captions
+from hummingbird_data.clip_frames import clip_frames, evenly
+from hummingbird_data.engines import Engine, frames_hash
+from hummingbird_data.prompts import load_prompt
+from hummingbird_data.stage import Row
+from language_model import write_language_model
+
+pytest.importorskip("vllm", reason="no vLLM here: make test-vllm")
+pytestmark = pytest.mark.slow
+
+CLIPS, FRAMES, FPS = 40, 4, 12
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row], list[Attributes]]:
+    folder = tmp_path_factory.mktemp("clips")
+    rng = np.random.default_rng(7401)
+    rows, truths = [], []
+    for number in range(CLIPS):
+        scene = sample_scene(rng, duration=2.5)
+        write_mp4(render(scene, np.arange(30) / FPS, 160, 128), FPS, folder / f"{number}.mp4")
+        rows.append({"clip_id": f"c{number}", "media_path": f"{number}.mp4", "caption_original": None})
+        truths.append(attributes_of(scene))
+    return folder, rows, truths
+
+
+def captioning(kind: str) -> Captioning:
+    engine = Engine(
+        kind=kind,  # type: ignore[arg-type]
+        model=str(weights_folder("captioner")),
+        name="shapes-captioner",
+        frames=FRAMES,
+        max_tokens=48,
+        arguments={"max_model_len": 512, "max_num_seqs": 8},
+    )
+    return Captioning(Asking(engine, load_prompt("shapes", "describe"), retries=1), None, CaptionChecks())
+
+
+def test_vllm_and_transformers_write_the_same_captions(
+    ray_cluster: None,
+    drawn: tuple[Path, list[Row], list[Attributes]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder, rows, truths = drawn
+    gone = {"clip_id": "gone", "media_path": "gone.mp4", "caption_original": None}
+    captioning("vllm").check()
+    by_vllm = write_captions([*rows[:5], gone, *rows[5:]], captioning("vllm"), folder)
+    by_transformers = write_captions(rows, captioning("transformers"), folder)
+    failure = by_vllm.pop("gone")
+    assert failure["error_stage"] == "captions"
+    assert "gone.mp4" in failure["error"]
+    answers = []
+    for row, truth in zip(rows, truths, strict=True):
+        one, other = by_vllm[row["clip_id"]], by_transformers[row["clip_id"]]
+        seen = frames_hash(evenly(clip_frames({**row, "storage": str(folder)})[0], FRAMES))
+        assert one["frames_hash"] == other["frames_hash"] == seen
+        assert (one["caption_engine"], one["caption_problem"], one["caption_tries"]) == ("vllm", None, 1)
+        answers += stated(one["caption"], truth)
+    same = sum(by_vllm[key]["caption"] == by_transformers[key]["caption"] for key in by_vllm)
+    with capsys.disabled():
+        print(
+            f"\n{same} of {CLIPS} greedy captions agree; {np.mean(answers):.1%} of their attributes are true"
+        )
+    assert same >= 0.95 * CLIPS
+    assert np.mean(answers) >= 0.95
+
+
+def test_a_language_model_answers_the_same_through_both(ray_cluster: None, tmp_path: Path) -> None:
+    import ray.data
+
+    folder = write_language_model(tmp_path / "language")
+    texts = ["a red circle", "moving left on a red", "circle", "on a moving circle left"]
+    rows = [
+        {
+            "clip_id": str(n),
+            "media_path": None,
+            "storage": "",
+            "question": text,
+            "temperature": 0.0,
+            "seed": n,
+        }
+        for n, text in enumerate(texts)
+    ]
+    answers = {}
+    for kind in ("vllm", "transformers"):
+        engine = Engine(
+            kind, str(folder), "l", frames=0, max_tokens=8, arguments={"max_model_len": 64, "max_num_seqs": 4}
+        )  # type: ignore[arg-type]
+        found = engine.add(ray.data.from_items(rows)).take_all()
+        answers[kind] = {row["clip_id"]: (row["answer"].split(), row["failure"], row["cut"]) for row in found}
+    assert answers["vllm"] == answers["transformers"]
+    assert all(words and failure is None for words, failure, _ in answers["vllm"].values())
