@@ -164,8 +164,8 @@ def _curate_batch(
     progress.step("caption")
     wanted = [row for row in judged if row["verdict"] == "kept" and not row.get("caption_model")]
     captions = write_captions(wanted, plan.captions, plan.storage)
-    for caption in captions.values():
-        progress.row(caption)
+    for told in captions.values():
+        progress.row(told)
     done = []
     for row in judged:
         caption = captions.get(row["clip_id"])
