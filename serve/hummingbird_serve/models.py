@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
@@ -50,14 +51,14 @@ def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
     folder = student_package(settings)
     manifest = read_manifest(folder)
     check_machine(manifest)
-    size = _pixels(manifest.configs["vae"])
+    height, width = _pixels(manifest.configs)
     few = bool(manifest.configs["unet"]["guidance_size"])
     model = ServedModel(
         name=manifest.name,
         compiled=True,
         parameters=manifest.parameters,
-        width=size,
-        height=size,
+        width=width,
+        height=height,
         num_frames=manifest.num_frames,
         fps=measured.fps,
         steps=measured.few_steps if few else measured.steps,
@@ -159,8 +160,10 @@ def _compile(settings: Settings, model: str | None) -> Path:
     return Path(json.loads(result.read_text(encoding="utf-8"))["outputs"]["package"])
 
 
-def _pixels(vae_config: dict[str, object]) -> int:
-    return int(str(vae_config["sample_size"]))
+def _pixels(configs: dict[str, dict[str, Any]]) -> tuple[int, int]:
+    """Height and width of the videos, as `TextToVideoPipeline.latent_shape` chooses them."""
+    own, side = configs["scheduler"], int(configs["vae"]["sample_size"])
+    return own.get("height") or side, own.get("width") or side
 
 
 def _parameters(folder: Path) -> int:

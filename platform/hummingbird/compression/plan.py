@@ -202,3 +202,26 @@ def transformer_widths(layer: Config, width: int, config: Config) -> tuple[int, 
     heads = layer.get("heads") or width // head_size
     inner = layer.get("inner") or heads * head_size
     return heads, inner, layer.get("feed_forward") or inner * 4
+
+
+def parts_gone(plan: Plan, config: Config) -> dict[str, tuple[str, ...]]:
+    """What went of layers that stay, in words, by the layers' names.
+
+    Args:
+        config: the teacher's.
+    """
+    gone: dict[str, list[str]] = {}
+    for entry in plan.drop:
+        layer, _, part = entry.rpartition(".")
+        if entry != FIRST:
+            gone.setdefault(layer, []).append(f"no {part.replace('_', ' ')}")
+    for layer, narrow in plan.narrow.items():
+        side, stage, number = layer.split(".")
+        spec = config[f"{side}_stages"][int(stage)]
+        heads, _, wide = transformer_widths(spec["layers"][int(number)], spec["width"], config)
+        words = gone.setdefault(layer, [])
+        if narrow.heads is not None:
+            words.append(f"{narrow.heads} of {heads} heads")
+        if narrow.feed_forward is not None:
+            words.append(f"feed-forward {narrow.feed_forward} of {wide}")
+    return {layer: tuple(words) for layer, words in gone.items()}

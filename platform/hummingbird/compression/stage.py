@@ -18,7 +18,6 @@ from hummingbird.config.distill import DistillSettings
 from hummingbird.config.feedback import FeedbackSettings
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
-from hummingbird.lake.lake import Lake
 from hummingbird.lake.lineage import (
     count_parameters,
     find_model,
@@ -77,6 +76,8 @@ def run_stage(settings: Settings, stage: Stage) -> Path:
     Raises:
         InputError: a model or the cache is missing, or they do not fit each other.
     """
+    from hummingbird.lake.lake import Lake
+
     lake = Lake.open(settings)
     cache = settings.training.cache or latest_output(lake, "encode", "cache")
     student_name = settings.models.student or latest_output(lake, stage.after, "pipeline")

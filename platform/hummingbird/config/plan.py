@@ -35,8 +35,17 @@ class PlanSettings(Section):
     checkpointing: bool = Field(True, description="recompute activations, a layer at a time")
     decoder: Literal["small", "full"] = Field("full", description="decoder of inference and feedback")
 
+    timing: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="milliseconds of a pass on this machine, before and after; auto: on a GPU, and on a CPU up to "
+        "0.2 TFLOP a pass",
+    )
+
     clips: PositiveInt = Field(8, description="calibration clips from the cache of latents")
     timesteps: PositiveInt = Field(5, description="evenly spaced timesteps that importance is measured at")
+    rows: PositiveInt = Field(
+        1, description="calibration clips a pass; 1 needs the memory of one pass, more are quicker on a GPU"
+    )
     rounds: PositiveInt = Field(
         6, description="times that importance is measured, each on what the round before left"
     )

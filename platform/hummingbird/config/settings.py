@@ -21,6 +21,7 @@ from hummingbird.config.footage import FootageSettings
 from hummingbird.config.import_checkpoint import ImportCheckpointSettings
 from hummingbird.config.models import ModelSettings
 from hummingbird.config.plan import PlanSettings
+from hummingbird.config.plan_benchmark import PlanBenchmarkSettings
 from hummingbird.config.pretrain import PretrainSettings
 from hummingbird.config.prune import PruneSettings
 from hummingbird.config.section import AbsolutePath, Section
@@ -55,6 +56,7 @@ class Settings(Section):
     evaluate: EvaluateSettings = EvaluateSettings()
     compile: CompileSettings = CompileSettings()
     benchmark: BenchmarkSettings = BenchmarkSettings()
+    plan_benchmark: PlanBenchmarkSettings = PlanBenchmarkSettings()
     unet_benchmark: UnetBenchmarkSettings = UnetBenchmarkSettings()
     curate_benchmark: CurateBenchmarkSettings = CurateBenchmarkSettings()
     serve: ServeSettings = ServeSettings()

@@ -51,24 +51,25 @@ def score_models(videos: Mapping[str, Values], resamples: int, seed: int) -> dic
     drawn, and in the same way for all models. Raises ValueError where models have different prompts or a
     dimension has no value at all.
     """
-    tables = {model: _table(values) for model, values in videos.items()}
+    tables = {model: raw_table(values) for model, values in videos.items()}
     first = next(iter(tables.values()))
     for model, table in tables.items():
         if table.shape != first.shape or (np.isnan(table) != np.isnan(first)).any():
             raise ValueError(f"{model} was not measured on the same prompts as {next(iter(tables))}")
-    strata = [np.flatnonzero(mask) for mask in _strata(first)]
+    strata = [np.flatnonzero(mask) for mask in strata_of(first)]
     rng = np.random.default_rng(seed)
     drawn = [np.concatenate([rng.choice(s, len(s)) for s in strata]) for _ in range(resamples)]
-    samples = {model: [_score(table[chosen]) for chosen in drawn] for model, table in tables.items()}
+    samples = {model: [score_table(table[chosen]) for chosen in drawn] for model, table in tables.items()}
     base = next(iter(tables))
     return {model: _model_score(tables, samples, model, base) for model in tables}
 
 
-def _table(values: Values) -> NDArray[np.float64]:
+def raw_table(values: Values) -> NDArray[np.float64]:
+    """Raw values, a row a prompt and a column a dimension; NaN where a prompt has no value."""
     return np.array([[row.get(d.name, np.nan) for d in SHAPES] for row in values], np.float64)
 
 
-def _strata(table: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
+def strata_of(table: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
     """Prompts that have the same dimensions belong together."""
     _, kind = np.unique(np.isnan(table), axis=0, return_inverse=True)
     return [kind.ravel() == k for k in range(int(kind.max()) + 1)]
@@ -78,24 +79,25 @@ def _raw(table: NDArray[np.float64]) -> dict[str, float]:
     return dict(zip((d.name for d in SHAPES), np.nanmean(table, axis=0).tolist(), strict=True))
 
 
-def _score(table: NDArray[np.float64]) -> Score:
+def score_table(table: NDArray[np.float64]) -> Score:
+    """The score of a table's means."""
     return score(_raw(table))
 
 
 def _model_score(
     tables: Mapping[str, NDArray[np.float64]], samples: Mapping[str, list[Score]], model: str, base: str
 ) -> ModelScore:
-    value, drawn = _score(tables[model]), samples[model]
+    value, drawn = score_table(tables[model]), samples[model]
     lead = None
     if model != base:
         differences = [a.total - b.total for a, b in zip(drawn, samples[base], strict=True)]
-        lead = _interval(value.total - _score(tables[base]).total, differences)
+        lead = interval_of(value.total - score_table(tables[base]).total, differences)
     return ModelScore(
-        total=_interval(value.total, [s.total for s in drawn]),
-        quality=_interval(value.quality, [s.quality for s in drawn]),
-        semantic=_interval(value.semantic, [s.semantic for s in drawn]),
+        total=interval_of(value.total, [s.total for s in drawn]),
+        quality=interval_of(value.quality, [s.quality for s in drawn]),
+        semantic=interval_of(value.semantic, [s.semantic for s in drawn]),
         dimensions={
-            name: _interval(found, [s.dimensions[name] for s in drawn])
+            name: interval_of(found, [s.dimensions[name] for s in drawn])
             for name, found in value.dimensions.items()
         },
         raw=_raw(tables[model]),
@@ -103,6 +105,7 @@ def _model_score(
     )
 
 
-def _interval(value: float, drawn: Sequence[float]) -> Interval:
+def interval_of(value: float, drawn: Sequence[float]) -> Interval:
+    """A value with the 95 % percentile interval of what was drawn."""
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value, float(low), float(high))

@@ -1,14 +1,15 @@
 """The U-Net beside diffusers' ``UNet3DConditionModel`` on the same weights, in turns in one run."""
 
+import json
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import UNet3DConditionModel
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
@@ -16,22 +17,30 @@ from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from hummingbird.config.unet_benchmark import UnetBenchmarkSettings
 from hummingbird.evaluation.device import device_name
+from hummingbird.evaluation.unet_memory import estimated_gib, measured_gib
+from hummingbird.evaluation.unet_pair import (
+    Contestant,
+    Inputs,
+    compile_pair,
+    contestants_of,
+    draw_inputs,
+    equal_pair,
+    output,
+)
+from hummingbird.lake.media import write_atomically
 from hummingbird.lake.runs import open_run
-from hummingbird.models.architectures import unet_config
-from hummingbird.models.unet import VideoUNet
 
-Inputs = tuple[Tensor, Tensor, Tensor]
 MATMUL_SIZE = {"cpu": 2048, "cuda": 8192}
 """Side of the square matrices whose product gives the device's rate."""
+
+Task = Callable[[nn.Module, Inputs], None]
 
 
 def unet_benchmark(settings: Settings) -> Path:
     """Time both U-Nets; returns the path of ``result.json``.
 
-    Metrics: ``seconds`` (medians) by task (``forward``, ``training``) and contestant, ``speedup`` over diffusers by
-    task, ``largest_difference`` of the outputs as a share of the largest value, ``tflop`` of a forward pass,
-    ``matmul_tflop_per_second`` and ``mfu`` (the share of that rate that each reaches; a training step counts three
-    forward passes), ``peak_gib`` on a GPU.
+    Metrics: see `compare`. With ``unet_benchmark.folder`` the result goes there, and the lake is neither used nor
+    needed.
 
     Raises:
         InputError: there is no such device.
@@ -39,102 +48,103 @@ def unet_benchmark(settings: Settings) -> Path:
     s = settings.unet_benchmark
     if s.device == "cuda" and not torch.cuda.is_available():
         raise InputError("unet_benchmark.device is cuda, but torch sees no GPU here")
+    if s.folder is not None:
+        s.folder.mkdir(parents=True, exist_ok=True)
+        asked = s.model_dump(mode="json")
+        result = {"schema_version": 1, "settings": asked, "metrics": compare(s, settings.seed)}
+        write_atomically(s.folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
+        return s.folder / "result.json"
     with open_run(settings, "unet_benchmark", inputs={"device": device_name()}) as run:
-        torch.manual_seed(settings.seed)
-        ours, theirs = equal_pair(s)
-        inputs = draw_inputs(s)
-        contestants: dict[str, nn.Module] = {"diffusers": theirs, "hummingbird": ours}
-        largest = largest_difference(ours, theirs, inputs)
-        if s.compile:
-            contestants |= compiled_pair(s, ours, theirs)
-        flop = count_flop(ours, inputs)
-        rate = matmul_rate(s)
-        tasks = {"forward": forward} | ({"training": training_step} if s.training else {})
-        seconds = {name: _time(task, contestants, inputs, s, name) for name, task in tasks.items()}
-        work = {"forward": flop, "training": 3 * flop}
-        run.metrics.update(
-            parameters=sum(p.numel() for p in ours.parameters()),
-            seconds=seconds,
-            speedup={
-                task: {
-                    name: times["diffusers"] / value for name, value in times.items() if name != "diffusers"
-                }
-                for task, times in seconds.items()
-            },
-            largest_difference=largest,
-            tflop=flop / 1e12,
-            matmul_tflop_per_second=rate / 1e12,
-            mfu={
-                task: {name: work[task] / value / rate for name, value in times.items()}
-                for task, times in seconds.items()
-            },
-            device=device_name(),
-        )
-        if s.device == "cuda":
-            run.metrics["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30
-        for task, times in seconds.items():
-            for name, value in times.items():
-                share = times["diffusers"] / value
-                print(
-                    f"{task:9} {name:22} {value:9.4f} s  {share:5.2f}x  {work[task] / value / rate:6.1%} of matmul"
-                )
+        run.metrics.update(compare(s, settings.seed))
     return run.result_path
 
 
-def equal_pair(s: UnetBenchmarkSettings) -> tuple[VideoUNet, UNet3DConditionModel]:
-    """Ours and diffusers', with the same random weights, on the device."""
-    stages = len(s.widths)
-    with torch.device(s.device):
-        theirs = UNet3DConditionModel(
-            in_channels=s.in_channels,
-            out_channels=s.in_channels,
-            block_out_channels=s.widths,
-            down_block_types=("CrossAttnDownBlock3D",) * (stages - 1) + ("DownBlock3D",),
-            up_block_types=("UpBlock3D",) + ("CrossAttnUpBlock3D",) * (stages - 1),
-            cross_attention_dim=s.text_width,
-            attention_head_dim=s.head_size,
+def compare(s: UnetBenchmarkSettings, seed: int) -> dict[str, Any]:
+    """Times both, and prints a line a task and contestant.
+
+    Returns:
+        ``seconds`` (medians) by task (``forward``, ``training``) and contestant, ``speedup`` over diffusers by
+        task, ``largest_difference`` of the outputs in float32 as a share of the largest value, ``tflop`` of a
+        forward pass, ``matmul_tflop_per_second`` and ``mfu`` (the share of that rate that each reaches; a training
+        step counts three forward passes), ``compile_seconds`` (first calls), ``memory_gib`` of each beyond the
+        weights on a GPU, ``out_of_memory`` (who did not fit there), ``estimated_gib`` of ours where asked for,
+        ``peak_gib`` on a GPU.
+    """
+    torch.manual_seed(seed)
+    ours, theirs = equal_pair(s)
+    inputs = draw_inputs(s)
+    flop = count_flop(ours, inputs)
+    metrics: dict[str, Any] = {
+        "parameters": sum(p.numel() for p in ours.parameters()),
+        "largest_difference": largest_difference(ours, theirs, inputs),
+        "tflop": flop / 1e12,
+    }
+    rate = matmul_rate(s)
+    if s.compile:
+        compile_pair(s, ours, theirs)
+    seconds: dict[str, dict[str, float]] = {}
+    memory: dict[str, dict[str, float]] = {}
+    compiling: dict[str, float] = {}
+    too_large: list[str] = []
+    for task in ("training", "forward") if s.training else ("forward",):
+        run: Task = training_step if task == "training" else forward
+        kind = getattr(torch, s.precision) if task == "forward" else torch.float32
+        for model in (ours, theirs):
+            model.to(kind)
+        given: Inputs = (inputs[0].to(kind), inputs[1], inputs[2].to(kind))
+        running = dict(
+            contestants_of(s, ours, theirs, s.compile and (task == "forward" or s.compile_training))
         )
-        for parameter in theirs.parameters():  # branches that end in zeros would hide what they do
-            parameter.data += 0.02 * torch.randn_like(parameter)
-        ours = VideoUNet(
-            **unet_config(
-                s.widths,
-                in_channels=s.in_channels,
-                head_size=s.head_size,
-                text_width=s.text_width,
-                embed_fps=False,
-                dropout=0.0,
+        memory[task] = {}
+        for name in list(running):
+            step = partial(_step, running[name], run, given, s, task)
+            start = _now(s.device)
+            try:
+                step()
+                if name.endswith("compiled"):
+                    compiling[f"{task}, {name}"] = _now(s.device) - start
+                if s.device == "cuda":
+                    memory[task][name] = measured_gib(step, s.device)
+            except torch.OutOfMemoryError:
+                too_large.append(f"{task}, {name}")
+            if (
+                f"{task}, {name}" in too_large
+            ):  # only here, where the error no longer holds the pass's tensors
+                running.pop(name).model.zero_grad(set_to_none=True)
+                torch.cuda.empty_cache()
+        seconds[task] = _time(run, running, given, s, task)
+    work = {"forward": flop, "training": 3 * flop}
+    metrics |= {
+        "seconds": seconds,
+        "speedup": {
+            task: {name: times["diffusers"] / value for name, value in times.items() if name != "diffusers"}
+            for task, times in seconds.items()
+            if "diffusers" in times
+        },
+        "matmul_tflop_per_second": rate / 1e12,
+        "mfu": {
+            task: {name: work[task] / value / rate for name, value in times.items()}
+            for task, times in seconds.items()
+        },
+        "compile_seconds": compiling,
+        "memory_gib": memory if s.device == "cuda" else {},
+        "out_of_memory": too_large,
+        "device": device_name(),
+    }
+    if s.estimate:
+        metrics["estimated_gib"] = {task: estimated_gib(s, task) for task in seconds}
+    if s.device == "cuda":
+        metrics["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30
+    for task, times in seconds.items():
+        for name, value in times.items():
+            faster = f"{times['diffusers'] / value:5.2f}x" if "diffusers" in times else ""
+            beyond = f"{memory[task][name]:6.2f} GiB" if name in memory[task] else ""
+            print(
+                f"{task:9} {name:22} {value:9.4f} s  {faster:6}  {work[task] / value / rate:6.1%} of matmul  {beyond}"
             )
-        )
-    ours.load_state_dict(theirs.state_dict())
-    return ours.eval(), theirs.eval()
-
-
-def draw_inputs(s: UnetBenchmarkSettings) -> Inputs:
-    """Latents (B, C, T, h, w), timesteps (B,) and text (B, L, D)."""
-    sample = torch.randn(s.batch, s.in_channels, s.frames, s.height, s.width)
-    text = torch.randn(s.batch, s.text_length, s.text_width)
-    timesteps = torch.randint(0, 1000, (s.batch,))
-    return sample.to(s.device), timesteps.to(s.device), text.to(s.device)
-
-
-def compiled_pair(
-    s: UnetBenchmarkSettings, ours: VideoUNet, theirs: UNet3DConditionModel
-) -> Mapping[str, nn.Module]:
-    """Both compiled: ours block by block, which compiles each kind of block once, diffusers' as a whole."""
-    regional, whole = equal_pair(s)
-    regional.load_state_dict(ours.state_dict())
-    whole.load_state_dict(theirs.state_dict())
-    regional.compile_repeated_blocks(dynamic=False)
-    whole.compile(dynamic=False)
-    return {"diffusers, compiled": whole, "hummingbird, compiled": regional}
-
-
-def output(model: nn.Module, inputs: Inputs) -> Tensor:
-    """The predicted noise of either."""
-    made: Any = model(*inputs)
-    noise: Tensor = made if isinstance(made, Tensor) else made.sample
-    return noise
+    for name in too_large:
+        print(f"{name}: not enough memory")
+    return metrics
 
 
 @torch.no_grad()
@@ -176,25 +186,29 @@ def matmul_rate(s: UnetBenchmarkSettings, repeats: int = 5) -> float:
     return 2 * size**3 / statistics.median(times[1:])
 
 
+def _step(contestant: Contestant, run: Task, inputs: Inputs, s: UnetBenchmarkSettings, task: str) -> None:
+    autocast = s.precision == "bfloat16" and task == "training"
+    with (
+        torch.compiler.set_stance("default" if contestant.compiled else "force_eager"),
+        torch.autocast(s.device, torch.bfloat16, enabled=autocast),
+    ):
+        run(contestant.model, inputs)
+
+
 def _time(
-    task: Callable[[nn.Module, Inputs], None],
-    contestants: Mapping[str, nn.Module],
-    inputs: Inputs,
-    s: UnetBenchmarkSettings,
-    name: str,
+    run: Task, contestants: Mapping[str, Contestant], inputs: Inputs, s: UnetBenchmarkSettings, task: str
 ) -> dict[str, float]:
     """Median seconds of every contestant; they take turns."""
-    times: dict[str, list[float]] = {contestant: [] for contestant in contestants}
-    with tqdm(total=len(contestants) * (s.warmup + s.repeats), desc=name, unit="pass") as bar:
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    with tqdm(total=len(contestants) * (s.warmup + s.repeats), desc=task, unit="pass") as bar:
         for turn in range(s.warmup + s.repeats):
-            for contestant, model in contestants.items():
+            for name, contestant in contestants.items():
                 start = _now(s.device)
-                with torch.autocast(s.device, torch.bfloat16, enabled=s.precision == "bfloat16"):
-                    task(model, inputs)
+                _step(contestant, run, inputs, s, task)
                 if turn >= s.warmup:
-                    times[contestant].append(_now(s.device) - start)
+                    times[name].append(_now(s.device) - start)
                 bar.update()
-    return {contestant: statistics.median(values) for contestant, values in times.items()}
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def _now(device: str) -> float:

@@ -35,6 +35,8 @@ SCHEDULE_BUFFERS = (
 )
 """Computed from the schedule; `Diffusion` computes its own."""
 GUIDANCE_SIZE = 256
+SIZE = {"height": 320, "width": 512}
+"""Pixels of the published models' videos; what is halved as often as they are can make them too."""
 TEACHER_NOISE: dict[str, Any] = {"x0_scale": 0.7, "steps": 50, "guidance": 12.0}
 FEW_STEP_NOISE: dict[str, Any] = {"x0_scale": 1.0, "steps": 4, "guidance": 7.5}
 
@@ -52,7 +54,7 @@ def videocrafter2(checkpoint: Path, reference: Path | None, tokenizer: Path | No
     """
     sections = read_reference(reference)
     with open_weights(checkpoint) as weights:
-        parts = _beside_unet(weights, sections, tokenizer, Diffusion(**TEACHER_NOISE))
+        parts = _beside_unet(weights, sections, tokenizer, Diffusion(**TEACHER_NOISE, **_size(sections)))
         parts.unet, taken = unet.import_unet(weights.under(unet.PREFIX), sections["unet"])
         parts.account(taken)
     return parts
@@ -83,7 +85,7 @@ def t2v_turbo(
         raise InputError("T2V-Turbo's U-Net embeds the guidance scale: time_cond_proj_dim must be a size")
     with ExitStack() as stack:
         base = stack.enter_context(open_weights(checkpoint))
-        parts = _beside_unet(base, sections, tokenizer, Diffusion(**FEW_STEP_NOISE))
+        parts = _beside_unet(base, sections, tokenizer, Diffusion(**FEW_STEP_NOISE, **_size(sections)))
         if merged is not None:
             own = stack.enter_context(open_weights(merged))
             prefix = unet.PREFIX if any(name.startswith(unet.PREFIX) for name in own.tensors) else ""
@@ -101,6 +103,15 @@ def t2v_turbo(
         parts.unet, taken = unet.import_unet(source, sections["unet"], prefix)
         parts.account(taken)
     return parts
+
+
+def _size(sections: dict[str, Any]) -> dict[str, int]:
+    """The published size for the published stages; others make square videos as large as their autoencoder's."""
+    same = (
+        sections["unet"].get("channel_mult") == unet.PUBLISHED["channel_mult"]
+        and sections["vae"]["ddconfig"].get("ch_mult") == autoencoder.PUBLISHED["ddconfig"]["ch_mult"]
+    )
+    return SIZE if same else {}
 
 
 def _beside_unet(

@@ -64,9 +64,11 @@ def modelscope(folder: Path, tokenizer: Path | None = None) -> Parts:
     words = load_tokenizer(
         tokenizer or folder / "tokenizer", text.config.vocab_size, text.config.max_position_embeddings
     )
-    return Parts(
-        unet, vae, text, words, _noise(_json(folder / "scheduler" / "scheduler_config.json")), unused
-    )
+    # Like diffusers' own pipeline: as large as the U-Net's samples, whatever the autoencoder was trained on.
+    side = int(_json(folder / "unet" / "config.json").get("sample_size") or 32)
+    pixels = side * 2 ** (len(vae.config.block_out_channels) - 1)
+    noise = _noise(_json(folder / "scheduler" / "scheduler_config.json"), pixels)
+    return Parts(unet, vae, text, words, noise, unused)
 
 
 def our_unet_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,7 +138,7 @@ def _fill_text(text: CLIPTextModel, folder: Path) -> list[str]:
         return [f"text_encoder/{name}" for name in found]
 
 
-def _noise(config: Mapping[str, Any]) -> Diffusion:
+def _noise(config: Mapping[str, Any], pixels: int) -> Diffusion:
     for key, value in NOISE_FIXED.items():
         if config.get(key, value) != value:
             raise InputError(f"a schedule with {key}={config[key]} is not supported, only {value}")
@@ -146,6 +148,8 @@ def _noise(config: Mapping[str, Any]) -> Diffusion:
         beta_end=config["beta_end"],
         steps=STEPS,
         guidance=GUIDANCE,
+        height=pixels,
+        width=pixels,
     )
 
 

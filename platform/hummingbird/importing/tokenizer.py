@@ -61,7 +61,7 @@ def _read(path: Path) -> Tokenizer:
         data = path.read_bytes()
         text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
         merges = [(a, b) for a, b in (line.split() for line in text.split("\n")[1 : MERGES + 1])]
-        letters = _byte_letters()
+        letters = byte_letters()
         tokens = (
             letters + [letter + WORD_END for letter in letters] + [a + b for a, b in merges] + [START, END]
         )
@@ -89,7 +89,7 @@ def _byte_pairs(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> To
     return tokenizer
 
 
-def _byte_letters() -> list[str]:
+def byte_letters() -> list[str]:
     """One printable letter a byte, the printable bytes first: the order of CLIP's first 256 tokens."""
     printable = [
         *range(ord("!"), ord("~") + 1),

@@ -3,15 +3,17 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from huggingface_hub import ModelCard
 from torch import nn
 
 from hummingbird.config.section import InputError
-from hummingbird.lake.lake import Lake, parse_json
-from hummingbird.lake.runs import Run
+
+if TYPE_CHECKING:  # models and methods are named without the lake's libraries
+    from hummingbird.lake.lake import Lake
+    from hummingbird.lake.runs import Run
 
 
 def weights_hash(module: nn.Module) -> str:
@@ -28,7 +30,7 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def put_model(lake: Lake, unet: nn.Module, kind: str, row: Mapping[str, object]) -> str:
+def put_model(lake: "Lake", unet: nn.Module, kind: str, row: Mapping[str, object]) -> str:
     """Writes a model into the lake and returns its id, ``KIND-HASH``.
 
     Args:
@@ -44,7 +46,7 @@ def put_model(lake: Lake, unet: nn.Module, kind: str, row: Mapping[str, object])
     return model_id
 
 
-def find_model(lake: Lake, unet: nn.Module, kind: str, folder: Path) -> dict[str, Any]:
+def find_model(lake: "Lake", unet: nn.Module, kind: str, folder: Path) -> dict[str, Any]:
     """The row of a model that work starts from; one that the lake does not know yet is added as ``kind``.
 
     Args:
@@ -59,7 +61,7 @@ def find_model(lake: Lake, unet: nn.Module, kind: str, folder: Path) -> dict[str
     return row
 
 
-def made_by(run: Run, parent: Mapping[str, Any]) -> dict[str, object]:
+def made_by(run: "Run", parent: Mapping[str, Any]) -> dict[str, object]:
     """Columns of a model that a run makes of another: the licence is the parent's."""
     return {
         "parent_id": parent["model_id"],
@@ -70,12 +72,14 @@ def made_by(run: Run, parent: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
-def latest_output(lake: Lake, verb: str, name: str) -> Path:
+def latest_output(lake: "Lake", verb: str, name: str) -> Path:
     """The output of the last finished run of a verb.
 
     Raises:
         InputError: there is no such run, or what it made is gone.
     """
+    from hummingbird.lake.lake import parse_json
+
     runs = lake.read("runs", f"kind = 'run' and verb = '{verb}' and state = 'finished'")
     if not runs.num_rows:
         raise InputError(

@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hummingbird
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings, settings_hash
-from hummingbird.lake.lake import Lake
 from hummingbird.lake.media import write_atomically
+
+if TYPE_CHECKING:  # opened where a run is
+    from hummingbird.lake.lake import Lake
 
 RESULT_SCHEMA_VERSION = 1
 
@@ -30,7 +32,7 @@ class Run:
     verb: str
     run_id: str
     folder: Path
-    lake: Lake
+    lake: "Lake"
     settings_hash: str
     inputs: Mapping[str, object]
     previous: dict[str, Any] | None
@@ -75,6 +77,8 @@ def open_run(
     Raises:
         InputError: the same run is running in another process.
     """
+    from hummingbird.lake.lake import Lake
+
     inputs = dict(inputs or {})
     sections = (verb,) if sections is None else sections
     key = settings_hash(settings, sections, verb=verb, snapshot=snapshot_id, inputs=inputs)[:12]

@@ -203,12 +203,12 @@ def _parts(
 ) -> dict[str, tuple[nn.Module, Callable[[int], tuple[Tensor, ...]], int]]:
     """Every part: a module to export, random inputs for a batch size, and the largest batch."""
     unet = pipeline.unet
-    channels, size, frames = unet.config.in_channels, pipeline.latent_size, settings.num_frames
+    channels, size, frames = unet.config.in_channels, pipeline.latent_shape(), settings.num_frames
     text_config = pipeline.text_encoder.config
     length, vocabulary = text_config.max_position_embeddings, text_config.vocab_size
 
     def noise_inputs(batch: int) -> tuple[Tensor, ...]:
-        sample = torch.randn(batch, channels, frames, size, size)
+        sample = torch.randn(batch, channels, frames, *size)
         conditions = [torch.full((batch,), 8.0)]
         if pipeline.few_steps:
             conditions.append(torch.full((batch,), 7.5))
@@ -222,7 +222,7 @@ def _parts(
         return torch.randint(0, vocabulary, (batch, length)), mask
 
     def pixel_inputs(batch: int) -> tuple[Tensor, ...]:
-        return (torch.randn(batch, channels, size, size),)
+        return (torch.randn(batch, channels, *size),)
 
     decoder = pipeline.decoder if settings.decoder == "small" else pipeline.vae
     return {

@@ -22,6 +22,8 @@ class Diffusion(SchedulerMixin, ConfigMixin):
         x0_scale: VideoCrafter2's rescale of x0, s(t), falls from 1 to this value over the first
             ``x0_scale_steps`` timesteps; 1 for none. Off in few-step sampling.
         steps, guidance: how the pipeline's model is sampled where a call does not say.
+        height, width: pixels of the pipeline's videos where a call does not say; none: square ones, as large as the
+            autoencoder's images.
         shared_noise: share of the noise's power that all frames of a clip have in common (mixed noise,
             arXiv 2305.10474); 0, as in VideoCrafter2: frames have nothing in common.
     """
@@ -38,6 +40,8 @@ class Diffusion(SchedulerMixin, ConfigMixin):
         steps: int = 50,
         guidance: float = 7.5,
         shared_noise: float = 0.0,
+        height: int | None = None,
+        width: int | None = None,
     ) -> None:
         # In float32, as the published schedulers: the few-step estimates at t = 999 magnify the difference.
         betas = torch.linspace(beta_start**0.5, beta_end**0.5, timesteps, dtype=torch.float32) ** 2

@@ -7,6 +7,7 @@ spatial and temporal attention: going from one to the other is a change of strid
 Parameter names are those of diffusers' ``UNet3DConditionModel``, so its weights load unchanged.
 """
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -25,33 +26,40 @@ class GroupNorm(nn.GroupNorm):
         self.silu = silu
 
     def forward(self, input: Tensor) -> Tensor:
-        values = input.float()
         # torch 2.13's own crashes on a CPU going backward where its weight is frozen.
         frozen = torch.is_grad_enabled() and not self.weight.requires_grad
         fused = input.device.type == "cpu" and not frozen
-        out = self._fused(values) if fused else self._by_moments(values)
-        if self.silu:
-            out = F.silu(out)
-        return out.to(input.dtype).view(input.shape)
+        out = self._fused(input) if fused else self._by_moments(input)
+        return out.view(input.shape)
 
     def _fused(self, values: Tensor) -> Tensor:
         """torch's own, which on a CPU takes channels-last images as they are: a training step of the norm in half
         the time of `_by_moments`."""
         n, w, c = values.shape[0], values.shape[-2], values.shape[-1]
         images = values.reshape(n, -1, w, c).permute(0, 3, 1, 2)
-        out = F.group_norm(images, self.num_groups, self.weight.float(), self.bias.float(), self.eps)
-        return out.permute(0, 2, 3, 1)
+        out = F.group_norm(images.float(), self.num_groups, self.weight.float(), self.bias.float(), self.eps)
+        return (F.silu(out) if self.silu else out).permute(0, 2, 3, 1).to(values.dtype)
 
     def _by_moments(self, values: Tensor) -> Tensor:
-        """Sums along the outer dimension, which are fast in this layout; elsewhere torch's own would turn it."""
-        n, c = values.shape[0], values.shape[-1]
+        """Sums along the outer dimension, which are fast in this layout; elsewhere torch's own would turn it.
+
+        Values of 16 bits are read as they are and summed in float32: no copy of them in float32 is made, nor kept
+        for the backward pass.
+        """
+        kind, n, c = values.device.type, values.shape[0], values.shape[-1]
         tokens = values.reshape(n, -1, c)
-        mean = tokens.mean(1).view(n, self.num_groups, -1).mean(-1, keepdim=True)
-        square = tokens.square().mean(1).view(n, self.num_groups, -1).mean(-1, keepdim=True)
-        scale = torch.rsqrt((square - mean.square()).clamp_min(0) + self.eps)
-        weight = self.weight.float().view(1, self.num_groups, -1) * scale
-        shift = self.bias.float().view(1, self.num_groups, -1) - mean * weight
-        return torch.addcmul(shift.view(n, 1, c), tokens, weight.view(n, 1, c))
+        # Autocast would make that copy.
+        cast = kind != "meta" and torch.is_autocast_enabled(kind)
+        plain = torch.autocast(kind, enabled=False) if cast else nullcontext()
+        with plain:
+            mean = tokens.mean(1, dtype=torch.float32).view(n, self.num_groups, -1).mean(-1, keepdim=True)
+            norm = torch.linalg.vector_norm(tokens, dim=1, dtype=torch.float32)
+            square = norm.square().view(n, self.num_groups, -1).mean(-1, keepdim=True) / tokens.shape[1]
+            scale = torch.rsqrt((square - mean.square()).clamp_min(0) + self.eps)
+            weight = self.weight.float().view(1, self.num_groups, -1) * scale
+            shift = self.bias.float().view(1, self.num_groups, -1) - mean * weight
+            out = torch.addcmul(shift.view(n, 1, c), tokens, weight.view(n, 1, c)).to(values.dtype)
+            return F.silu(out) if self.silu else out
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

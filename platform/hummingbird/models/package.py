@@ -230,8 +230,7 @@ class CompiledPipeline(TextToVideoPipeline):
         unet.shape = (
             unet.config.in_channels,
             manifest.num_frames,
-            pipeline.latent_size,
-            pipeline.latent_size,
+            *pipeline.latent_shape(),
         )
         pipeline.manifest = manifest
         return pipeline
@@ -246,7 +245,9 @@ class CompiledPipeline(TextToVideoPipeline):
         fps: float = 8,
         decoder: str | None = None,
         on_step: Callable[[int], None] | None = None,
+        height: int | None = None,
+        width: int | None = None,
     ) -> Tensor:
         """See `TextToVideoPipeline`; ``num_frames`` and ``decoder`` default to the package's own."""
         frames, chosen = num_frames or self.manifest.num_frames, decoder or self.manifest.decoder
-        return super().__call__(prompts, seeds, steps, guidance, frames, fps, chosen, on_step)
+        return super().__call__(prompts, seeds, steps, guidance, frames, fps, chosen, on_step, height, width)

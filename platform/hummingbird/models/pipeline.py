@@ -68,6 +68,8 @@ class TextToVideoPipeline(DiffusionPipeline):
         fps: float = 8,
         decoder: str | None = None,
         on_step: Callable[[int], None] | None = None,
+        height: int | None = None,
+        width: int | None = None,
     ) -> Tensor:
         """Sample one video a prompt; a video depends on its prompt and seed alone, not on its batch.
 
@@ -78,6 +80,7 @@ class TextToVideoPipeline(DiffusionPipeline):
             decoder: ``full`` (the autoencoder's) or ``small``; default small for few-step students that
                 have one.
             on_step: called with the number of steps done.
+            height, width: pixels; default: what the scheduler's configuration says, else a square.
 
         Returns:
             uint8 RGB (B, T, H, W, 3), on the CPU.
@@ -89,7 +92,7 @@ class TextToVideoPipeline(DiffusionPipeline):
             raise ValueError(f"one seed a prompt, at least one of each; got {len(prompts)} and {len(seeds)}")
         text = self.encode_prompts(prompts)
         generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
-        latents = self.sample(text, generators, steps, guidance, num_frames, fps, on_step)
+        latents = self.sample(text, generators, steps, guidance, num_frames, fps, on_step, height, width)
         chosen = decoder or ("small" if self.few_steps and self.decoder is not None else "full")
         pixels = self.decode(latents, chosen)
         return (pixels * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 1, 3, 4, 2).contiguous().cpu()
@@ -104,12 +107,14 @@ class TextToVideoPipeline(DiffusionPipeline):
         num_frames: int = 16,
         fps: float = 8,
         on_step: Callable[[int], None] | None = None,
+        height: int | None = None,
+        width: int | None = None,
     ) -> Tensor:
         """Latents (B, C, T, h, w) for text embeddings (B, L, D); noise from one CPU generator a video."""
         schedule: Diffusion = self.scheduler
         scale = schedule.config.guidance if guidance is None else guidance
         steps = schedule.config.steps if steps is None else steps
-        shape = (self.unet.config.in_channels, num_frames, self.latent_size, self.latent_size)
+        shape = (self.unet.config.in_channels, num_frames, *self.latent_shape(height, width))
         x = self._noise(shape, generators, text)
         count = len(x)
         rates = torch.full((count,), float(fps), device=x.device)
@@ -146,8 +151,28 @@ class TextToVideoPipeline(DiffusionPipeline):
 
     @property
     def latent_size(self) -> int:
-        """Height and width of the latents of this pipeline's square videos."""
-        return int(self.vae.config.sample_size) // 2 ** (len(self.vae.config.block_out_channels) - 1)
+        """Height and width of the latents of square videos as large as the autoencoder's images."""
+        return int(self.vae.config.sample_size) // self._scale
+
+    def latent_shape(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
+        """Height and width of the latents of a video of so many pixels; none: of this pipeline's own.
+
+        Raises:
+            ValueError: a size that the autoencoder and the U-Net cannot halve as often as they do.
+        """
+        own, side = self.scheduler.config, int(self.vae.config.sample_size)
+        halvings = sum(bool(stage["sample"]) for stage in self.unet.config.down_stages)
+        step = self._scale * 2**halvings
+        sizes = (height or own.height or side, width or own.width or side)
+        for name, pixels in zip(("height", "width"), sizes, strict=True):
+            if pixels % step:
+                raise ValueError(f"{name}={pixels}: this model makes videos of a multiple of {step} pixels")
+        return sizes[0] // self._scale, sizes[1] // self._scale
+
+    @property
+    def _scale(self) -> int:
+        """Pixels a latent."""
+        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
     def tokenize(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token ids and attention mask, (B, L) each, padded to the text encoder's length.

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hummingbird.compression.plan import load_plan
+from hummingbird.compression.plan import Narrow, load_plan, parts_gone, whole_plan
 from hummingbird.config.settings import Settings
 from hummingbird.evaluation.report.from_lake import captions_part, curation_part, lineage_part
 from hummingbird.evaluation.report.from_runs import curve_part, plan_part
+from hummingbird.evaluation.report.plan_chart import plan_picture
 from hummingbird.evaluation.report.review import write_review
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.media import store_media
@@ -151,3 +152,22 @@ def test_curves_come_from_the_log_and_leave_out_what_it_lacks(tmp_path: Path) ->
     log.write_text("".join(json.dumps({"step": i, "output": 1 / i, "feature_0": 2.0}) + "\n" for i in (1, 2)))
     curve = curve_part("Distillation", log, ("output", "feature_0", "feature_9"))
     assert curve.series == {"output": ((1.0, 2.0), (1.0, 0.5)), "feature 0": ((1.0, 2.0), (2.0, 2.0))}
+
+
+def test_the_plan_shows_what_went_of_layers_that_stay() -> None:
+    teacher = unet_config((64, 96, 128), head_size=32)
+    plan = whole_plan(teacher).model_copy(
+        update={"drop": ["up.1.2.temporal_conv"], "narrow": {"down.0.0": Narrow(heads=1, feed_forward=128)}}
+    )
+    part = plan_part(
+        teacher, {"down": plan.down, "up": plan.up}, True, (11, 6), gone=parts_gone(plan, teacher)
+    )
+    blocks = {(s.side, s.level, b.name): b.gone for s in part.stages for b in s.blocks if b.gone}
+    assert blocks == {
+        ("up", 1, "block 2"): ("no temporal conv",),
+        ("down", 0, "block 0"): ("1 of 2 heads", "feed-forward 128 of 256"),
+    }
+    drawn = plan_picture(part)
+    assert drawn.count("block partly") == 2
+    assert "block 2: no temporal conv" in drawn
+    assert "kept in part, width 64, 1 of 2 heads, feed-forward 128 of 256" in drawn

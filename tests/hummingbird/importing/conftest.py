@@ -85,9 +85,9 @@ def reference(tmp_path: Path) -> Path:
 @pytest.fixture
 def vocabulary(tmp_path: Path) -> Path:
     """A folder with the bytes, two merges and the two marks of CLIP's tokenizer."""
-    from hummingbird.importing.tokenizer import END, START, WORD_END, _byte_letters
+    from hummingbird.importing.tokenizer import END, START, WORD_END, byte_letters
 
-    letters = _byte_letters()
+    letters = byte_letters()
     tokens = [*letters, *(letter + WORD_END for letter in letters), "ca", "cat</w>", START, END]
     folder = tmp_path / "vocabulary"
     folder.mkdir()

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
 
 
@@ -73,3 +74,20 @@ def test_a_folder_without_a_part_is_named(tiny_pipelines: dict[str, Path], tmp_p
     load_pipeline(tiny_pipelines["teacher"]).unet.save_pretrained(tmp_path / "model" / "unet")
     with pytest.raises(FileNotFoundError, match="lacks vae"):
         load_pipeline(tmp_path / "model")
+
+
+def test_height_and_width_differ_where_asked_for(pipeline: TextToVideoPipeline) -> None:
+    assert pipeline(["red"], [1], steps=1, num_frames=4, height=32, width=96).shape == (1, 4, 32, 96, 3)
+    with pytest.raises(ValueError, match="width=40: this model makes videos of a multiple of 16 pixels"):
+        pipeline(["red"], [1], steps=1, num_frames=4, width=40)
+
+
+def test_a_pipeline_keeps_its_own_height_and_width(pipeline: TextToVideoPipeline, tmp_path: Path) -> None:
+    square = pipeline.scheduler
+    pipeline.scheduler = Diffusion.from_config(square.config, height=32, width=48)
+    pipeline.save_pretrained(tmp_path / "wide")
+    pipeline.scheduler = square
+    wide = load_pipeline(tmp_path / "wide")
+    assert wide.latent_shape() == (4, 6)
+    assert wide(["red"], [1], steps=1, num_frames=4).shape == (1, 4, 32, 48, 3)
+    assert pipeline.latent_shape() == (8, 8)

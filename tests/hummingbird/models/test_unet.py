@@ -125,6 +125,28 @@ def test_a_skip_that_does_not_fit_is_named(skip: str) -> None:
         VideoUNet(**config)
 
 
+@pytest.mark.parametrize("autocast", [False, True])
+def test_a_norm_by_moments_keeps_no_copy_and_gives_the_gradients(autocast: bool) -> None:
+    norm = GroupNorm(8, 16, 1e-5, silu=True)
+    torch.nn.init.normal_(norm.weight)
+    values = torch.randn(2, 30, 16).bfloat16().requires_grad_(True)
+    kept: list[torch.Tensor] = []
+    hooks = torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t)  # type: ignore[func-returns-value]
+    with hooks, torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        made = norm._by_moments(values)
+    assert made.dtype == torch.bfloat16
+    assert all(t.dtype == torch.bfloat16 for t in kept if t.numel() == values.numel())
+    exact = values.detach().float().requires_grad_(True)
+    expected = norm(exact)
+    torch.testing.assert_close(made.float(), expected, atol=0.02, rtol=0.02)
+    for output, source in ((made, values), (expected, exact)):
+        output.float().square().sum().backward()
+        assert source.grad is not None
+    assert values.grad is not None
+    assert exact.grad is not None
+    torch.testing.assert_close(values.grad.float(), exact.grad, atol=0.1, rtol=0.05)
+
+
 @pytest.mark.parametrize("shape", [(3, 5, 16), (2, 4, 3, 6, 16), (4, 1, 3, 16)])
 def test_both_ways_of_group_normalisation_agree(shape: tuple[int, ...]) -> None:
     norm = GroupNorm(8, 16, 1e-5)

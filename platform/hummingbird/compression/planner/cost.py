@@ -151,12 +151,7 @@ def measure_milliseconds(
     sum up to it.
     """
     unet.eval()
-    config = {key: value for key, value in unet.config.items() if key[0] != "_"}
-    parameter = next(unet.parameters())
-    inputs = {
-        key: value.to(parameter.dtype) if key in ("sample", "encoder_hidden_states") else value
-        for key, value in unet_inputs(config, shape, parameter.device).items()
-    }
+    inputs = _timed_inputs(unet, shape)
     for _ in range(warmup):
         unet(**inputs)
     whole = statistics.median(_timed(unet, inputs) for _ in range(repeats))
@@ -172,6 +167,21 @@ def measure_milliseconds(
     parts = {part: statistics.median(one[part] for one in rounds) for part in rounds[0]}
     scale = 1000 * whole / sum(parts.values())
     return 1000 * whole, {part: scale * seconds for part, seconds in parts.items()}
+
+
+@torch.no_grad()
+def time_in_turns(
+    unets: Mapping[str, VideoUNet], shape: InputShape, warmup: int, repeats: int
+) -> dict[str, float]:
+    """Milliseconds of one pass of each: medians, taken in turns, so that what else the machine does hits all."""
+    ready = {name: _timed_inputs(unet.eval(), shape) for name, unet in unets.items()}
+    times: dict[str, list[float]] = {name: [] for name in unets}
+    for turn in range(warmup + repeats):
+        for name, unet in unets.items():
+            seconds = _timed(unet, ready[name])
+            if turn >= warmup:
+                times[name].append(1000 * seconds)
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
 class _PartClock:
@@ -199,6 +209,15 @@ class _PartClock:
     def remove(self) -> None:
         for handle in self._handles:
             handle.remove()
+
+
+def _timed_inputs(unet: VideoUNet, shape: InputShape) -> dict[str, Tensor]:
+    config = {key: value for key, value in unet.config.items() if key[0] != "_"}
+    parameter = next(unet.parameters())
+    return {
+        key: value.to(parameter.dtype) if key in ("sample", "encoder_hidden_states") else value
+        for key, value in unet_inputs(config, shape, parameter.device).items()
+    }
 
 
 def _timed(unet: VideoUNet, inputs: Mapping[str, Tensor]) -> float:

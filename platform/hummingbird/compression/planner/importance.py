@@ -7,6 +7,7 @@ unit's importance at a timestep.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from hummingbird.compression.cache import LatentCache
 from hummingbird.compression.plan import Plan
+from hummingbird.compression.planner.search import Measure
 from hummingbird.compression.prune import prune_unet
 from hummingbird.config.cluster import RaySettings, connect
 from hummingbird.config.section import InputError
@@ -33,12 +35,14 @@ class Calibration:
         clips: how many of its clips, evenly spaced.
         timesteps: evenly spaced over the noise process.
         seed: of the noise.
+        rows: clips a pass, of whatever timesteps; 1 needs the memory of one pass.
     """
 
     cache: Path
     clips: int
     timesteps: int
     seed: int
+    rows: int = 1
 
 
 class Probe:
@@ -48,6 +52,7 @@ class Probe:
         teacher: in evaluation mode; its weights are shared with the students that are looked at.
         batch: as `LatentCache.load` returns it, on the teacher's device.
         timesteps: of 0..999.
+        rows: clips a pass.
     """
 
     def __init__(
@@ -57,17 +62,19 @@ class Probe:
         batch: Mapping[str, Tensor],
         timesteps: Sequence[int],
         seed: int,
+        rows: int = 1,
     ) -> None:
         self._teacher = teacher.eval().requires_grad_(False)
+        self._count, self._rows = len(timesteps), rows
         x0 = batch["latents"]
         generator = torch.Generator().manual_seed(seed)
-        self._inputs = []
+        drawn = []
         for timestep in timesteps:
             noise = diffusion.draw_noise(x0.shape, generator).to(x0)
             t = torch.full((len(x0),), timestep, device=x0.device)
-            x = diffusion.add_noise(x0, noise, t)
-            self._inputs.append((x, t, batch["text"], batch["fps"]))
-        self._taught = [self._predict(self._teacher, inputs) for inputs in self._inputs]
+            drawn.append((diffusion.add_noise(x0, noise, t), t, batch["text"], batch["fps"]))
+        self._inputs = tuple(torch.cat(parts) for parts in zip(*drawn, strict=True))
+        self._taught = self._predict(self._teacher)
 
     def importance(self, plan: Plan) -> list[float]:
         """The relative squared change of the teacher's output under a plan, at each timestep.
@@ -76,33 +83,22 @@ class Probe:
             InputError: the teacher or the student predicts what is not finite.
         """
         student = prune_unet(self._teacher, plan, share=True)
-        moved = []
-        for inputs, taught in zip(self._inputs, self._taught, strict=True):
-            change = (self._predict(student, inputs) - taught).square().mean() / taught.square().mean()
-            moved.append(float(change))
+        change = (self._predict(student) - self._taught).square().reshape(self._count, -1).mean(1)
+        moved = [float(m) for m in change / self._taught.square().reshape(self._count, -1).mean(1)]
         if not np.isfinite(moved).all():
             raise InputError(
                 f"plan '{plan.name}' or its teacher predicts values that are not finite: {moved}"
             )
         return moved
 
-    @staticmethod
     @torch.no_grad()
-    def _predict(unet: VideoUNet, inputs: tuple[Tensor, ...]) -> Tensor:
-        x, t, text, fps = inputs
-        guidance = torch.ones(len(x), device=x.device) if unet.config.guidance_size else None
-        # A clip at a time, so that full size needs no more memory than one pass.
-        rows = [
-            unet(
-                x[i : i + 1],
-                t[i : i + 1],
-                text[i : i + 1],
-                fps=fps[i : i + 1],
-                guidance=None if guidance is None else guidance[i : i + 1],
-            ).float()
-            for i in range(len(x))
-        ]
-        return torch.cat(rows)
+    def _predict(self, unet: VideoUNet) -> Tensor:
+        """The noise of all clips at the first timestep, then at the second, ..."""
+        made = []
+        for x, t, text, fps in zip(*(part.split(self._rows) for part in self._inputs), strict=True):
+            guidance = torch.ones(len(x), device=x.device) if unet.config.guidance_size else None
+            made.append(unet(x, t, text, fps=fps, guidance=guidance).float())
+        return torch.cat(made)
 
 
 def load_probe(teacher: Path, calibration: Calibration, device: str) -> Probe:
@@ -126,7 +122,35 @@ def load_probe(teacher: Path, calibration: Calibration, device: str) -> Probe:
     batch = {key: value.to(device) for key, value in cache.load([int(i) for i in indices]).items()}
     last = len(pipeline.scheduler.alphas)
     timesteps = [round((i + 0.5) * last / calibration.timesteps) for i in range(calibration.timesteps)]
-    return Probe(pipeline.unet.to(device), pipeline.scheduler, batch, timesteps, calibration.seed)
+    unet: VideoUNet = pipeline.unet.to(device)
+    return Probe(unet, pipeline.scheduler, batch, timesteps, calibration.seed, calibration.rows)
+
+
+@lru_cache(maxsize=1)
+def kept_probe(teacher: Path, calibration: Calibration, device: str) -> Probe:
+    """`load_probe`, made once in a process that is asked for plan after plan."""
+    return load_probe(teacher, calibration, device)
+
+
+def plan_importance(teacher: Path, calibration: Calibration, device: str, plan: Plan) -> list[float]:
+    """`Probe.importance` of one plan, for a pool of processes to map."""
+    return kept_probe(teacher, calibration, device).importance(plan)
+
+
+def remembered(measure: Measure) -> Measure:
+    """Never measures a plan twice: searches under several budgets begin with the same ones."""
+    known: dict[str, list[float]] = {}
+
+    def key(plan: Plan) -> str:
+        same = {"name": "", "drop": sorted(plan.drop), "narrow": dict(sorted(plan.narrow.items()))}
+        return plan.model_copy(update=same).model_dump_json()
+
+    def ask(plans: Mapping[str, Plan]) -> dict[str, list[float]]:
+        new = {name: plan for name, plan in plans.items() if key(plan) not in known}
+        known.update({key(new[name]): moved for name, moved in measure(new).items()} if new else {})
+        return {name: known[key(plan)] for name, plan in plans.items()}
+
+    return ask
 
 
 class Workers:

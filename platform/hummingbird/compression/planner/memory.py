@@ -30,7 +30,7 @@ class Use:
 
     Attributes:
         method: ``inference``, ``distill`` or ``feedback``.
-        device: ``cuda`` or ``cpu``: whose attention.
+        device: ``cuda`` or ``cpu``: whose attention and norms.
     """
 
     method: str = "feedback"

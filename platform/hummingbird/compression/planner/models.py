@@ -106,7 +106,8 @@ class PlannedModel:
         if which == "full":
             full: nn.Module = AutoencoderKL(**_plain(self.vae))
             return full
-        small: nn.Module = AutoencoderTiny(**_plain(self.small))
+        # Saved configurations of a small decoder hold a key that its class no longer takes.
+        small: nn.Module = AutoencoderTiny.from_config(_plain(self.small))
         return small
 
 
@@ -126,12 +127,12 @@ def planned_model(name: str) -> PlannedModel:
     with torch.device("meta"):
         text_parameters = count_parameters(CLIPTextModel(text))
     vae, unet = _read(folder, "vae"), _plain(_read(folder, "unet"))
-    size = int(vae["sample_size"])
+    noise, side = _read(folder, "scheduler", "scheduler_config.json"), int(vae["sample_size"])
     has_small = any((home / "decoder").is_dir() for home in (folder, folder.parent / "components"))
     return PlannedModel(
         name=name,
         unet=unet,
-        size=(size, size),
+        size=(noise.get("height") or side, noise.get("width") or side),
         text_tokens=int(text.max_position_embeddings),
         text_parameters=text_parameters,
         vae=vae,
@@ -164,12 +165,12 @@ def _videocrafter2() -> PlannedModel:
     )
 
 
-def _read(folder: Path, part: str) -> dict[str, Any]:
+def _read(folder: Path, part: str, name: str = "config.json") -> dict[str, Any]:
     """A part's configuration; shipped pipelines share theirs in ``components``."""
-    places = [home / part / "config.json" for home in (folder, folder.parent / "components")]
+    places = [home / part / name for home in (folder, folder.parent / "components")]
     path = next((place for place in places if place.is_file()), None)
     if path is None:
-        raise InputError(f"{folder} is no pipeline folder: it has no {part}/config.json")
+        raise InputError(f"{folder} is no pipeline folder: it has no {part}/{name}")
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
 

@@ -86,16 +86,21 @@ class Timeline:
 
 
 @contextmanager
-def attention_of(device: str) -> Iterator[None]:
-    """Attention as it is computed on the device, for tensors without data, which sit on the CPU.
+def layers_of(device: str) -> Iterator[None]:
+    """Attention and norms as they are computed on the device, for tensors without data, which sit on the CPU.
 
-    A GPU's fused attention keeps queries, keys, values, its output and one number a query; a CPU runs what
-    `attend` says for it (in bf16 it keeps the whole matrix of weights), and needs no stand-in.
+    A GPU's fused attention keeps queries, keys, values, its output and one number a query, and its norms are taken
+    by moments; a CPU runs what `attend` says for it (in bf16 it keeps the whole matrix of weights), and needs no
+    stand-in.
     """
     if device == "cpu":
         yield
         return
-    with mock.patch.object(layers, "attend", _fused_attention):
+    norm = layers.GroupNorm
+    with (
+        mock.patch.object(layers, "attend", _fused_attention),
+        mock.patch.object(norm, "_fused", norm._by_moments),
+    ):
         yield
 
 
@@ -132,11 +137,11 @@ def estimated_peak(
     Args:
         build: makes the model; called under fake tensors.
         run: a pass: returns what is differentiated (its sum).
-        device: ``cpu`` or ``cuda``: whose attention.
+        device: ``cpu`` or ``cuda``: whose attention and norms.
         backward: whether gradients are taken; they then count.
         bf16: mixed precision, as in the training loop.
     """
-    with FakeTensorMode(), attention_of(device):
+    with FakeTensorMode(), layers_of(device):
         model = build()
         weights = [*model.parameters(), *model.buffers()]
         with (

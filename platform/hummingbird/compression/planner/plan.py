@@ -4,15 +4,22 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from hummingbird.compression.feedback import rewards_folder
-from hummingbird.compression.plan import load_plan
+from hummingbird.compression.plan import Plan, load_plan, pruned_config
+from hummingbird.compression.planner.clock import Clock
 from hummingbird.compression.planner.cost import InputShape
 from hummingbird.compression.planner.memory import Use
 from hummingbird.compression.planner.models import PlannedModel, planned_model
 from hummingbird.compression.planner.report import plan_report
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
+from hummingbird.evaluation.device import device_name
 from hummingbird.lake.media import write_atomically
+
+TIMED_FLOP = 0.2e12
+"""FLOP of a pass up to which a CPU is timed without being asked to."""
 
 
 def plan(settings: Settings) -> dict[str, Any]:
@@ -60,14 +67,28 @@ def describe(settings: Settings, plan: str | None = None) -> dict[str, Any]:
         checkpointing=s.checkpointing,
         decoder=s.decoder,
     )
-    return plan_report(
-        model,
-        load_plan(plan or s.plan, model.unet),
-        video_shape(settings, model),
-        use,
-        s.gpu_memory,
-        None if model.rewards else _scorer(settings),
+    chosen, shape = load_plan(plan or s.plan, model.unet), video_shape(settings, model)
+    report = plan_report(
+        model, chosen, shape, use, s.gpu_memory, None if model.rewards else _scorer(settings)
     )
+    return {**report, "timing": _timing(s.timing, report["costs"], model, chosen, shape)}
+
+
+def _timing(
+    wanted: str, costs: dict[str, dict[str, Any]], model: PlannedModel, plan: Plan, shape: InputShape
+) -> dict[str, Any]:
+    """Writes the milliseconds of a pass into ``costs`` (None where they are not taken); says where, or why not."""
+    gpu = torch.cuda.is_available()
+    heavy = costs["teacher"]["flop_per_pass"] > TIMED_FLOP and not gpu
+    if wanted == "off" or (wanted == "auto" and heavy):
+        for one in costs.values():
+            one["milliseconds"] = None
+        why = "plan.timing=off" if wanted == "off" else "a pass is long on this CPU; plan.timing=on takes it"
+        return {"device": None, "reason": why}
+    clock = Clock(model.unet, shape, "cuda" if gpu else "cpu")
+    student = clock(pruned_config(plan, model.unet))
+    costs["teacher"]["milliseconds"], costs["student"]["milliseconds"] = clock.teacher, student
+    return {"device": device_name(), "reason": None}
 
 
 def video_shape(settings: Settings, model: PlannedModel) -> InputShape:

@@ -110,9 +110,12 @@ def text_report(report: Mapping[str, Any]) -> str:
             ".4g",
         ),
     ]
-    for key in ("milliseconds",):
-        if key in student:
-            lines.append(_row("milliseconds a pass", teacher[key], student[key], ".4g"))
+    timing = report["timing"]
+    if student["milliseconds"] is None:
+        lines.append(f"{'milliseconds a pass':24}not measured: {timing['reason']}")
+    else:
+        lines.append(_row("milliseconds a pass", teacher["milliseconds"], student["milliseconds"], ".4g"))
+        lines.append(f"  on {timing['device']}")
     lines += ["", *report["picture"]]
     lines += [
         "",

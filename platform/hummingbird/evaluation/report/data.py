@@ -71,12 +71,13 @@ class Captions:
 
 @dataclass(frozen=True)
 class PlanBlock:
-    """One block of the U-Net: its width, and whether the student keeps it."""
+    """One block of the U-Net: its width, whether the student keeps it, and in words what went of one that stays."""
 
     name: str
     width: int
     kept: bool
     attention: bool = False
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

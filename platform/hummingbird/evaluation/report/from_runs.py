@@ -42,15 +42,25 @@ def plan_part(
     middle: bool,
     parameters: tuple[int, int],
     note: str = "",
+    gone: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Plan:
-    """The picture's data from the teacher's U-Net configuration and the layers that the plan keeps."""
+    """The picture's data from the teacher's U-Net configuration and the layers that the plan keeps.
+
+    Args:
+        gone: in words what went of layers that stay, by their names (``up.1.2``).
+    """
+    gone = gone or {}
     stages = []
     deepest = len(teacher["down_stages"]) - 1
     for side in ("down", "up"):
         for index, stage in enumerate(teacher[f"{side}_stages"]):
             blocks = tuple(
                 PlanBlock(
-                    f"block {layer}", stage["width"], layer in kept[side][index], bool(parts["attention"])
+                    f"block {layer}",
+                    stage["width"],
+                    layer in kept[side][index],
+                    bool(parts["attention"]),
+                    gone.get(f"{side}.{index}.{layer}", ()),
                 )
                 for layer, parts in enumerate(stage["layers"])
             )

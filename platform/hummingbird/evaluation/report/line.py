@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hummingbird.compression.plan import Plan as PruningPlan
+from hummingbird.compression.plan import parts_gone
 from hummingbird.evaluation.curation import CurationScore
 from hummingbird.evaluation.report.data import Headline, Plan, ReportData
 from hummingbird.evaluation.report.from_lake import captions_part, curation_part, lineage_part
@@ -113,4 +115,5 @@ def _plan(pruned: Mapping[str, Any]) -> Plan:
             kept[side][stage].append(number)
     middle = any(layer["layer"] == "middle" and layer["kept"] for layer in report["layers"])
     parameters = (report["teacher"]["parameters"], report["student"]["parameters"])
-    return plan_part(report["teacher"]["config"], kept, middle, parameters, report["plan"]["name"])
+    teacher, plan = report["teacher"]["config"], PruningPlan.model_validate(report["plan"])
+    return plan_part(teacher, kept, middle, parameters, plan.name, parts_gone(plan, teacher))
