@@ -3,6 +3,7 @@
 benchmark.py [OPTIONS]: teacher and student, eager and compiled, from a prompt to an mp4.
 benchmark.py unet [OPTIONS]: the U-Net beside diffusers' on the same weights, a forward pass and a training step.
 benchmark.py plans [OPTIONS]: the paper's cuts beside the planner's, distilled and judged in the shapes world.
+benchmark.py curate [OPTIONS]: curation on Ray with one and more workers, and as a plain loop over the same functions.
 """
 
 import argparse
@@ -31,6 +32,12 @@ def plans(settings: Settings, given: argparse.Namespace) -> Path:
     return plan_benchmark(settings)
 
 
+def curate(settings: Settings, given: argparse.Namespace) -> Path:
+    from hummingbird_data.benchmark import curate_benchmark
+
+    return curate_benchmark(settings)
+
+
 LINE_FLAGS = {
     "--repeats": "benchmark.repeats",
     "--teacher": "models.teacher",
@@ -48,10 +55,20 @@ PLANS_FLAGS = {
     "--minutes": "plan_benchmark.minutes",
     "--teacher": "models.teacher",
 }
+CURATE_FLAGS = {"--files": "curate_benchmark.files"}
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["unet"]:
         run_verb("benchmark", __doc__, unet, UNET_FLAGS, sections=("unet_benchmark",), argv=sys.argv[2:])
+    if sys.argv[1:2] == ["curate"]:
+        run_verb(
+            "benchmark",
+            __doc__,
+            curate,
+            CURATE_FLAGS,
+            sections=("curate_benchmark", "curate"),
+            argv=sys.argv[2:],
+        )
     if sys.argv[1:2] == ["plans"]:
         run_verb("benchmark", __doc__, plans, PLANS_FLAGS, sections=("plan_benchmark",), argv=sys.argv[2:])
     run_verb("benchmark", __doc__, line, LINE_FLAGS)

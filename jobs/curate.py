@@ -11,10 +11,12 @@ from hummingbird.config.settings import Settings
 def main(settings: Settings, given: argparse.Namespace) -> Path:
     from hummingbird.evaluation.report.review import write_review
     from hummingbird.lake.lake import Lake
-    from hummingbird_data.curate import curate
+    from hummingbird_data.curate import curate, sources_of
 
     result = curate(settings)
-    print(f"review: {write_review(Lake.open(settings), settings.storage, result)}")
+    with sources_of(settings) as sources:  # the lake may hold clips of others too
+        review = write_review(Lake.open(settings), settings.storage, result, sources.__contains__)
+    print(f"review: {review}")
     return result
 
 

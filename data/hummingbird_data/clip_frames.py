@@ -7,6 +7,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from hummingbird_data.metrics import decoding
 from hummingbird_data.stage import Row
 
 Frames = NDArray[np.uint8]
@@ -25,7 +26,7 @@ def _read(path: str) -> tuple[Frames, float]:
     with av.open(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+        frames = [frame.to_ndarray(format="rgb24") for frame in decoding.each(container.decode(stream))]
         rate = stream.average_rate
     if not frames or not rate:
         raise ValueError(f"no frames in the clip {path}")

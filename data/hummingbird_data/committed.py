@@ -1,97 +1,113 @@
-"""What the table held when a run began: which batches are done, and which scores can be used again."""
+"""What the table held when a pass began: which batches are done, and which scores can be used again."""
 
-import sqlite3
-import tempfile
-from collections import defaultdict
-from collections.abc import Iterator
-from pathlib import Path
-from types import TracebackType
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
 from hummingbird.lake.lake import Lake
+from numpy.typing import NDArray
 
+from hummingbird_data.duplicate_index import INDEX_COLUMNS
 from hummingbird_data.plan import Plan
-from hummingbird_data.sources import Source, Sources
+from hummingbird_data.sources import Source, Sources, batch_prefix, batches
 from hummingbird_data.stage import Row
+from hummingbird_data.temporary import OnDisk
 
-_TABLE = """
-    PRAGMA journal_mode = OFF;
-    PRAGMA synchronous = OFF;
+_TABLES = """
     CREATE TABLE done (uri TEXT PRIMARY KEY, batch TEXT, key TEXT) WITHOUT ROWID;
+    CREATE TABLE current (batch TEXT PRIMARY KEY) WITHOUT ROWID;
 """
+_AGAIN = ("fetch", "captions")
+"""Stages whose failures may be those of a moment or of the captioner: tried again when a batch is judged again."""
 
 
-class Committed:
+class Committed(OnDisk):
     """The sources of a run that the table holds, by name: on disk, however many; rows are read when wanted."""
 
     def __init__(self, lake: Lake, sources: Sources) -> None:
+        super().__init__(_TABLES)
         self._lake, self._sources = lake, sources
-        self._folder = tempfile.TemporaryDirectory(prefix="hummingbird-committed-")
-        self._database = sqlite3.connect(Path(self._folder.name) / "committed.db")
-        self._database.executescript(_TABLE)
 
-    def __enter__(self) -> "Committed":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._database.close()
-        self._folder.cleanup()
-
-    def look(self) -> None:
-        """Takes in what the table holds now."""
-        self._database.execute("DELETE FROM done")
+    def look(self, plan: Plan) -> None:
+        """Takes in what the table holds now, and which batches of the plan are committed as they would be."""
+        self.database.executescript("DELETE FROM done; DELETE FROM current;")
         for table in ("clips", "quarantine"):
-            rows = self._lake.read(table)
-            key = rows["scoring_key"] if table == "clips" else pa.nulls(rows.num_rows, pa.string())
-            few = pa.table({"uri": rows["source_uri"], "batch": rows["batch_id"], "key": key})
-            for batch in few.to_batches():
-                found = [
-                    (r["uri"], r["batch"], r["key"]) for r in batch.to_pylist() if r["uri"] in self._sources
-                ]
-                self._database.executemany("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", found)
+            for few in self._lake.batches(table, columns=["source_uri", "batch_id", "scoring_key"]):
+                values = set(zip(*(few[name].to_pylist() for name in few.schema.names), strict=True))
+                found = (row for row in values if row[0] in self._sources)
+                self.database.executemany("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", found)
+        for batch_id, batch in batches(self._sources, plan.settings.curate.batch_files, plan.key):
+            if all(self._of(source)[0] == batch_id for source in batch):
+                self.database.execute("INSERT INTO current VALUES (?)", (batch_id,))
 
-    def kept_of_others(self) -> list[Row]:
-        """The kept clips of sources that are no part of this run, in order: they win over everything in it."""
-        columns = ["clip_id", "source_uri", "start_seconds", "shot_index", "media_path", "content_hash"]
-        kept = self._lake.read("clips", "verdict = 'kept'").select([*columns, "perceptual_hash"])
-        others = [
-            r
-            for batch in kept.to_batches()
-            for r in batch.to_pylist()
-            if r["source_uri"] not in self._sources
-        ]
-        return sorted(others, key=order)
+    def holds(self, batch_id: str) -> bool:
+        """Whether a batch is committed as it would be now."""
+        found = self.database.execute("SELECT 1 FROM current WHERE batch = ?", (batch_id,))
+        return found.fetchone() is not None
 
-    def batch(self, batch_id: str, batch: list[Source]) -> tuple[list[Row], list[Row]] | None:
-        """Clips and quarantine rows of a batch that is committed as it would be now, or None."""
-        if any(self._of(source.uri)[0] != batch_id for source in batch):
-            return None
-        clips = self._lake.read("clips", f"batch_id = '{batch_id}'").to_pylist()
-        return sorted(clips, key=order), self._lake.read("quarantine", f"batch_id = '{batch_id}'").to_pylist()
+    def stands(self, row: Row, plan: Plan) -> bool:
+        """Whether a clip's verdict is the plan's own: its file and all that it was judged by are the same."""
+        if not row["batch_id"].startswith(batch_prefix(plan.key)):
+            return False
+        source = self._sources.get(row["source_uri"])
+        return source is not None and row["scoring_key"] == plan.source_key(source)
 
-    def scored(self, batch: list[Source], plan: Plan) -> dict[str, list[Row]]:
-        """By source, the clips whose scores (and captions) are what the plan would make again."""
+    def winners(self, plan: Plan) -> Iterator[Row]:
+        """The kept clips that stay whatever else this run finds: of other sources, and those that stand."""
+        columns = [*INDEX_COLUMNS, "batch_id", "scoring_key"]
+        for row in self._rows("clips", "verdict = 'kept'", columns):
+            if row["source_uri"] not in self._sources or self.stands(row, plan):
+                yield row
+
+    def unscored(self, batch: Sequence[Source], plan: Plan) -> list[Source]:
+        """The sources that the table has neither scores of nor a failure, with these settings and models."""
+        return [source for source in batch if self._of(source)[1] != plan.source_key(source)]
+
+    def scored(self, batch: Sequence[Source], plan: Plan) -> tuple[dict[str, list[Row]], dict[str, Row]]:
+        """What the plan would make again, by source: clips with scores (and captions), or a row of quarantine."""
         wanted: dict[str, set[str]] = defaultdict(set)
         for source in batch:
-            batch_id, key = self._of(source.uri)
+            batch_id, key = self._of(source)
             if batch_id is not None and key == plan.source_key(source):
                 wanted[batch_id].add(source.uri)
-        found: dict[str, list[Row]] = defaultdict(list)
+        clips: dict[str, list[Row]] = defaultdict(list)
+        failures: dict[str, Row] = {}
         for batch_id, uris in wanted.items():
-            for row in self._lake.read("clips", f"batch_id = '{batch_id}'").to_pylist():
+            where = f"batch_id = '{batch_id}'"
+            for row in self._rows("clips", where):
                 if row["source_uri"] in uris:
-                    found[row["source_uri"]].append(row)
-        return dict(found)
+                    clips[row["source_uri"]].append(row)
+            for row in self._rows("quarantine", where):
+                if row["source_uri"] in uris and row["stage"] not in _AGAIN:
+                    failures[row["source_uri"]] = row
+        return dict(clips), failures
 
-    def scores(self) -> Iterator[Row]:
-        """All clips of the run's sources that the table holds now."""
-        for batch in self._lake.read("clips").to_batches():
-            yield from (row for row in batch.to_pylist() if row["source_uri"] in self._sources)
+    def scores(self, columns: Sequence[str]) -> Iterator[dict[str, NDArray[np.float64]]]:
+        """Columns of scores of all clips of the run's sources that the table holds now, without what is null."""
+        for batch in self._lake.batches("clips", columns=["source_uri", *columns]):
+            own = batch.filter(pa.array([uri in self._sources for uri in batch["source_uri"].to_pylist()]))
+            yield {
+                name: own[name].drop_null().to_numpy(zero_copy_only=False).astype(np.float64)
+                for name in columns
+            }
 
-    def _of(self, uri: str) -> tuple[str | None, str | None]:
-        found = self._database.execute("SELECT batch, key FROM done WHERE uri = ?", (uri,)).fetchone()
+    def counts(self) -> Counter[str]:
+        """What became of the run's sources: clips by verdict and by reason, and files in quarantine."""
+        counts: Counter[str] = Counter(kept=0, dropped=0, quarantined=0)
+        for row in self._rows("clips", None, ["source_uri", "verdict", "reasons"]):
+            if row["source_uri"] in self._sources:
+                counts.update([row["verdict"], *row["reasons"]])
+        for row in self._rows("quarantine", None, ["source_uri"]):
+            counts["quarantined"] += row["source_uri"] in self._sources
+        return counts
+
+    def _rows(self, table: str, where: str | None, columns: Sequence[str] | None = None) -> Iterator[Row]:
+        for batch in self._lake.batches(table, where, columns=columns):
+            yield from batch.to_pylist()
+
+    def _of(self, source: Source) -> tuple[str | None, str | None]:
+        found = self.database.execute("SELECT batch, key FROM done WHERE uri = ?", (source.uri,)).fetchone()
         return found or (None, None)
 
 

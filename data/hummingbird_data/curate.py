@@ -7,32 +7,33 @@ batches go in order and committed rows win, an interrupted run ends with the row
 
 Where only thresholds changed, clips are judged again by the scores in their rows; only those that are kept now
 and have no caption yet go to the captioner. Thresholds that are percentiles need all scores first: what has
-none is scored in a first pass, and all is judged in a second one.
+none is scored in a first pass, whose clips are dropped as "unjudged", and all is judged in a second one.
 """
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 from hummingbird.config.cluster import connect
-from hummingbird.config.curate import CurateSettings
 from hummingbird.config.settings import Settings
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import open_run
-from hummingbird.lake.schemas import CLIPS, QUARANTINE
 
 from hummingbird_data.captions import write_captions
 from hummingbird_data.committed import Committed, order
-from hummingbird_data.duplicates import CopyLimits, DuplicateIndex
+from hummingbird_data.duplicate_index import DuplicateIndex
+from hummingbird_data.duplicates import CopyLimits
 from hummingbird_data.manifests import ManifestColumns
+from hummingbird_data.outcome import commit, counts, failure, publish
 from hummingbird_data.plan import Plan
-from hummingbird_data.progress import Progress
+from hummingbird_data.progress import Progress, stage_speeds
 from hummingbird_data.sources import Source, Sources, batches, find_sources
-from hummingbird_data.stage import Row, add_stage, quiet_ray_data
+from hummingbird_data.stage import Row, Stage, add_stage, quiet_ray_data, run_plain
 from hummingbird_data.verdict import score_reasons, with_verdict
+
+Stages = dict[str, list[float]]
 
 
 def curate(settings: Settings) -> Path:
@@ -43,7 +44,7 @@ def curate(settings: Settings) -> Path:
             that is not installed.
     """
     s = settings.curate
-    with find_sources(s.source, _columns(s)) as sources:
+    with sources_of(settings) as sources:
         plan = Plan.make(settings)
         inputs = {"source": sources.root, "models": plan.models}
         if sources.root != str(s.source):
@@ -54,102 +55,119 @@ def curate(settings: Settings) -> Path:
             print(f"captions: {plan.captions}", flush=True)
             plan.captions.check()
             started = time.monotonic()
+            stages: dict[str, list[float]] = {}
             if plan.given.percentiles:
-                _pass(plan, run.lake, sources, committed, only_new=True)
-                plan = plan.with_percentiles(list(committed.scores()))
-            counts, number = _pass(plan, run.lake, sources, committed)
+                _score_all(plan, run.lake, sources, committed, stages)
+                plan = plan.with_percentiles(partial(committed.scores, plan.given.columns))
+            number = _judge_all(plan, run.lake, sources, committed, stages)
+            totals = committed.counts()
             run.snapshot_id = run.lake.snapshot()
             run.outputs["snapshot_id"] = run.snapshot_id
             run.outputs["clips"] = "clips"
             run.metrics.update(
                 sources=len(sources),
                 batches=number,
-                kept=counts.pop("kept", 0),
-                dropped=counts.pop("dropped", 0),
-                quarantined=counts.pop("quarantined", 0),
-                reasons=counts,
+                kept=totals.pop("kept", 0),
+                dropped=totals.pop("dropped", 0),
+                quarantined=totals.pop("quarantined", 0),
+                reasons=totals,
                 caption_engine=s.caption_engine,
                 captions=str(plan.captions),
                 licences=plan.licences,
                 thresholds={name: str(value) for name, value in vars(plan.thresholds).items()},
                 seconds=round(time.monotonic() - started, 1),
+                stages=stage_speeds(stages),
             )
             return run.result_path
 
 
-def _columns(s: CurateSettings) -> ManifestColumns:
-    root = None if s.manifest_root is None else str(s.manifest_root)
-    return ManifestColumns(s.manifest_uri, s.manifest_caption, root)
+def sources_of(settings: Settings) -> Sources:
+    """The files that ``curate.source`` names now.
 
-
-def _pass(
-    plan: Plan, lake: Lake, sources: Sources, committed: Committed, only_new: bool = False
-) -> tuple[dict[str, int], int]:
-    """All batches, in order: counts of what became of the clips, and the number of batches.
-
-    ``only_new``: leave batches alone whose sources all have their scores.
+    Raises:
+        InputError: there is no such source, or it is empty.
     """
+    s = settings.curate
+    root = None if s.manifest_root is None else str(s.manifest_root)
+    return find_sources(s.source, ManifestColumns(s.manifest_uri, s.manifest_caption, root))
+
+
+def _score_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed, stages: Stages) -> None:
+    """Commits the clips of all sources that have no scores yet, dropped as not judged."""
+    committed.look(plan)
+    with Progress(len(sources), stages) as progress:
+        for batch_id, batch in batches(sources, plan.settings.curate.batch_files, plan.key):
+            new = committed.unscored(batch, plan)
+            progress.skip(len(batch) - len(new))
+            if not new:
+                continue
+            clips, failures = _whole(_score(new, plan, progress))
+            rows = [with_verdict({**row, "caption": row["caption_original"]}, ["unjudged"]) for row in clips]
+            commit(lake, f"unjudged-{batch_id}", *_finished(new, rows, failures, plan))
+
+
+def _judge_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed, stages: Stages) -> int:
+    """All batches, in order; returns their number."""
     s = plan.settings.curate
-    committed.look()
-    index = DuplicateIndex(CopyLimits(s.copy_luma, s.copy_colour, s.copy_likeness), plan.storage)
-    for row in committed.kept_of_others():
-        index.add(row)
+    committed.look(plan)
+    limits = CopyLimits(s.copy_luma, s.copy_colour, s.copy_likeness)
     number = 0
-    with Progress(len(sources)) as progress:
+    with DuplicateIndex(limits, plan.storage) as index, Progress(len(sources), stages) as progress:
+        index.add(committed.winners(plan))
         for batch_id, batch in batches(sources, s.batch_files, plan.key):
             number += 1
-            rows = committed.batch(batch_id, batch)
-            if rows is None:
-                scored = committed.scored(batch, plan)
-                if only_new and all(source.uri in scored for source in batch):
-                    progress.add(len(batch))
-                    continue
-                clips, quarantined = _curate_batch(batch, scored, plan, index, progress)
-                _commit(lake, batch_id, clips, quarantined)
-            else:
-                clips, quarantined = rows
-                for row in clips:
-                    if row["verdict"] == "kept":
-                        index.add(row)
-                progress.add(len(batch))
-            progress.add(**_counts(clips), quarantined=len(quarantined))
-        return dict(progress.counts), number
+            if committed.holds(batch_id):
+                progress.skip(len(batch))
+                continue
+            known = committed.scored(batch, plan)
+            clips, quarantined = _curate_batch(
+                batch, known, plan, index, progress, partial(committed.stands, plan=plan)
+            )
+            commit(lake, batch_id, clips, quarantined)
+            progress.add(**counts(clips), quarantined=len(quarantined))
+            publish(clips, quarantined)
+    return number
 
 
 def _curate_batch(
-    batch: list[Source], scored: dict[str, list[Row]], plan: Plan, index: DuplicateIndex, progress: Progress
+    batch: list[Source],
+    known: tuple[dict[str, list[Row]], dict[str, Row]],
+    plan: Plan,
+    index: DuplicateIndex,
+    progress: Progress,
+    stands: Callable[[Row], bool],
 ) -> tuple[list[Row], list[Row]]:
     """Rows of clips, in order, and rows of quarantine; each source of the batch is in exactly one.
 
-    ``scored``: the clips, by source, that have their scores from before.
+    ``known``: of sources that need no reading, the clips that have their scores from before, and the failures.
+    ``stands``: whether a clip that was judged before is judged by the same as now. If it was kept, it stays, a
+    new one before it in order notwithstanding.
     """
     progress.step("score")
-    progress.add(files=len(scored))
-    scored = {**scored, **_score([source for source in batch if source.uri not in scored], plan, progress)}
-    clips: list[Row] = []
-    failures: dict[str, Row] = {}
-    for uri, rows in scored.items():
-        failed = next((row for row in rows if row.get("error")), None)
-        if failed is not None:
-            failures[uri] = _failure(failed)
-        else:
-            clips += rows
+    scored, failures = known
+    progress.skip(len(scored) + len(failures))
+    new = [source for source in batch if source.uri not in scored and source.uri not in failures]
+    clips, failed = _whole({**scored, **_score(new, plan, progress)})
+    failures = {**failures, **failed}
     judged = []
     for row in sorted(clips, key=order):
         reasons = score_reasons(row, plan.thresholds)
-        if index.find(row) is not None:
+        stays = row.get("verdict") == "kept" and stands(row)
+        if not stays and index.find(row) is not None:
             reasons.append("duplicate")
         if not reasons:
-            index.add(row)
+            index.add([row])
         judged.append(with_verdict(row, reasons))
     progress.step("caption")
     wanted = [row for row in judged if row["verdict"] == "kept" and not row.get("caption_model")]
     captions = write_captions(wanted, plan.captions, plan.storage)
+    for told in captions.values():
+        progress.row(told)
     done = []
     for row in judged:
         caption = captions.get(row["clip_id"])
         if caption is not None and caption.get("error"):
-            failures.setdefault(row["source_uri"], _failure({**row, **caption}))
+            failures.setdefault(row["source_uri"], failure({**row, **caption}))
         elif caption is not None:
             done.append(
                 with_verdict({**row, **caption}, ["low_caption"] if caption["caption_problem"] else [])
@@ -160,27 +178,47 @@ def _curate_batch(
             done.append(with_verdict(row, reasons))
         else:
             done.append({**row, "caption": row["caption_original"]})
+    made, quarantined = _finished(batch, done, failures, plan)
+    # What only its caption, or its file's, drops is no original of later batches.
+    kept = {row["clip_id"] for row in made if row["verdict"] == "kept"}
+    index.remove(row["clip_id"] for row in judged if row["clip_id"] not in kept)
+    return made, quarantined
+
+
+def _whole(scored: dict[str, list[Row]]) -> tuple[list[Row], dict[str, Row]]:
+    """The clips of sources all of whose clips were scored, and the failures of the others."""
+    clips: list[Row] = []
+    failures: dict[str, Row] = {}
+    for uri, rows in scored.items():
+        failed = next((row for row in rows if row.get("error")), None)
+        if failed is not None:
+            failures[uri] = failure(failed)
+        else:
+            clips += rows
+    return clips, failures
+
+
+def _finished(
+    batch: list[Source], clips: list[Row], failures: dict[str, Row], plan: Plan
+) -> tuple[list[Row], list[Row]]:
+    """Rows of clips of sources without a failure, and rows of quarantine, as they are committed."""
     keys = {source.uri: plan.source_key(source) for source in batch}
-    whole = [row for row in done if row["source_uri"] not in failures]
+    whole = [row for row in clips if row["source_uri"] not in failures]
     made = [{**r, "models_licence": plan.licences_of(r), "scoring_key": keys[r["source_uri"]]} for r in whole]
-    return made, list(failures.values())
+    return made, [{**row, "scoring_key": keys[uri]} for uri, row in failures.items()]
 
 
 def _score(batch: list[Source], plan: Plan, progress: Progress) -> dict[str, list[Row]]:
     """The scored rows of each source."""
     if not batch:
         return {}
-    import ray.data
-
     rows = [
         {"source_uri": source.uri, "storage": str(plan.storage), "caption_original": source.caption}
         for source in batch
     ]
-    dataset: ray.data.Dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
-    for stage in plan.scoring:
-        dataset = add_stage(dataset, stage)
     found: dict[str, list[Row]] = defaultdict(list)
-    for row in dataset.iter_rows():
+    for row in _run(rows, plan.scoring, plan, blocks=len(rows)):
+        progress.row(row)
         progress.add(files=0 if row["source_uri"] in found else 1)
         found[row["source_uri"]].append(row)
     missing = [source.uri for source in batch if source.uri not in found]
@@ -189,27 +227,14 @@ def _score(batch: list[Source], plan: Plan, progress: Progress) -> dict[str, lis
     return found
 
 
-def _commit(lake: Lake, batch_id: str, clips: list[Row], quarantined: list[Row]) -> None:
-    lake.commit_batch(
-        batch_id,
-        _table(clips, CLIPS, batch_id) if clips else None,
-        _table(quarantined, QUARANTINE, batch_id) if quarantined else None,
-    )
+def _run(rows: list[Row], stages: Sequence[Stage], plan: Plan, blocks: int) -> Iterable[Row]:
+    """The rows that come out of the stages, in any order."""
+    if plan.settings.curate.engine == "plain":
+        return run_plain(rows, stages)
+    import ray.data
 
-
-def _table(rows: list[Row], schema: pa.Schema, batch_id: str) -> pa.Table:
-    full = [{name: row.get(name) for name in schema.names} | {"batch_id": batch_id} for row in rows]
-    return pa.Table.from_pylist(full, schema=schema)
-
-
-def _failure(row: Row) -> Row:
-    return {"source_uri": row["source_uri"], "stage": row["error_stage"], "error": row["error"]}
-
-
-def _counts(clips: Iterable[Row]) -> dict[str, int]:
-    counts: dict[str, Any] = {"kept": 0, "dropped": 0}
-    for row in clips:
-        counts[row["verdict"]] += 1
-        for reason in row["reasons"]:
-            counts[reason] = counts.get(reason, 0) + 1
-    return counts
+    dataset = ray.data.from_items(rows, override_num_blocks=blocks)
+    for stage in stages:
+        dataset = add_stage(dataset, stage)
+    made: Iterable[Row] = dataset.iter_rows()
+    return made

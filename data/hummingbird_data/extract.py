@@ -11,6 +11,7 @@ from typing import Any
 from hummingbird_data.borders import Profile, shot_boxes
 from hummingbird_data.clips import ClipSettings, cut_windows, write_clips
 from hummingbird_data.decode import LumaSettings, decode
+from hummingbird_data.metrics import Stopwatch
 from hummingbird_data.probe import Limits, probe
 from hummingbird_data.shots import ShotSettings, find_shots
 
@@ -23,9 +24,11 @@ def extract(
 ) -> dict[str, Any]:
     """Writes the clips of the video at ``path`` to ``folder``, named by their order.
 
-    Returns JSON: the video's ``info`` and, for each of ``clips``, its file, times, size and frame count.
+    Returns JSON: the video's ``info``, the seconds of ``decoding`` and, for each of ``clips``, its file, times,
+    size and frame count.
     Raises `StageError` for what cannot be read.
     """
+    watch = Stopwatch()
     source, bounds, cutting = Path(path), Limits(**limits), ClipSettings(**clips)
     info = probe(source, bounds)
     times: list[float] = []
@@ -33,7 +36,7 @@ def extract(
     looks = LumaSettings(max(1, round(float(info.fps) / _LOOKS)), cutting.short_side)
 
     def small() -> Any:
-        for index, frame in enumerate(decode(source, info, bounds, _SHOT_SIDE, looks)):
+        for index, frame in enumerate(watch.each(decode(source, info, bounds, _SHOT_SIDE, looks))):
             times.append(frame.time)
             if frame.luma is not None:
                 profiles.append((index, Profile.of(frame.luma)))
@@ -41,11 +44,12 @@ def extract(
 
     found = find_shots(small(), info.fps, ShotSettings(**shots))
     windows = cut_windows(found, times, info.fps, cutting)
-    frames = decode(source, info, bounds, cutting.short_side)
+    frames = watch.each(decode(source, info, bounds, cutting.short_side))
     boxes = shot_boxes(found, profiles)
     written = write_clips(frames, windows, info.fps, Path(folder), cutting, boxes)
     return {
         "info": {**asdict(info), "fps": float(info.fps), "pixel_aspect": float(info.pixel_aspect)},
+        "decoding": watch.seconds,
         "clips": [
             {
                 "file": clip.path.name,

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hummingbird_data.clips import ClipSettings
 from hummingbird_data.duplicates import HashStage
 from hummingbird_data.model_files import folder_hash, is_shipped, licence, model_folder
 from hummingbird_data.motion import MotionStage
+from hummingbird_data.order_statistics import Chunks
 from hummingbird_data.probe import Limits
 from hummingbird_data.quality import QualityStage
 from hummingbird_data.read import ReadStage
@@ -29,11 +31,12 @@ from hummingbird_data.verdict import Thresholds
 # Settings that change what is looked at and how fast a run is, not what it makes of a source; files whose content is
 # hashed.
 _SPEED = {
-    "source", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "caption_batch", "quality_actors",
-    "caption_actors", "model_gpus", "allow_noncommercial", "caption_endpoint", "rewrite_endpoint", "caption_prompt",
-    "rewrite_prompt", "caption_tokenizer",
+    "engine", "source", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "caption_batch",
+    "quality_actors", "caption_actors", "model_gpus", "allow_noncommercial", "caption_endpoint", "rewrite_endpoint",
+    "caption_prompt", "rewrite_prompt", "caption_tokenizer",
 }  # fmt: skip
 _JUDGING = {*THRESHOLDS, "copy_luma", "copy_colour", "copy_likeness"}
+_SCORES_VERSION = 2  # goes up where the same settings and models come to give other scores; 2: embeddings
 _SHAPES_SIDE = 256  # pixels: the largest pictures that the shapes world's quality model was trained on
 _NONCOMMERCIAL = re.compile(r"(^|[-_. ])nc($|[-_. 0-9])|non-?commercial|research-only|^unknown$|^other$")
 
@@ -73,12 +76,12 @@ class Plan:
             storage=settings.storage,
             scoring=_scoring(settings, quality),
             given=given,
-            thresholds=given.resolved(()),
+            thresholds=given.resolved(),
             captions=words.captioning,
             settings=settings,
             models=models,
             licences=licences,
-            scoring_key=_hash(changing, models, words.hashes),
+            scoring_key=_hash(changing, models, words.hashes, _SCORES_VERSION),
         )
 
     @property
@@ -88,9 +91,9 @@ class Plan:
         copies = {name: getattr(s, name) for name in sorted(_JUDGING) if name.startswith("copy")}
         return _hash(self.scoring_key, vars(self.thresholds), copies)
 
-    def with_percentiles(self, rows: list[Row]) -> "Plan":
-        """The plan with thresholds that are percentiles taken from ``rows``."""
-        return replace(self, thresholds=self.given.resolved(rows))
+    def with_percentiles(self, read: Callable[[], Chunks]) -> "Plan":
+        """The plan with thresholds that are percentiles taken from the scores that ``read`` yields at each call."""
+        return replace(self, thresholds=self.given.resolved(read))
 
     def source_key(self, source: Source) -> str:
         """Of all that the scores of one source depend on."""

@@ -1,17 +1,34 @@
-"""The progress bar of curation, with counts."""
+"""The progress bar of curation, with counts and rates, and the speed of each stage."""
 
+import time
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from types import TracebackType
+from typing import Any
 
 from tqdm import tqdm
 
+SECONDS = "seconds_"
+"""Columns ``seconds_STAGE`` of rows on their way: the time that a stage has worked for the row."""
+
 
 class Progress:
-    """Files done, and what became of them, on standard error."""
+    """Files done, what became of them, clips a second of each step, and the time left, on standard error.
 
-    def __init__(self, files: int) -> None:
-        self._bar = tqdm(total=files, unit="file", desc="curate", mininterval=1.0, dynamic_ncols=True)
+    The rates count only what this run does itself: files that were done before do not make it look fast.
+    ``stages`` takes in clips and seconds by stage, of several passes one after the other.
+    """
+
+    def __init__(self, files: int, stages: dict[str, list[float]] | None = None) -> None:
+        # Without smoothing, the time left follows from the mean rate: batches come in bursts.
+        self._bar = tqdm(
+            total=files, unit="file", desc="curate", mininterval=1.0, dynamic_ncols=True, smoothing=0
+        )
         self.counts: Counter[str] = Counter()
+        self._stages = {} if stages is None else stages
+        self._steps: dict[str, list[float]] = {}
+        self._step = "curate"
+        self._since = time.monotonic()
 
     def __enter__(self) -> "Progress":
         return self
@@ -22,12 +39,56 @@ class Progress:
         self._bar.refresh()
         self._bar.close()
 
+    def skip(self, files: int) -> None:
+        """``files`` more need no work."""
+        self._bar.initial += files
+        self._bar.update(files)
+
     def add(self, files: int = 0, **counts: int) -> None:
         """``files`` more are done; ``counts`` more of each thing."""
         self.counts.update(counts)
-        self._bar.set_postfix_str(", ".join(f"{n} {what}" for what, n in self.counts.items()), refresh=False)
+        self._show()
         self._bar.update(files)
 
     def step(self, name: str) -> None:
         """Says what is being done."""
+        self._measure()
+        self._step = name
         self._bar.set_description_str(name)
+
+    def row(self, row: Mapping[str, Any]) -> None:
+        """Takes in a row that has passed the stages of the step."""
+        self._steps.setdefault(self._step, [0, 0.0])[0] += 1
+        for name, seconds in row.items():
+            if name.startswith(SECONDS) and seconds is not None:
+                stage = self._stages.setdefault(name.removeprefix(SECONDS), [0, 0.0])
+                stage[0] += 1
+                stage[1] += seconds
+        self._measure()
+        self._show()
+
+    def _measure(self) -> None:
+        now = time.monotonic()
+        if self._step in self._steps:
+            self._steps[self._step][1] += now - self._since
+        self._since = now
+
+    def _show(self) -> None:
+        rates = [f"{name} {clips / seconds:.3g} clips/s" for name, (clips, seconds) in self._rates()]
+        counts = [f"{n} {what}" for what, n in self.counts.items()]
+        self._bar.set_postfix_str(", ".join([*rates, *counts]), refresh=False)
+
+    def _rates(self) -> Iterable[tuple[str, list[float]]]:
+        return ((name, found) for name, found in self._steps.items() if found[1] > 0)
+
+
+def stage_speeds(stages: Mapping[str, list[float]]) -> dict[str, dict[str, float]]:
+    """By stage: clips, the seconds that its processes worked, and clips a second of one process."""
+    return {
+        name: {
+            "clips": int(clips),
+            "seconds": round(seconds, 3),
+            "clips_per_second": round(clips / seconds, 3) if seconds else 0.0,
+        }
+        for name, (clips, seconds) in stages.items()
+    }

@@ -23,7 +23,9 @@ class QualityStage(Stage):
     model: Path
     actors: int = 1
     gpus: float = 0.0
-    cpus: float = 0.5
+    # Nothing is set aside for the actors: they wait for the tasks before them most of the time, and on a machine
+    # with one core those tasks would wait for a core for ever.
+    cpus: float = 0.0
     batch_rows: int = 1
     _model: "DOVER | None" = field(default=None, init=False, repr=False)
 

@@ -1,7 +1,6 @@
 """From a source file to clips: the child process's work, and its clips stored as media objects."""
 
 import hashlib
-import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -12,8 +11,10 @@ from hummingbird.lake.media import store_media
 
 from hummingbird_data.child import ChildProcess
 from hummingbird_data.clips import ClipSettings
+from hummingbird_data.metrics import decoding
 from hummingbird_data.probe import Limits
 from hummingbird_data.remote import local_file
+from hummingbird_data.scratch import scratch_folder, sweep
 from hummingbird_data.shots import ShotSettings
 from hummingbird_data.stage import Row, Stage
 
@@ -35,23 +36,25 @@ class ReadStage(Stage):
     megabytes: int = 2048
 
     def setup(self) -> None:
+        sweep()
         _child(self.seconds, self.megabytes).start()
 
     def process(self, row: Row) -> Iterable[Row]:
-        with tempfile.TemporaryDirectory(prefix="hummingbird-") as folder:
-            with local_file(row["source_uri"], Path(folder), self.limits.megabytes) as path:
+        with scratch_folder() as folder:
+            with local_file(row["source_uri"], folder, self.limits.megabytes) as path:
                 result = _child(self.seconds, self.megabytes).run(
                     {
                         "path": str(path),
-                        "folder": folder,
+                        "folder": str(folder),
                         "limits": asdict(self.limits),
                         "shots": asdict(self.shots),
                         "clips": asdict(self.clips),
                     }
                 )
+            decoding.seconds += result["decoding"]
             made = []
             for clip in result["clips"]:
-                media = store_media(Path(row["storage"]), (Path(folder) / clip.pop("file")).read_bytes())
+                media = store_media(Path(row["storage"]), (folder / clip.pop("file")).read_bytes())
                 made.append(
                     {
                         **clip,

@@ -9,12 +9,9 @@ import hashlib
 import io
 import logging
 import os
-import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from hummingbird.config.section import InputError
 from pyarrow import fs
@@ -22,16 +19,19 @@ from pyarrow import fs
 from hummingbird_data.listing import Found, has_pattern, list_files, split_pattern
 from hummingbird_data.manifests import ManifestColumns, is_manifest, read_manifest
 from hummingbird_data.remote import file_system, is_uri
+from hummingbird_data.temporary import OnDisk
 
 log = logging.getLogger(__name__)
 
 CAPTIONS_FILE = "captions.csv"
 _TABLES = """
-    PRAGMA journal_mode = OFF;
-    PRAGMA synchronous = OFF;
     CREATE TABLE source (uri TEXT PRIMARY KEY, relative TEXT, caption TEXT, fingerprint TEXT) WITHOUT ROWID;
     CREATE TABLE listed (relative TEXT PRIMARY KEY, caption TEXT) WITHOUT ROWID;
 """
+_SELECT = (
+    "SELECT uri, coalesce(listed.caption, source.caption), fingerprint "
+    "FROM source LEFT JOIN listed USING (relative)"
+)
 
 
 @dataclass(frozen=True)
@@ -43,54 +43,44 @@ class Source:
     fingerprint: str
 
 
-class Sources:
+class Sources(OnDisk):
     """The sources in order of their names, each once; on disk until closed."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="hummingbird-sources-")
-        self._database = sqlite3.connect(Path(self._folder.name) / "sources.db")
-        self._database.executescript(_TABLES)
+        super().__init__(_TABLES)
         self.repeated = 0
 
-    def __enter__(self) -> "Sources":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._database.close()
-        self._folder.cleanup()
-
     def __len__(self) -> int:
-        return int(self._database.execute("SELECT count(*) FROM source").fetchone()[0])
+        return int(self.database.execute("SELECT count(*) FROM source").fetchone()[0])
 
     def __contains__(self, uri: str) -> bool:
-        return self._database.execute("SELECT 1 FROM source WHERE uri = ?", (uri,)).fetchone() is not None
+        return self.database.execute("SELECT 1 FROM source WHERE uri = ?", (uri,)).fetchone() is not None
 
     def __iter__(self) -> Iterator[Source]:
-        rows = self._database.execute(
-            "SELECT uri, coalesce(listed.caption, source.caption), fingerprint "
-            "FROM source LEFT JOIN listed USING (relative) ORDER BY uri"
-        )
-        for uri, caption, fingerprint in rows:
+        for uri, caption, fingerprint in self.database.execute(f"{_SELECT} ORDER BY uri"):
             yield Source(uri, caption or None, fingerprint)
+
+    def get(self, uri: str) -> Source | None:
+        """The source of that name, if it is one."""
+        found = self.database.execute(f"{_SELECT} WHERE uri = ?", (uri,)).fetchone()
+        return None if found is None else Source(found[0], found[1] or None, found[2])
 
     @property
     def root(self) -> str:
         """The folder that all of them are below; empty where there is none."""
-        first, last = self._database.execute("SELECT min(uri), max(uri) FROM source").fetchone()
+        first, last = self.database.execute("SELECT min(uri), max(uri) FROM source").fetchone()
         common = os.path.commonprefix([first or "", last or ""])  # noqa: RUF071 (URIs are no paths; cut below)
         return common.rpartition("/")[0]
 
     def add(self, uri: str, relative: str | None, caption: str | None, fingerprint: str) -> None:
         """Adds a source; of several with the same ``uri`` the first counts."""
         values = [None if text is None else _storable(text) for text in (uri, relative, caption, fingerprint)]
-        done = self._database.execute("INSERT OR IGNORE INTO source VALUES (?, ?, ?, ?)", values)
+        done = self.database.execute("INSERT OR IGNORE INTO source VALUES (?, ?, ?, ?)", values)
         self.repeated += 1 - done.rowcount
 
     def list_caption(self, relative: str, caption: str) -> None:
         """A caption of captions.csv, for the source at ``relative``; it goes before the text file's."""
-        self._database.execute("INSERT OR REPLACE INTO listed VALUES (?, ?)", (relative, caption))
+        self.database.execute("INSERT OR REPLACE INTO listed VALUES (?, ?)", (relative, caption))
 
 
 def find_sources(source: Path | str | None, columns: ManifestColumns | None = None) -> Sources:
@@ -121,7 +111,7 @@ def find_sources(source: Path | str | None, columns: ManifestColumns | None = No
         if found.repeated:
             log.warning("%d rows of %s name a file again; the first counts", found.repeated, name)
     except BaseException:
-        found.__exit__(None, None, None)
+        found.close()
         raise
     return found
 
@@ -221,9 +211,14 @@ def _read_captions(found: Sources, name: str) -> None:
                 found.list_caption(row["uri"], (row["caption"] or "").strip())
 
 
+def batch_prefix(key: str) -> str:
+    """What the ids of all batches of one ``key`` begin with."""
+    return f"{_digest(key)[:8]}-"
+
+
 def _batch_id(batch: list[Source], key: str) -> str:
     lines = [f"{source.uri}\t{source.fingerprint}\t{source.caption}" for source in batch]
-    return _digest("\n".join([key, *lines]))[:24]
+    return batch_prefix(key) + _digest("\n".join([key, *lines]))[:24]
 
 
 def _digest(text: str) -> str:

@@ -1,12 +1,12 @@
 """Thresholds from settings: numbers as they are, percentiles from the scores of a run's clips."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from hummingbird.config.curate import CurateSettings
 
-from hummingbird_data.stage import Row
+from hummingbird_data.order_statistics import Chunks, percentiles
 from hummingbird_data.verdict import Thresholds
 
 _SCORES = {
@@ -42,31 +42,28 @@ class Given:
         """The settings that are percentiles, 0 to 100."""
         return {name: float(v.rstrip("%")) for name, v in self.values.items() if isinstance(v, str)}
 
-    def resolved(self, rows: Iterable[Row]) -> Thresholds:
-        """Percentiles as values of the scores of ``rows``; clips without a score do not count.
+    @property
+    def columns(self) -> list[str]:
+        """The columns of scores that percentiles are taken of."""
+        return sorted({_SCORES[name] for name in self.percentiles})
 
-        A value is one that a clip has, so the share dropped is never larger than asked for. Without rows, or where
-        none has the score, nothing is dropped for it.
+    def resolved(self, read: Callable[[], Chunks] | None = None) -> Thresholds:
+        """Percentiles as values of the scores that ``read`` yields, again at each call; clips without a score do not
+        count.
+
+        A value is one that a clip has, so the share dropped is never larger than asked for. Without scores nothing
+        is dropped for them.
         """
-        wanted = self.percentiles
-        found: dict[str, list[float]] = {name: [] for name in wanted}
-        for row in rows if wanted else ():
-            for name, values in found.items():
-                if row[_SCORES[name]] is not None:
-                    values.append(row[_SCORES[name]])
+        wanted = {
+            name: (_SCORES[name], percent, name.startswith("min"))
+            for name, percent in self.percentiles.items()
+        }
         numbers = {name: value for name, value in self.values.items() if not isinstance(value, str)}
-        for name, values in found.items():
-            lowest = name.startswith("min")
-            if values:
-                value = _percentile(values, wanted[name], lowest)
+        found = percentiles(read, wanted) if read is not None and wanted else dict.fromkeys(wanted)
+        for name, value in found.items():
+            if value is None:
+                numbers[name] = -np.inf if name.startswith("min") else np.inf
+            else:
                 # Freezes are dropped from their threshold on, all others beyond it.
                 numbers[name] = float(np.nextafter(value, np.inf)) if name == "max_freeze" else value
-            else:
-                numbers[name] = -np.inf if lowest else np.inf
         return Thresholds(min_seconds=self.min_seconds, **numbers)
-
-
-def _percentile(values: list[float], percent: float, lower: bool) -> float:
-    if lower:
-        return float(np.percentile(values, percent, method="lower"))
-    return float(np.percentile(values, percent, method="higher"))

@@ -1,14 +1,18 @@
 """Copies are found whatever was done to them, and clips of one world are not taken for copies."""
 
-from collections.abc import Callable
+import base64
+import tracemalloc
+from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from hummingbird_data import duplicates
-from hummingbird_data.duplicates import CopyLimits, DuplicateIndex, perceptual_hash
+from hummingbird_data import duplicate_index
+from hummingbird_data.duplicate_index import DuplicateIndex
+from hummingbird_data.duplicates import CopyLimits, perceptual_hash
+from hummingbird_data.embedding import SIZE, embedding
 from hummingbird_data.likeness import likeness, thumbnails
 from hummingbird_data.stage import Row
 
@@ -18,7 +22,7 @@ PICTURES: dict[str, np.ndarray] = {}
 @pytest.fixture(autouse=True)
 def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clips are read from memory instead of from files."""
-    monkeypatch.setattr(duplicates, "clip_frames", lambda row: (PICTURES[row["media_path"]], 24.0))
+    monkeypatch.setattr(duplicate_index, "clip_frames", lambda row: (PICTURES[row["media_path"]], 24.0))
 
 
 def index() -> DuplicateIndex:
@@ -31,9 +35,11 @@ def row(name: str, frames: np.ndarray, **changes: object) -> Row:
         "media_path": name,
         "clip_id": name,
         "source_uri": f"/{name}.mp4",
+        "start_seconds": 0.0,
         "shot_index": 0,
         "content_hash": name,
         "perceptual_hash": perceptual_hash(frames),
+        "embedding": embedding(frames),
         **changes,
     }
 
@@ -51,8 +57,8 @@ def test_near_copies_are_found_and_other_clips_are_not(shot: Callable) -> None:
         frames = shot(number, seconds=2, fps=12)
         made = row(f"clip{number}", frames)
         assert known.find(made) is None, number
-        known.add(made)
-        assert known.find(row("copy", near_copy(frames))) == f"clip{number}"
+        known.add([made])
+        assert known.find(row(f"copy{number}", near_copy(frames))) == f"clip{number}"
 
 
 def test_clips_of_the_same_things_at_other_places_are_less_alike_than_copies(shot: Callable) -> None:
@@ -73,26 +79,79 @@ def test_clips_without_colour_are_compared_by_luma(shot: Callable) -> None:
 def test_exact_copies_are_found_by_content_and_the_first_kept_one_is_named(shot: Callable) -> None:
     known = index()
     frames = shot(1, seconds=2)
-    known.add(row("a", frames, content_hash="same"))
+    known.add([row("a", frames, content_hash="same")])
     assert known.find(row("b", shot(2, seconds=2), content_hash="same")) == "a"
-    known.add(row("c", near_copy(frames)))
+    known.add([row("c", near_copy(frames))])
     assert known.find(row("d", frames)) == "a"
 
 
 def test_neighbours_from_one_shot_are_no_copies_of_each_other(shot: Callable) -> None:
     known = index()
     frames = shot(1, seconds=2)
-    known.add(row("a", frames, source_uri="/one.mp4"))
+    known.add([row("a", frames, source_uri="/one.mp4")])
     assert known.find(row("b", frames, source_uri="/one.mp4")) is None
     assert known.find(row("b", frames, source_uri="/one.mp4", shot_index=1)) == "a"
 
 
-def test_the_index_grows(shot: Callable) -> None:
+def test_which_copy_is_found_depends_on_neither_order_nor_company(shot: Callable) -> None:
+    clips = [shot(seed, seconds=2, fps=12) for seed in range(12)]
+    rows = [row(f"clip{n}", frames) for n, frames in enumerate(clips)]
+    rows += [row(f"again{n}", near_copy(frames)) for n, frames in enumerate(clips[:4])]
+    copies = [row(f"copy{n}", near_copy(frames)) for n, frames in enumerate(clips)]
+    found = []
+    for seed in range(3):
+        known = index()
+        for number in np.random.default_rng(seed).permutation(len(rows)):
+            known.add([rows[number]])
+        found.append([known.find(copy) for copy in copies])
+    assert found[0] == found[1] == found[2]
+    assert found[0] == [*(f"again{n}" for n in range(4)), *(f"clip{n}" for n in range(4, 12))]
+
+
+def test_what_is_removed_is_no_longer_found(shot: Callable) -> None:
     known = index()
     frames = shot(1, seconds=2)
-    still = np.zeros_like(frames)
-    for number in range(150):
-        still[:, number // 16 * 8 : number // 16 * 8 + 8, number % 16 * 10 : number % 16 * 10 + 10] = 255
-        known.add(row(f"other{number}", still))
-    known.add(row("last", frames))
-    assert known.find(row("copy", near_copy(frames))) == "last"
+    known.add([row("a", frames), row("b", shot(2, seconds=2))])
+    known.add([row("a", frames)])
+    assert len(known) == 2
+    known.remove(["a", "unknown"])
+    assert known.find(row("c", frames)) is None
+    assert len(known) == 1
+    known.add([row("a", frames)])
+    assert known.find(row("c", frames)) == "a"
+
+
+def test_a_row_older_than_embeddings_is_found_by_its_content(shot: Callable) -> None:
+    known = index()
+    frames = shot(1, seconds=2)
+    known.add([row("a", frames, embedding=None, content_hash="same")])
+    assert known.find(row("b", frames)) is None
+    assert known.find(row("b", frames, content_hash="same")) == "a"
+    assert known.find(row("c", frames, embedding=None, content_hash="same")) == "a"
+
+
+def synthetic(count: int, first: int = 0) -> Iterator[Row]:
+    """Rows of clips that never were, with embeddings as far apart as those of real clips."""
+    draw = np.random.default_rng(first)
+    for number in range(first, first + count):
+        vector = np.clip(draw.normal(0, 6, SIZE).round(), -127, 127).astype(np.int8)
+        yield {
+            "media_path": str(number), "clip_id": f"s{number}", "source_uri": f"/s{number}.mp4",
+            "start_seconds": 0.0, "shot_index": 0, "content_hash": f"h{number}", "perceptual_hash": "00" * 96,
+            "embedding": base64.b64encode(vector.tobytes()).decode(),
+        }  # fmt: skip
+
+
+def test_memory_stays_flat_as_the_index_grows(shot: Callable) -> None:
+    frames = shot(1, seconds=2)
+    known = index()
+    known.add([row("clip", frames)])
+    tracemalloc.start()
+    known.add(synthetic(5_000))
+    first = tracemalloc.get_traced_memory()[1]
+    known.add(synthetic(20_000, first=5_000))
+    second = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert second < 1.1 * first
+    assert len(known) == 25_001
+    assert known.find(row("copy", near_copy(frames))) == "clip"

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
@@ -59,9 +60,11 @@ def test_thresholds_change_the_key_but_not_that_of_the_scores(
 def test_percentiles_are_taken_from_the_scores(tmp_path: Path, quality_model: Path, captioner: Path) -> None:
     made = plan(tmp_path, quality_model, captioner, min_motion="10%", max_freeze="90%", max_zoom=0.1)
     assert made.thresholds.min_motion == float("-inf")
-    rows = [{"motion_score": n / 100, "freeze_score": 0.0} for n in range(100)]
-    limits = made.with_percentiles([*rows, {"motion_score": None, "freeze_score": None}]).thresholds
+    motion = np.arange(100) / 100
+    scores = {"motion_score": motion, "freeze_score": np.zeros(100)}
+    limits = made.with_percentiles(lambda: [scores]).thresholds
     assert limits.min_motion == pytest.approx(0.09)
-    assert sum(row["motion_score"] < limits.min_motion for row in rows) <= 10
+    assert (motion < limits.min_motion).sum() <= 10
     assert limits.max_freeze > 0  # a clip without any freeze stays
     assert limits.max_zoom == 0.1
+    assert made.with_percentiles(list).thresholds.min_motion == float("-inf")

@@ -20,3 +20,8 @@ def test_a_row_gets_the_models_scores(
     assert made == {**row, **{f"quality_{name}": value for name, value in expected.items()}}
     (other,) = StageRunner(QualityStage(model=quality_model)).run([{**row, "technical_by": "weightless"}])
     assert [other[f"quality_{name}"] for name in expected] == [None] * 3
+
+
+def test_its_actors_leave_the_cores_to_the_tasks_that_feed_them(quality_model: Path) -> None:
+    stage = QualityStage(model=quality_model, actors=4)
+    assert stage.actors * stage.cpus == 0

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import pyarrow as pa
 import pytest
-from hummingbird_data.stage import Row, Stage, StageError, StageRunner, add_stage
+from hummingbird_data.stage import Row, Stage, StageError, StageRunner, _BatchRunner, add_stage
 
 
 @dataclass
@@ -41,6 +42,19 @@ def test_a_bad_row_carries_its_error_and_leaves_its_neighbours_alone() -> None:
     assert [(row.get("error_stage"), row.get("error")) for row in rows] == [
         (None, None), ("halve", "ValueError: odd"), ("luck", "no thirteens"), (None, None)
     ]  # fmt: skip
+
+
+def test_an_error_is_not_lost_where_the_first_row_of_its_batch_has_none() -> None:
+    made = _BatchRunner(Halve())(pa.table({"number": [4, 13, 6]}))
+    assert made["error"].to_pylist() == [None, "no thirteens", None]
+    assert made["half"].to_pylist() == [2, None, 3]
+
+
+def test_rows_carry_the_time_that_a_stage_took_for_them() -> None:
+    rows = StageRunner(Spread()).timed([{"half": 2}, {"half": 3}])
+    assert len(rows) == 5
+    assert len({row["seconds_spread"] for row in rows}) == 1
+    assert rows[0]["seconds_spread"] > 0
 
 
 def test_later_stages_pass_a_failed_row_through() -> None:

@@ -36,6 +36,11 @@ class CurateSettings(Section):
     manifest_root: Place | None = Field(
         None, description="folder or URI that its relative uris are below; none: the manifest's own"
     )
+    engine: Literal["ray", "plain"] = Field(
+        "ray",
+        description="what reads and scores: ray, or plain: this process alone, to debug in and compare with; captions "
+        "go through Ray",
+    )
     batch_files: PositiveInt = Field(64, description="source files committed together, about")
 
     max_megabytes: PositiveFloat = Field(4096.0, description="largest source file")

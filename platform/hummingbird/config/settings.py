@@ -12,6 +12,7 @@ from hummingbird.config.benchmark import BenchmarkSettings
 from hummingbird.config.cluster import CatalogSettings, RaySettings
 from hummingbird.config.compile import CompileSettings
 from hummingbird.config.curate import CurateSettings
+from hummingbird.config.curate_benchmark import CurateBenchmarkSettings
 from hummingbird.config.distill import DistillSettings
 from hummingbird.config.encode import EncodeSettings
 from hummingbird.config.evaluate import EvaluateSettings
@@ -57,6 +58,7 @@ class Settings(Section):
     benchmark: BenchmarkSettings = BenchmarkSettings()
     plan_benchmark: PlanBenchmarkSettings = PlanBenchmarkSettings()
     unet_benchmark: UnetBenchmarkSettings = UnetBenchmarkSettings()
+    curate_benchmark: CurateBenchmarkSettings = CurateBenchmarkSettings()
     serve: ServeSettings = ServeSettings()
     pretrain: PretrainSettings = PretrainSettings()
 

@@ -23,6 +23,7 @@ from pyiceberg.table import Table
 from hummingbird.lake.schemas import ARROW, CLIPS, QUARANTINE, REASONS, VERDICTS, TableName, with_all_columns
 
 PENDING = "pending"
+_PINS = "hummingbird.pins"
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,16 @@ class Committer:
 
     def pins(self) -> Pins:
         """The state that readers see; before the first batch: the empty tables."""
-        rows = (
-            self.table("runs")
-            .scan(
-                row_filter=_equal("kind", "batch"),
-                selected_fields=("sequence", "clips_snapshot", "quarantine_snapshot"),
-            )
-            .to_arrow()
-        )
+        runs = self.table("runs")
+        newest = runs.current_snapshot()
+        named = {} if newest is None or newest.summary is None else newest.summary.additional_properties
+        if _PINS in named:
+            return Pins(*map(int, named[_PINS].split()))
+        # Not the last to write there was a committer (or one of before this property): read the ledger itself.
+        rows = runs.scan(
+            row_filter=_equal("kind", "batch"),
+            selected_fields=("sequence", "clips_snapshot", "quarantine_snapshot"),
+        ).to_arrow()
         if rows.num_rows == 0:
             return Pins(0, *(self.table(name).history()[0].snapshot_id for name in ("clips", "quarantine")))
         last = rows.slice(pc.index(rows["sequence"], pc.max(rows["sequence"])).as_py(), 1).to_pylist()[0]
@@ -91,14 +94,18 @@ class Committer:
         with locked(self._lock):
             pins = self.pins()
             self._publish(pins)
-            if self._holds("clips", pins.clips, of_clips, new_clips) and self._holds(
-                "quarantine", pins.quarantine, of_sources, new_quarantine
+            old_clips = self._there("clips", pins.clips, of_clips)
+            old_quarantine = self._there("quarantine", pins.quarantine, of_sources)
+            if old_clips.equals(_sorted("clips", new_clips)) and old_quarantine.equals(
+                _sorted("quarantine", new_quarantine)
             ):
                 return pins.clips
             after = Pins(
                 pins.sequence + 1,
-                self._write_pending("clips", pins.clips, of_clips, new_clips),
-                self._write_pending("quarantine", pins.quarantine, of_sources, new_quarantine),
+                self._write_pending("clips", pins.clips, of_clips, old_clips, new_clips),
+                self._write_pending(
+                    "quarantine", pins.quarantine, of_sources, old_quarantine, new_quarantine
+                ),
             )
             self._write_ledger(batch_id, after, new_clips, new_quarantine)
             self._publish(after)
@@ -108,17 +115,26 @@ class Committer:
         """Writes one row of ``runs`` or ``models``, in place of the row with the same key."""
         rows = _one_row(name, row)
         with locked(self._lock):
-            _overwrite(self.table(name), rows, _equal(key, row[key]))
+            properties = _as_property(self.pins()) if name == "runs" else {}
+            _overwrite(self.table(name), rows, _equal(key, row[key]), properties=properties)
 
-    def _holds(self, name: TableName, snapshot_id: int, which: BooleanExpression, rows: pa.Table) -> bool:
-        there = self.table(name).scan(row_filter=which, snapshot_id=snapshot_id).to_arrow()
-        key = "clip_id" if name == "clips" else "source_uri"
-        return bool(with_all_columns(name, there).sort_by(key).equals(rows.sort_by(key)))
+    def _there(self, name: TableName, snapshot_id: int, which: BooleanExpression) -> pa.Table:
+        found = self.table(name).scan(row_filter=which, snapshot_id=snapshot_id).to_arrow()
+        return _sorted(name, with_all_columns(name, found))
 
-    def _write_pending(self, name: TableName, base: int, which: BooleanExpression, rows: pa.Table) -> int:
+    def _write_pending(
+        self, name: TableName, base: int, which: BooleanExpression, old: pa.Table, new: pa.Table
+    ) -> int:
+        """The snapshot of branch "pending" that has ``new`` in place of ``old``, the rows of ``base`` that are
+        ``which``."""
+        if not old.num_rows and not new.num_rows:
+            return base
         table = self.table(name)
         table.manage_snapshots().create_branch(base, PENDING).commit()
-        _overwrite(table, rows, which, branch=PENDING)
+        if old.num_rows:
+            _overwrite(table, new, which, PENDING)
+        else:
+            table.append(new, branch=PENDING)
         snapshot = table.snapshot_by_name(PENDING)
         assert snapshot is not None
         return snapshot.snapshot_id
@@ -138,7 +154,7 @@ class Committer:
             "clips_snapshot": pins.clips,
             "quarantine_snapshot": pins.quarantine,
         }
-        self.table("runs").append(_one_row("runs", row))
+        self.table("runs").append(_one_row("runs", row), snapshot_properties=_as_property(pins))
 
     def _publish(self, pins: Pins) -> None:
         """Lets the main branches, which other Iceberg readers follow, name exactly what the ledger names."""
@@ -226,8 +242,23 @@ def _among(column: str, values: set[str]) -> BooleanExpression:
     return In(column, values)  # type: ignore[call-arg]
 
 
-def _overwrite(table: Table, rows: pa.Table, which: BooleanExpression, branch: str = "main") -> None:
+def _overwrite(
+    table: Table,
+    rows: pa.Table,
+    which: BooleanExpression,
+    branch: str = "main",
+    properties: dict[str, str] | None = None,
+) -> None:
     with warnings.catch_warnings():
         # Replacing nothing is what a first commit does.
         warnings.filterwarnings("ignore", message="Delete operation did not match any records")
-        table.overwrite(rows, overwrite_filter=which, branch=branch)
+        table.overwrite(rows, overwrite_filter=which, branch=branch, snapshot_properties=properties or {})
+
+
+def _as_property(pins: Pins) -> dict[str, str]:
+    """Every snapshot of ``runs`` carries the pins, so that finding them does not take reading the ledger."""
+    return {_PINS: f"{pins.sequence} {pins.clips} {pins.quarantine}"}
+
+
+def _sorted(name: TableName, rows: pa.Table) -> pa.Table:
+    return rows.sort_by("clip_id" if name == "clips" else "source_uri")

@@ -1,21 +1,21 @@
 """The lake: Iceberg tables of clips, quarantine, runs and models."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import NoSuchTableError
-from pyiceberg.expressions import AlwaysTrue
-from pyparsing import ParseException
 
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from hummingbird.lake.committer import Committer, locked
+from hummingbird.lake.scans import Scan
 from hummingbird.lake.schemas import (
     ARROW,
     ICEBERG,
@@ -24,13 +24,17 @@ from hummingbird.lake.schemas import (
     TABLES,
     VERSION_PROPERTY,
     TableName,
-    with_all_columns,
 )
 
 PROPERTIES = {
     VERSION_PROPERTY: str(SCHEMA_VERSION),
     # Without it, 8 concurrent writers lose up to a quarter of their commits.
     "commit.retry.num-retries": "30",
+    # Each commit writes the list of all snapshots anew: kept for good, the lists of 10,000 commits take 50 GB.
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
+    # Each commit adds a manifest, and each read reads them all.
+    "commit.manifest-merge.enabled": "true",
 }
 
 
@@ -95,36 +99,42 @@ class Lake:
         """The id of the current snapshot of clips; what it reads never changes."""
         return self._committer.pins().clips
 
-    def read(self, table: str, where: str | None = None, snapshot_id: int | None = None) -> pa.Table:
-        """The visible rows of a table, with the columns and types of its Arrow schema.
+    def read(
+        self,
+        table: str,
+        where: str | None = None,
+        snapshot_id: int | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """The visible rows of a table, with the columns and types of its Arrow schema, in memory at once.
 
         Args:
             table: one of `TABLES`.
             where: an Iceberg row filter, e.g. ``verdict = 'kept' and motion_score > 0.5``.
             snapshot_id: a snapshot of clips, for clips and quarantine; none: the current one.
+            columns: those to read, in this order; none: all.
 
         Raises:
-            InputError: no such table or snapshot, or a filter that cannot be read.
+            InputError: no such table, column or snapshot, or a filter that cannot be read.
         """
-        if table not in TABLES:
-            raise InputError(f"there is no table '{table}'; there are {', '.join(TABLES)}")
-        name: TableName = table
-        wanted = self._snapshot_of(name, snapshot_id)
-        try:
-            rows = (
-                self._committer.table(name)
-                .scan(row_filter=where or AlwaysTrue(), snapshot_id=wanted)
-                .to_arrow()
-            )
-        except ParseException as error:
-            raise InputError(
-                f"cannot read the filter {where!r} from character {error.loc} on: write column = 'text', "
-                "column > 1, column is null, column in (1, 2), joined by and, or, not"
-            ) from error
-        except (ValueError, TypeError) as error:  # of pyiceberg's binder: no such column, another type
-            reason, columns = " ".join(str(error).split()), ", ".join(ARROW[name].names)
-            raise InputError(f"cannot use the filter {where!r}: {reason}; {name} has {columns}") from error
-        return with_all_columns(name, rows)
+        return self._scan(table, where, snapshot_id, columns).read()
+
+    def batches(
+        self,
+        table: str,
+        where: str | None = None,
+        snapshot_id: int | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of `read` as they are in its files, of which one is in memory at a time."""
+        return self._scan(table, where, snapshot_id, columns).batches()
+
+    def media_paths(self) -> Iterator[list[str]]:
+        """The media files that the rows of all states of clips name, a data file's at a time."""
+        table = self._committer.table("clips")
+        for path in sorted(set(table.inspect.all_data_files()["file_path"].to_pylist())):
+            with table.io.new_input(path).open() as file:
+                yield pq.read_table(file, columns=["media_path"])["media_path"].drop_null().to_pylist()
 
     def kept_clips(self, snapshot_id: int) -> pa.Table:
         """The clips of one snapshot that may be learned from, ordered by ``clip_id``."""
@@ -177,6 +187,15 @@ class Lake:
             line.append({"model": model, "run": run, "snapshot_id": snapshot, "clips": clips})
             wanted = model["parent_id"]
         return line
+
+    def _scan(
+        self, table: str, where: str | None, snapshot_id: int | None, columns: Sequence[str] | None
+    ) -> Scan:
+        if table not in TABLES:
+            raise InputError(f"there is no table '{table}'; there are {', '.join(TABLES)}")
+        name: TableName = table
+        wanted = self._snapshot_of(name, snapshot_id)
+        return Scan(name, self._committer.table(name), where, wanted, columns)
 
     def _find(self, table: str, key: str, value: str) -> dict[str, Any] | None:
         rows = self.read(table)

@@ -5,6 +5,7 @@ a new table first, then the elements of its lists; an older table keeps the ids 
 `SCHEMA_VERSION` is written into every table as the property ``hummingbird.schema-version``.
 """
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import pyarrow as pa
@@ -38,8 +39,10 @@ REASONS = (
     "duplicate",
     "too_short",
     "low_caption",
+    "unjudged",
 )
-"""Why a clip can be dropped; a dropped clip has at least one of them, a kept one none."""
+"""Why a clip can be dropped; a dropped clip has at least one of them, a kept one none. ``unjudged``: scored by a
+run whose thresholds are percentiles, which has not scored all yet."""
 
 STATES = ("running", "finished", "failed", "interrupted")
 
@@ -81,7 +84,7 @@ _CLIPS = Schema(
     _field(
         27,
         "reasons",
-        ListType(43, StringType(), element_required=True),
+        ListType(44, StringType(), element_required=True),
         "why it was dropped; empty: kept",
         True,
     ),
@@ -107,6 +110,7 @@ _CLIPS = Schema(
     _field(
         42, "caption_problem", StringType(), "the check that the last answer failed: dropped as low_caption"
     ),
+    _field(43, "embedding", StringType(), "the clip's coarse picture as a vector, for near copies"),
     identifier_field_ids=[1],
 )
 
@@ -115,6 +119,7 @@ _QUARANTINE = Schema(
     _field(2, "batch_id", StringType(), "the batch that committed the row", True),
     _field(3, "stage", StringType(), "the stage that failed", True),
     _field(4, "error", StringType(), "what went wrong", True),
+    _field(5, "scoring_key", StringType(), "hash of the source, settings and models it failed with"),
     identifier_field_ids=[1],
 )
 
@@ -186,9 +191,13 @@ RUNS = ARROW["runs"]
 MODELS = ARROW["models"]
 
 
-def with_all_columns(name: TableName, rows: pa.Table) -> pa.Table:
-    """Rows with the columns and types of `ARROW`: those of a snapshot older than a column have null there."""
-    for column in ARROW[name]:
+def with_all_columns(name: TableName, rows: pa.Table, columns: Sequence[str] | None = None) -> pa.Table:
+    """Rows with the columns and types of `ARROW`: those of a snapshot older than a column have null there.
+
+    ``columns``: those wanted, in their order; none: all.
+    """
+    schema = pa.schema([ARROW[name].field(column) for column in columns or ARROW[name].names])
+    for column in schema:
         if column.name not in rows.column_names:
             rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))
-    return rows.select(ARROW[name].names).cast(ARROW[name])
+    return rows.select(schema.names).cast(schema)

@@ -103,6 +103,38 @@ def test_a_review_shows_its_own_source_alone(settings: Settings, media: bytes) -
     assert "caption 0" in write_review(lake, settings.storage, run.result_path).read_text()
 
 
+def test_a_review_of_sources_without_a_common_folder_counts_all_of_them(
+    settings: Settings, media: bytes
+) -> None:
+    lake = fill(settings, media)
+    with open_run(settings, "curate", inputs={"source": "", "given": "list.csv"}) as run:
+        run.snapshot_id = lake.snapshot()
+        run.metrics["thresholds"] = {"min_motion": "0.15", "max_zoom": "inf", "min_seconds": "2.0"}
+    sources = {"/raw/a.mp4", "/raw/x.mp4"}
+    text = write_review(lake, settings.storage, run.result_path, sources.__contains__).read_text()
+    assert "list.csv" in text
+    assert "caption 0" in text
+    assert "caption 4" not in text, "a clip of another run's source is shown"
+    assert text.count('class="threshold"') == 1
+    assert "motion, threshold 0.15<" in text
+    assert "no video" in text
+
+
+def test_a_review_samples_what_is_too_much_to_show(
+    settings: Settings, media: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = fill(settings, media)
+    for name in ("_DRAWN", "_SHOWN"):
+        monkeypatch.setattr(f"hummingbird.evaluation.report.review.{name}", 1)
+    with open_run(settings, "curate", inputs={"source": "/raw"}, snapshot_id=lake.snapshot()) as run:
+        pass
+    text = write_review(lake, settings.storage, run.result_path).read_text()
+    assert "kept <b>3</b>" in text
+    assert "dropped <b>2</b>" in text
+    assert "caption 0" in text
+    assert "caption 4" not in text
+
+
 def test_the_plan_shows_what_the_pruner_keeps() -> None:
     teacher = unet_config((64, 96, 128), middle=True)
     plan = load_plan("hummingbird-0.7b", teacher)

@@ -30,3 +30,14 @@ def test_a_batch_is_committed_over_a_snapshot_older_than_a_column(settings: Sett
     first = lake.commit_batch("one", clips(clip("a")), None)
     assert lake.commit_batch("one", clips(clip("a")), None) == first
     assert [row["freeze_score"] for row in lake.read("clips").to_pylist()] == [None]
+
+
+def test_columns_that_a_table_has_not_are_null_in_as_many_rows(settings: Settings) -> None:
+    lake = Lake.open(settings)
+    lake.add_model({"model_id": "old", "kind": "teacher"})
+    with lake._committer.table("models").update_schema() as update:
+        update.delete_column("source")
+    lake = Lake.open(settings, create=False)
+    assert lake.read("models", columns=["source"]).to_pylist() == [{"source": None}]
+    batches = lake.batches("models", columns=["source", "model_id"])
+    assert [batch.to_pylist() for batch in batches] == [[{"source": None, "model_id": "old"}]]

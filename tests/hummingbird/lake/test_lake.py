@@ -166,3 +166,26 @@ def _now() -> object:
     from datetime import UTC, datetime
 
     return datetime.now(UTC)
+
+
+def test_columns_can_be_chosen_and_a_filter_may_name_others(lake: Lake) -> None:
+    lake.commit_batch("one", clips(clip("a"), clip("b", 0.0, "x", "static")), broken("c"))
+    rows = lake.read("clips", "verdict = 'dropped'", columns=["source_uri", "clip_id"])
+    assert rows.to_pylist() == [{"source_uri": "b", "clip_id": "b@0.0"}]
+    with pytest.raises(InputError, match="no column nonsense; it has clip_id"):
+        lake.read("clips", columns=["nonsense"])
+
+
+def test_batches_hold_the_rows_of_one_state_a_data_file_at_a_time(lake: Lake) -> None:
+    for number in range(5):
+        lake.commit_batch(f"batch{number}", clips(clip(f"a{number}"), clip(f"b{number}")), None)
+    batches = lake.batches("clips", "caption = 'a'", columns=["batch_id", "source_uri"])
+    first = next(batches)
+    lake.commit_batch("late", clips(clip("late")), None)
+    rest = list(batches)
+    assert [batch.num_rows for batch in (first, *rest)] == [2] * 5
+    found = {uri for batch in (first, *rest) for uri in batch["source_uri"].to_pylist()}
+    assert found == {f"{side}{number}" for side in "ab" for number in range(5)}
+    assert list(lake.batches("clips", "caption = 'nothing'")) == []
+    with pytest.raises(InputError, match="cannot read the filter"):
+        next(lake.batches("clips", "verdict = = 1"))

@@ -57,8 +57,17 @@ def bars(values: Mapping[str, float], label: str, color: str = "var(--accent)") 
     return _svg(width, len(rows) * step + 6, "".join(body), label)
 
 
-def histogram(kept: Sequence[float], dropped: Sequence[float], label: str, bins: int = 24) -> Markup:
-    """Two histograms over one axis: kept clips above the line, dropped ones below."""
+def histogram(
+    kept: Sequence[float],
+    dropped: Sequence[float],
+    label: str,
+    threshold: float | None = None,
+    bins: int = 24,
+) -> Markup:
+    """Two histograms over one axis: kept clips above the line, dropped ones below; the threshold drawn in.
+
+    A threshold beyond all values stands at the edge that it lies beyond.
+    """
     width, height, middle = 300.0, 130.0, 62.0
     low, high = min([*kept, *dropped], default=0.0), max([*kept, *dropped], default=1.0)
     span = (high - low) or 1.0
@@ -83,6 +92,9 @@ def histogram(kept: Sequence[float], dropped: Sequence[float], label: str, bins:
                 )
     body.append(_text(4, height - 4, f"{low:.3g}", "small"))
     body.append(_text(width - 4, height - 4, f"{high:.3g}", "small", "end"))
+    if threshold is not None:
+        x = 4 + min(max((threshold - low) / span, 0.0), 1.0) * (width - 8)
+        body.append(_line(x, 8, x, height - 18, "threshold"))
     return _svg(width, height, "".join(body), label)
 
 

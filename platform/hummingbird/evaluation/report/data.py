@@ -32,7 +32,8 @@ class Curation:
 
     ``reasons`` counts the dropped clips by reason (a clip may have several), ``examples`` holds strips by
     reason, ``quarantine`` (source, stage, error), ``truth`` rates by name where the truth is known,
-    ``distributions`` the values of a score of kept and of dropped clips.
+    ``distributions`` the values of a score of kept and of dropped clips, ``thresholds`` where by a score the line
+    between them was drawn.
     """
 
     kept: int
@@ -44,6 +45,7 @@ class Curation:
     quarantine: tuple[tuple[str, str, str], ...] = ()
     truth: Mapping[str, float] = field(default_factory=dict)
     distributions: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

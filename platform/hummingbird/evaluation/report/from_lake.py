@@ -1,5 +1,6 @@
 """Parts of the report from the lake: curation, captions, lineage."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,12 +16,20 @@ from hummingbird.models.video import read_mp4
 Row = dict[str, Any]
 
 _SCORES = {
-    "technical quality": "quality_technical",
-    "motion": "motion_score",
-    "zoom": "zoom_score",
-    "flicker": "flicker_score",
-    "text": "text_share",
+    "technical quality": ("quality_technical", "min_technical"),
+    "technical quality, no weights": ("quality_weightless", "min_weightless"),
+    "aesthetic quality": ("quality_aesthetic", None),
+    "sharpness": ("sharpness_score", None),
+    "noise": ("noise_score", None),
+    "blockiness": ("blockiness_score", None),
+    "exposure": ("exposure_score", None),
+    "motion": ("motion_score", "min_motion"),
+    "freeze": ("freeze_score", "max_freeze"),
+    "zoom": ("zoom_score", "max_zoom"),
+    "flicker": ("flicker_score", "max_flicker"),
+    "text": ("text_share", "max_text"),
 }
+"""Names on the page: the column, and the threshold that decides by it, if one does."""
 
 
 def curation_part(
@@ -29,6 +38,8 @@ def curation_part(
     storage: Path,
     truth: Mapping[str, float] | None = None,
     examples: int = 2,
+    counts: Mapping[str, int] | None = None,
+    thresholds: Mapping[str, float] | None = None,
 ) -> Curation:
     """What became of the clips: rows of ``clips`` and ``quarantine`` as the lake reads them.
 
@@ -36,15 +47,19 @@ def curation_part(
         storage: the root that ``media_path`` is relative to.
         truth: rates by name, where the truth is known.
         examples: strips for each reason; twice as many of kept clips.
+        counts: clips by verdict and by reason, where ``clips`` are but some of them.
+        thresholds: what was kept and dropped by, by the names of curation's settings.
     """
     rows: list[Row] = clips.sort_by("clip_id").to_pylist()
     kept = [row for row in rows if row["verdict"] == "kept"]
     dropped = [row for row in rows if row["verdict"] == "dropped"]
     reasons = Counter(reason for row in dropped for reason in row["reasons"])
+    if counts is not None:
+        reasons = Counter({reason: counts[reason] for reason in reasons})
     failed = quarantine.sort_by("source_uri").to_pylist()
     return Curation(
-        kept=len(kept),
-        dropped=len(dropped),
+        kept=len(kept) if counts is None else counts["kept"],
+        dropped=len(dropped) if counts is None else counts["dropped"],
         quarantined=len(failed),
         reasons=dict(reasons.most_common()),
         kept_examples=tuple(_strip(row, storage) for row in _spread(kept, 2 * examples)),
@@ -55,6 +70,11 @@ def curation_part(
         quarantine=tuple((Path(row["source_uri"]).name, row["stage"], row["error"]) for row in failed),
         truth=dict(truth or {}),
         distributions=_distributions(kept, dropped),
+        thresholds={
+            name: thresholds[setting]
+            for name, (_, setting) in _SCORES.items()
+            if thresholds and setting and math.isfinite(thresholds.get(setting, math.inf))
+        },
     )
 
 
@@ -136,7 +156,7 @@ def _strip(row: Row, storage: Path) -> Strip:
         frames=strip_uris(_frames(row, storage)),
         title=f"{name}, {row['start_seconds']:.1f} to {row['end_seconds']:.1f} s",
         text=row["caption"] or row["caption_original"] or "",
-        facts=tuple((name, f"{row[key]:.3g}") for name, key in _SCORES.items() if row[key] is not None),
+        facts=tuple((name, f"{row[key]:.3g}") for name, (key, _) in _SCORES.items() if row[key] is not None),
         tags=tuple(row["reasons"]),
     )
 
@@ -145,7 +165,7 @@ def _distributions(
     kept: Sequence[Row], dropped: Sequence[Row]
 ) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
     found = {}
-    for name, key in _SCORES.items():
+    for name, (key, _) in _SCORES.items():
         values = [tuple(float(row[key]) for row in rows if row[key] is not None) for rows in (kept, dropped)]
         if values[0] or values[1]:
             found[name] = (values[0], values[1])

@@ -1,0 +1,57 @@
+"""What curation counts reaches Ray's own metrics, from workers and from the driver."""
+
+import re
+import time
+import urllib.request
+from typing import Any
+
+import pytest
+from hummingbird_data.metrics import count
+from hummingbird_data.stage import add_stage
+
+from .test_stage import Halve
+
+
+def exported() -> dict[tuple[str, str], float]:
+    """The counters of this project that Ray's agent offers to Prometheus, by name and the value of their tag."""
+    import ray
+
+    node = ray.nodes()[0]
+    address = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        text = answer.read().decode()
+    found: dict[tuple[str, str], float] = {}
+    for name, tags, value in re.findall(r"^ray_hummingbird_(\w+)\{(.*)\} (\S+)$", text, re.MULTILINE):
+        tag = re.search(r'(?:^|,)(?:stage|reason)="([^"]*)"', tags)
+        key = name.removesuffix("_total"), tag.group(1) if tag else ""
+        found[key] = found.get(key, 0.0) + float(value)
+    return found
+
+
+def test_outside_ray_nothing_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hummingbird_data.metrics._counter", lambda name: 1 / 0)
+    monkeypatch.delitem(__import__("sys").modules, "ray", raising=False)
+    count("hummingbird_kept_clips", 1)
+
+
+@pytest.mark.slow
+def test_stages_errors_and_drops_are_in_rays_metrics(ray_cluster: None) -> None:
+    import ray.data
+
+    numbers: list[Any] = [{"number": n} for n in (2, 13, 4)]
+    add_stage(ray.data.from_items(numbers, override_num_blocks=3), Halve()).materialize()
+    count("hummingbird_dropped_clips", 2, {"reason": "static"})
+    count("hummingbird_kept_clips", 3)
+    end = time.monotonic() + 120  # workers report every 10 seconds
+    wanted = {
+        ("stage_clips", "halve"): 3,
+        ("stage_errors", "luck"): 1,
+        ("dropped_clips", "static"): 2,
+        ("kept_clips", ""): 3,
+    }
+    found: dict[tuple[str, str], float] = {}
+    while time.monotonic() < end and not all(found.get(key, 0) >= value for key, value in wanted.items()):
+        time.sleep(2)
+        found = exported()
+    assert {key: found.get(key) for key in wanted} == wanted
+    assert found["stage_seconds", "halve"] > 0
