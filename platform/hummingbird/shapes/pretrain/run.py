@@ -19,11 +19,8 @@ from hummingbird.shapes import WEIGHTS
 from hummingbird.shapes.pretrain.autoencoder import pretrain_autoencoder
 from hummingbird.shapes.pretrain.card import ship, write_card
 from hummingbird.shapes.pretrain.rewards import pretrain_rewards
-from hummingbird.shapes.pretrain.teacher import pretrain_teacher
+from hummingbird.shapes.pretrain.teacher import NOISE, pretrain_teacher
 from hummingbird.shapes.pretrain.text import pretrain_text
-
-SHARED_NOISE = 0.75
-"""With it a model of single frames makes still clips, so that clips have to teach it motion alone."""
 
 _DRAWN = (
     "Trained on scenes drawn by `hummingbird.shapes.scene`, on a seed of its own, with `jobs/pretrain.py`."
@@ -46,11 +43,10 @@ def pretrain(settings: Settings) -> Path:
 
 
 def ship_autoencoder(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
-    """Copy a trained autoencoder and small decoder, with the noise process, into the shared components."""
+    """Copy a trained autoencoder and small decoder into the shared components."""
     home = weights / "components"
     ship(AutoencoderKL.from_pretrained(folder / "vae"), home / "vae")
     ship(AutoencoderTiny.from_pretrained(folder / "decoder"), home / "decoder")
-    Diffusion(shared_noise=SHARED_NOISE).save_pretrained(home / "scheduler")
     text = f"Frame-wise KL autoencoder (8 times smaller, 16 channels) and a small decoder of its latents. {_DRAWN}"
     write_card(home / "vae", "Autoencoder of the shapes world", text, facts)
 
@@ -81,8 +77,9 @@ def ship_rewards(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
 
 
 def ship_teacher(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
-    """Copy the trained teacher's U-Net."""
+    """Copy the trained teacher's U-Net, and its noise process into the shared components."""
     ship(VideoUNet.from_pretrained(folder / "unet"), weights / "teacher" / "unet")
+    Diffusion(**NOISE).save_pretrained(weights / "components" / "scheduler")
     text = f"A text-to-video U-Net of VideoCrafter2's structure with three stages, at a small width. {_DRAWN}"
     write_card(weights / "teacher", "Teacher of the shapes world", text, facts)
 

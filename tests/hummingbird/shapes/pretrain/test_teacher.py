@@ -7,18 +7,20 @@ from hummingbird.models.architectures import shapes_teacher
 from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.unet import VideoUNet
 from hummingbird.shapes.pretrain.rewards import attributes_of, changed
-from hummingbird.shapes.pretrain.teacher import denoising_loss, image_teacher, with_images
+from hummingbird.shapes.pretrain.teacher import NOISE, denoising_loss, image_teacher, with_images
 from hummingbird.shapes.pretrain.text import make_tokenizer
 from hummingbird.shapes.scene import caption, format_caption, sample_scene
 
 
-def test_the_loss_of_a_model_that_predicts_nothing_is_the_mean_weight_of_the_noise() -> None:
-    diffusion, generator = Diffusion(), torch.Generator().manual_seed(0)
+def test_the_loss_of_a_model_that_predicts_nothing_is_the_power_of_what_it_should_predict() -> None:
+    diffusion, generator = Diffusion(**NOISE), torch.Generator().manual_seed(0)
     x0 = torch.zeros(64, 1, 1, 8, 8)
     loss = denoising_loss(lambda x, *_: torch.zeros_like(x), diffusion, x0, x0, generator)  # type: ignore[arg-type]
-    snr = diffusion.alphas / (1 - diffusion.alphas)
-    weight = (5 / snr).clamp(max=1) * (1 + 1 / snr).clamp(max=10)
-    assert float(loss) == pytest.approx(float(weight.mean()), rel=0.1)
+    assert float(loss) == pytest.approx(float(diffusion.alphas.mean()), rel=0.1)
+
+
+def test_at_the_end_of_the_noise_process_next_to_nothing_of_a_clip_is_left() -> None:
+    assert float(Diffusion(**NOISE).alphas[-1]) < 0.1 * float(Diffusion().alphas[-1])
 
 
 def test_clips_begin_as_what_was_learned_of_single_frames() -> None:
