@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes an environment of its own (.venv-vllm) with the CPU build of vLLM and runs the tests of this folder in it. Where
-# that build cannot be had it says so in one line and ends well; whatever fails after that, fails. At most 12 minutes.
+# that build cannot be had it says so in one line and ends well; whatever fails after that, fails. At most 15 minutes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 python=${PYTHON:-python3}
@@ -30,4 +30,4 @@ if [ ! -e $env/.ready ] || [ pyproject.toml -nt $env/.ready ] || [ constraints.t
 fi
 
 export HF_HUB_OFFLINE=1 VLLM_CPU_KVCACHE_SPACE=1 OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
-timeout "${VLLM_TEST_SECONDS:-420}" $env/bin/python -m pytest -m slow tests/caption_vllm "$@"
+timeout "${VLLM_TEST_SECONDS:-600}" $env/bin/python -m pytest -m slow tests/caption_vllm "$@"
