@@ -21,7 +21,7 @@ from hummingbird.evaluation.spread import Each
 from hummingbird.lake.lineage import weights_hash
 from hummingbird.lake.media import write_atomically
 from hummingbird.models.pipeline import TextToVideoPipeline
-from hummingbird.shapes.scene import FPS, FRAMES, caption, render, sample_scene
+from hummingbird.shapes.scene import FPS, draw_clip
 
 STREAM = 1009  # beside the seed: a stream of random numbers that nothing else of this project draws from
 CHUNK = 32  # clips drawn at once
@@ -68,14 +68,9 @@ def draw_cache(pipeline: TextToVideoPipeline, folder: Path, seed: int, count: in
 
 def draw_clips(seed: int, numbers: Sequence[int]) -> tuple[NDArray[np.uint8], list[str]]:
     """Frames (N, T, H, W, 3) and captions of the clips of these numbers."""
-    clips, captions = [], []
-    for number in numbers:
-        rng = np.random.default_rng((seed, STREAM, number))
-        scene = sample_scene(rng, duration=float(rng.uniform(2.0, 3.6)))
-        offset = rng.uniform(0, scene.duration - FRAMES / FPS + 1e-3)
-        clips.append(render(scene, offset + np.arange(FRAMES) / FPS))
-        captions.append(caption(scene))
-    return np.stack(clips), captions
+    drawn = (draw_clip(np.random.default_rng((seed, STREAM, number))) for number in numbers)
+    clips, captions = zip(*drawn, strict=True)
+    return np.stack(clips), list(captions)
 
 
 def _rows(

@@ -198,6 +198,13 @@ def render(
     return frames
 
 
+def draw_clip(rng: np.random.Generator) -> tuple[NDArray[np.uint8], str]:
+    """Frames (FRAMES, SIZE, SIZE, 3) from somewhere in a random scene, and its caption."""
+    scene = sample_scene(rng, duration=float(rng.uniform(2.0, 3.6)))
+    offset = rng.uniform(0, scene.duration - FRAMES / FPS + 1e-3)
+    return render(scene, offset + np.arange(FRAMES) / FPS), caption(scene)
+
+
 def render_clip(scene: Scene, size: int = SIZE, frames: int = FRAMES, fps: float = FPS) -> NDArray[np.uint8]:
     """The first ``frames`` frames at ``fps``, (T, size, size, 3) uint8."""
     return render(scene, np.arange(frames) / fps, size, size)

@@ -113,6 +113,9 @@ def _save(
     state = {"step": step, "seconds": seconds, "count": average.count, "optimizer": optimizer.state_dict()}
     tensors = {f"module.{k}": v.contiguous() for k, v in module.state_dict().items()}
     tensors |= {f"average.{k}": v.contiguous() for k, v in average.values.items()}
+    # The loss is looked at now and then; what is kept must be sound all the same.
+    if not all(torch.isfinite(v).all() for v in tensors.values() if v.is_floating_point()):
+        raise FloatingPointError(f"weights are not finite after step {step}: use a lower rate")
     # Each file is replaced as a whole; the state names the step of both, so a kill in between is seen.
     save_file(tensors, folder / "weights.tmp", metadata={"step": str(step)})
     torch.save(state, folder / "state.tmp")

@@ -20,7 +20,7 @@ from hummingbird.models.pipeline import TextToVideoPipeline, load_parts
 from hummingbird.models.unet import VideoUNet
 from hummingbird.shapes.pretrain.loop import train
 from hummingbird.shapes.pretrain.prefetch import prefetched
-from hummingbird.shapes.scene import FPS, FRAMES, Attributes, caption, parse_caption, render, sample_scene
+from hummingbird.shapes.scene import FPS, FRAMES, Attributes, draw_clip, parse_caption
 
 BATCH = {1: 64, 4: 32, FRAMES: 8}
 """Samples a step by their frames, on a CPU: fewer frames show more texts in the same time."""
@@ -31,19 +31,14 @@ NOISE = {"prediction": "velocity", "beta_end": 0.02, "shared_noise": 0.75}
 hides it in large ones, and need not be read from the text: hence more noise at the end than VideoCrafter2's 0.012, and
 the velocity, which at that end is the signal itself. With noise that frames share, a model of single frames makes still
 clips, so that clips have to teach it motion alone."""
-SHARD = 500  # clips of a file
+SHARD = 200  # clips of a file
 
 
 def draw_clips(seed: int, shard: int) -> tuple[NDArray[np.uint8], list[str]]:
     """The clips of a shard, uint8 (SHARD, FRAMES, SIZE, SIZE, 3), and their captions."""
     rng = np.random.default_rng((seed, shard))
-    clips, captions = [], []
-    for _ in range(SHARD):
-        scene = sample_scene(rng, duration=float(rng.uniform(2.0, 3.6)))
-        offset = rng.uniform(0, scene.duration - FRAMES / FPS + 1e-3)
-        clips.append(render(scene, offset + np.arange(FRAMES) / FPS))
-        captions.append(caption(scene))
-    return np.stack(clips), captions
+    clips, captions = zip(*(draw_clip(rng) for _ in range(SHARD)), strict=True)
+    return np.stack(clips), list(captions)
 
 
 def encode_clips(

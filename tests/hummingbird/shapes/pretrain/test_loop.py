@@ -51,3 +51,11 @@ def test_a_loss_that_is_no_number_ends_the_run_and_is_named(tmp_path: Path) -> N
     module = nn.Linear(1, 1)
     with pytest.raises(FloatingPointError, match=r"step 0.*broken"):
         train(module, lambda step: {"broken": module.weight.sum() * float("nan")}, tmp_path, steps=3, lr=0.1)
+
+
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
+    module = nn.Linear(1, 1)
+    with pytest.raises(FloatingPointError, match="weights are not finite after step 1"):
+        # The loss is 0, its gradient is no number.
+        train(module, lambda _: {"fine": (0 * module.weight).sqrt().sum()}, tmp_path, steps=1, lr=1.0)
+    assert not list(tmp_path.glob("*.safetensors"))
