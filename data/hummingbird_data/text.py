@@ -21,6 +21,7 @@ from hummingbird_data.stage import Row, Stage
 
 _MODEL = "models/PP-OCRv6_det_small.onnx"
 _GRID = 32  # the network's stride
+_SURE = 0.6  # mean probability of a line's box: the detector's published threshold of boxes
 
 
 @dataclass
@@ -48,20 +49,24 @@ def text_share(frames: NDArray[np.uint8], sides: tuple[int, ...], probability: f
         if number and side > min(height, width):
             break
         seen = np.min([text_map(frame, side) for frame in frames], axis=0)
-        for x, y, w, h in text_lines(seen > probability):
+        for x, y, w, h in text_lines(seen, probability):
             rows, columns = seen.shape
             top, bottom = y * height // rows, -(-(y + h) * height // rows)
             covered[top:bottom, x * width // columns : -(-(x + w) * width // columns)] = True
     return float(covered.mean())
 
 
-def text_lines(mask: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
-    """Boxes (x, y, width, height) of the blobs of ``mask`` (H, W) that are shaped like a line of text."""
+def text_lines(seen: NDArray[np.float32], probability: float) -> list[tuple[int, int, int, int]]:
+    """Boxes (x, y, width, height) of what is shaped like a line of text where ``seen`` (H, W) exceeds ``probability``.
+
+    Rows of dots, and shapes side by side, can be lines too; of them the detector is less sure.
+    """
+    mask = seen > probability
     count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     lines = []
     for x, y, w, h, area in stats[1:count].tolist():
         line = w >= 1.8 * h and 3 <= h <= 0.3 * mask.shape[0] and area >= 0.5 * w * h
-        if line:
+        if line and seen[y : y + h, x : x + w].mean() >= _SURE:
             lines.append((x, y, w, h))
     return lines
 

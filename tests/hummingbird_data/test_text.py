@@ -40,8 +40,15 @@ def test_text_that_moves_through_the_scene_is_no_overlay(shot: Callable) -> None
 
 
 def test_only_flat_blobs_count_as_lines() -> None:
-    mask = np.zeros((100, 200), bool)
-    mask[10:20, 10:90] = True  # a line
-    mask[40:80, 20:60] = True  # compact: an object
-    mask[50:90, 80:190] = True  # too tall for a line
-    assert text_lines(mask) == [(10, 10, 80, 10)]
+    seen = np.zeros((100, 200), np.float32)
+    seen[10:20, 10:90] = 0.9  # a line
+    seen[40:80, 20:60] = 0.9  # compact: an object
+    seen[50:90, 80:190] = 0.9  # too tall for a line
+    assert text_lines(seen, 0.4) == [(10, 10, 80, 10)]
+
+
+def test_lines_that_the_detector_doubts_do_not_count() -> None:
+    seen = np.full((100, 200), 0.05, np.float32)
+    seen[10:20, 10:90] = 0.5  # a row of dots, say
+    seen[40:50, 10:90] = 0.7
+    assert text_lines(seen, 0.4) == [(10, 40, 80, 10)]
