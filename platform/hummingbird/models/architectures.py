@@ -46,7 +46,7 @@ def videocrafter2() -> dict[str, Any]:
 
 
 def shapes_teacher() -> dict[str, Any]:
-    """The teacher of the shapes world: VideoCrafter2's structure with three stages, at a small width."""
+    """The teacher of the shapes world: VideoCrafter2's structure with three stages and places, at a small width."""
     return unet_config(
         (64, 64, 96),
         in_channels=16,
@@ -54,4 +54,5 @@ def shapes_teacher() -> dict[str, Any]:
         text_width=128,
         first_temporal_heads=2,
         dropout=0.0,
+        embed_places=True,
     )

@@ -105,11 +105,13 @@ class ResnetBlock(nn.Module):
         self.conv_shortcut = nn.Conv2d(in_channels, out_channels, 1) if shortcut else None
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """x: (B, T, H, W, C); embedding: (B, E), already through SiLU."""
+        """x: (B, T, H, W, C); embedding: (B, E), or (B, T, E) where frames differ, already through SiLU."""
         b, t = x.shape[:2]
+        added = self.time_emb_proj(embedding)
+        added = added[:, None, None, None] if added.dim() == 2 else added[:, :, None, None]
         # The spatial norms take their statistics a frame at a time.
         hidden = self.norm1(x.flatten(0, 1)).unflatten(0, (b, t))
-        hidden = image_conv(self.conv1, hidden) + self.time_emb_proj(embedding)[:, None, None, None, :]
+        hidden = image_conv(self.conv1, hidden) + added
         hidden = self.norm2(hidden.flatten(0, 1)).unflatten(0, (b, t))
         hidden = image_conv(self.conv2, hidden)
         return hidden + (x if self.conv_shortcut is None else image_conv(self.conv_shortcut, x))

@@ -32,6 +32,9 @@ LAYER_KEYS = {
 }
 
 
+PLACE_SCALE = 10.0  # radians of the fastest wave between neighbouring frames
+
+
 class Stage(nn.Module):
     """The layers of one resolution. A layer: residual block, temporal convolution, spatial and temporal attention."""
 
@@ -151,6 +154,8 @@ class VideoUNet(ModelMixin, ConfigMixin):
         head_size: channels of an attention head.
         text_width: channels of the text embedding.
         embed_fps: whether the frame rate is embedded and added to the timestep's embedding.
+        embed_places: whether each frame's place in the clip is. VideoCrafter2 does without: there the ends of the
+            clip show through the padding of the temporal convolutions, from which a small model learns it slowly.
         guidance_size: size of the guidance-scale embedding of few-step students, or None.
         dropout: of the temporal convolutions in training.
         first_temporal_heads: heads of the temporal transformer right after the first convolution; 0 for none.
@@ -173,6 +178,7 @@ class VideoUNet(ModelMixin, ConfigMixin):
         text_width: int = 1024,
         norm_groups: int = 32,
         embed_fps: bool = True,
+        embed_places: bool = False,
         guidance_size: int | None = None,
         first_temporal_heads: int = 8,
         dropout: float = 0.1,
@@ -183,6 +189,7 @@ class VideoUNet(ModelMixin, ConfigMixin):
         self.conv_in = nn.Conv2d(in_channels, base_width, 3, padding=1)
         self.time_embedding = TimestepEmbedding(base_width, base_width * 4, guidance_size)
         self.fps_embedding = TimestepEmbedding(base_width, base_width * 4) if embed_fps else None
+        self.place_embedding = TimestepEmbedding(base_width, base_width * 4) if embed_places else None
         self.transformer_in = (
             TemporalTransformer(
                 base_width, first_temporal_heads, head_size, norm_groups, first_temporal_heads * head_size * 4
@@ -217,6 +224,7 @@ class VideoUNet(ModelMixin, ConfigMixin):
         fps: Tensor | None = None,
         guidance: Tensor | None = None,
         return_features: bool = False,
+        places: Tensor | None = None,
     ) -> Any:
         """Predict the noise.
 
@@ -226,6 +234,7 @@ class VideoUNet(ModelMixin, ConfigMixin):
             encoder_hidden_states: text embeddings (B, L, text_width).
             fps: frames a second (B,); needed where the model embeds it.
             guidance: guidance scale (B,); needed where the model embeds it.
+            places: of the frames in their clip (B, T), where the model embeds them; none: 0 to T - 1.
             return_features: also return the output of every stage, (B, T, h, w, c) each: down, middle, up.
 
         Returns:
@@ -235,6 +244,13 @@ class VideoUNet(ModelMixin, ConfigMixin):
             ValueError: an embedded condition was not given.
         """
         embedding = self.embed(timestep, fps, guidance, sample.dtype)
+        if self.place_embedding is not None:
+            if places is None:
+                places = torch.arange(sample.shape[2], device=sample.device)[None]
+            signal = sinusoidal_embedding(PLACE_SCALE * places.flatten(), self.config.base_width)
+            placed = self.place_embedding(signal.to(sample.dtype)).unflatten(0, places.shape)
+            embedding = embedding[:, None] + placed
+        embedding = nn.functional.silu(embedding)
         text = encoder_hidden_states
         x = image_conv(self.conv_in, sample.permute(0, 2, 3, 4, 1).contiguous())
         if self.transformer_in is not None:
@@ -278,7 +294,7 @@ class VideoUNet(ModelMixin, ConfigMixin):
     def embed(
         self, timestep: Tensor, fps: Tensor | None, guidance: Tensor | None, dtype: torch.dtype
     ) -> Tensor:
-        """The conditioning vector (B, 4 base_width), through SiLU."""
+        """What all frames share of the conditioning vector (B, 4 base_width), before SiLU."""
         width: int = self.config.base_width
         signal = sinusoidal_embedding(timestep, width).to(dtype)
         condition = None
@@ -291,7 +307,7 @@ class VideoUNet(ModelMixin, ConfigMixin):
             if fps is None:
                 raise ValueError("this model embeds the frame rate: pass fps=(B,)")
             embedding = embedding + self.fps_embedding(sinusoidal_embedding(fps, width).to(dtype))
-        return nn.functional.silu(embedding)
+        return embedding
 
     def _run(self, function: Any, *args: Any) -> Tensor:
         if self.gradient_checkpointing and torch.is_grad_enabled():

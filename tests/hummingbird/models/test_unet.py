@@ -167,3 +167,12 @@ def test_a_frozen_norm_hands_gradients_on() -> None:
     norm.requires_grad_(False)
     (frozen,) = torch.autograd.grad(norm(values).square().sum(), values)
     torch.testing.assert_close(frozen, trained, rtol=1e-3, atol=1e-4)
+
+
+def test_frames_are_told_their_places_in_order_unless_said_otherwise() -> None:
+    unet = small(embed_fps=False, embed_places=True)
+    order = torch.arange(5)[None].expand(2, -1)
+    with torch.no_grad():
+        made = unet(*inputs())
+        torch.testing.assert_close(unet(*inputs(), places=order), made)
+        assert not torch.allclose(unet(*inputs(), places=order.flip(1)), made, atol=1e-3)

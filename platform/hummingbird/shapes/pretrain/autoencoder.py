@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hummingbird.shapes.pretrain.loop import train
+from hummingbird.shapes.pretrain.loop import Course, train
 from hummingbird.shapes.pretrain.prefetch import prefetched
 from hummingbird.shapes.scene import SIZE, render, sample_scene
 
@@ -83,27 +83,19 @@ def _difference(made: Tensor, true: Tensor) -> Tensor:
 def pretrain_autoencoder(
     folder: Path,
     seed: int,
-    steps: int,
-    minutes: float | None = None,
-    lr: float = 2e-3,
-    start: Path | None = None,
-    device: str = "cpu",
-    batch_factor: int = 1,
-    processes: int = 0,
+    course: Course,
 ) -> dict[str, float]:
     """Train both and save them as ``folder/vae`` and ``folder/decoder``.
 
     Args:
-        start: folder with ``vae`` and ``decoder`` whose training is taken up with a fresh optimizer. The encoder
-            then stays as it is, so that latents and models of them stay valid.
-        batch_factor: how many times ``BATCH`` frames a step takes.
-        processes: that draw frames beside the training.
+        course: where it starts from a folder with ``vae`` and ``decoder``, the encoder stays as it is, so that latents
+            and models of them stay valid.
 
     Returns:
         Training facts, and the peak signal-to-noise ratio in dB of both on frames of another seed.
     """
     torch.manual_seed(seed)
-    batch = BATCH * batch_factor
+    batch, start, device = BATCH * course.batch_factor, course.start, course.device
     both = _Both().to(device)
     if start:
         both.vae.load_state_dict(AutoencoderKL.from_pretrained(start / "vae").state_dict())
@@ -129,8 +121,8 @@ def pretrain_autoencoder(
             "kl": KL_WEIGHT * posterior.kl().mean() / latents[0].numel(),
         }
 
-    with prefetched(partial(draw_frames, seed, batch), processes) as drawn:
-        facts = train(both, losses, folder, steps=steps, lr=lr, minutes=minutes, decay=0.998)
+    with prefetched(partial(draw_frames, seed, batch), course.processes) as drawn:
+        facts = train(both, losses, folder, course, decay=0.998)
     both.eval()
     with torch.no_grad():
         true = _pixels(draw_frames(seed, 256, 2**32), device)

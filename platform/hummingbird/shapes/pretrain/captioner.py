@@ -27,7 +27,7 @@ from hummingbird.shapes.pretrain.captioner_model import (
 )
 from hummingbird.shapes.pretrain.captioner_samples import OUTLINE, Batch, coded_clip, written_caption
 from hummingbird.shapes.pretrain.card import ship, write_card
-from hummingbird.shapes.pretrain.loop import train
+from hummingbird.shapes.pretrain.loop import Course, train
 from hummingbird.shapes.scene import (
     BACKGROUNDS,
     COLORS,
@@ -153,9 +153,7 @@ def pretrain_captioner(
         vision,
         vision_losses,
         folder / "vision",
-        steps=steps,
-        lr=1.5e-3,
-        minutes=spans[0],
+        Course(steps, spans[0], lr=1.5e-3),
         checkpoint_every=100,
     )
     # It sees well by now; to leave it as it is halves the rest of the work.
@@ -164,10 +162,8 @@ def pretrain_captioner(
         taught,
         caption_losses,
         folder / "language",
-        steps=steps,
-        lr=2e-3,
+        Course(steps, spans[1], lr=2e-3),
         warmup=80,
-        minutes=spans[1],
         checkpoint_every=100,
     )
     facts: dict[str, Any] = {

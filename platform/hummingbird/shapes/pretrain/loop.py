@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,29 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 Losses = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Course:
+    """How long a model is trained, how fast, from where and on what.
+
+    Attributes:
+        steps: optimizer steps at most.
+        minutes: stop after this time, the rate's decay spread over it.
+        lr: the highest learning rate.
+        start: folder of weights whose training is taken up with a fresh optimizer; None: from scratch.
+        device: of the model and its samples.
+        batch_factor: how many times the samples that suit a CPU a step takes.
+        processes: that draw samples beside the training.
+    """
+
+    steps: int
+    minutes: float | None = None
+    lr: float = 1e-3
+    start: Path | None = None
+    device: str = "cpu"
+    batch_factor: int = 1
+    processes: int = 0
 
 
 class Average:
@@ -34,16 +58,14 @@ def train(
     module: nn.Module,
     loss_of: Callable[[int], Losses],
     folder: Path,
+    course: Course,
     *,
-    steps: int,
-    lr: float,
     warmup: int = 200,
     decay: float = 0.999,
     clip: float = 1.0,
     weight_decay: float = 0.0,
     checkpoint_every: int = 500,
     bf16: bool = True,
-    minutes: float | None = None,
 ) -> dict[str, float]:
     """Train ``module`` in place and leave it with its averaged weights.
 
@@ -52,11 +74,12 @@ def train(
     Args:
         loss_of: the losses of one step, given its number; their sum is minimised. Data must depend on the step's
             number alone, so that a run that was cut in two sees what an unbroken one sees.
-        minutes: stop after this time, the rate's decay spread over it; ``steps`` is then the upper bound.
+        course: its device and start are the caller's matter: ``module`` comes as it is to be trained.
 
     Returns:
         ``steps``, ``seconds`` of training, and the last value of each loss.
     """
+    steps, minutes, lr = course.steps, course.minutes, course.lr
     folder.mkdir(parents=True, exist_ok=True)
     device = next(module.parameters()).device
     optimizer = torch.optim.AdamW(module.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)

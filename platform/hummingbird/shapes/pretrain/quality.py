@@ -19,7 +19,7 @@ from tqdm import tqdm
 from hummingbird.models.dover import DOVER
 from hummingbird.models.dover_views import aesthetic_view, normalise, technical_view
 from hummingbird.shapes.pretrain.card import ship, write_card
-from hummingbird.shapes.pretrain.loop import train
+from hummingbird.shapes.pretrain.loop import Course, train
 from hummingbird.shapes.pretrain.quality_samples import Sample, draw_sample
 
 ARCHITECTURE: dict[str, Any] = {
@@ -71,12 +71,10 @@ def pretrain_quality(
         model,
         lambda step: losses_of(model, data, np.random.default_rng((seed, step))),
         folder,
-        steps=steps,
-        lr=1e-3,
+        Course(steps, minutes, lr=1e-3),
         warmup=min(200, 1 + steps // 10),
         decay=0.99,
         weight_decay=0.05,
-        minutes=minutes,
     )
     model.eval()
     fit_fusion(model, data)

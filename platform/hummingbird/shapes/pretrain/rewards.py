@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
 from hummingbird.models.rewards import TextVideoScorer
-from hummingbird.shapes.pretrain.loop import train
+from hummingbird.shapes.pretrain.loop import Course, train
 from hummingbird.shapes.pretrain.prefetch import prefetched
 from hummingbird.shapes.pretrain.text import LENGTH, text_config
 from hummingbird.shapes.scene import (
@@ -140,33 +140,24 @@ def pretrain_rewards(
     folder: Path,
     components: Path,
     seed: int,
-    steps: int,
-    minutes: float | None = None,
-    lr: float = 1.5e-3,
-    start: Path | None = None,
-    device: str = "cpu",
-    batch_factor: int = 1,
-    processes: int = 0,
+    course: Course,
 ) -> dict[str, float]:
     """Train the scorer and save it as ``folder/rewards``, with its tokenizer.
 
     Args:
         components: folder with ``text_encoder`` and ``tokenizer``; the encoder stays as it is.
-        start: folder of a scorer whose training is taken up with a fresh optimizer.
-        batch_factor: how many times ``BATCH`` videos a step takes.
-        processes: that draw videos beside the training.
 
     Returns:
         Training facts, and on clips of another seed how often the true caption scores above seven that differ in one
         attribute, for frames and for videos.
     """
     torch.manual_seed(seed)
-    batch = BATCH * batch_factor
+    batch, device = BATCH * course.batch_factor, course.device
     tokenizer = PreTrainedTokenizerFast.from_pretrained(components / "tokenizer")
     encoder = CLIPTextModel.from_pretrained(components / "text_encoder", dtype=torch.float32)
     scorer = TextVideoScorer(text=text_config(len(tokenizer)))
-    if start:
-        scorer.load_state_dict(TextVideoScorer.from_pretrained(start).state_dict())
+    if course.start:
+        scorer.load_state_dict(TextVideoScorer.from_pretrained(course.start).state_dict())
     scorer.text_encoder.load_state_dict(encoder.state_dict())
     scorer.text_encoder.requires_grad_(False)
 
@@ -200,8 +191,8 @@ def pretrain_rewards(
             found[f"{name}_attributes"] = 0.5 * (head.loss(x, truth) + head.loss(text[:, 0], truth))
         return found
 
-    with prefetched(partial(draw_batch, seed, batch, NEGATIVES), processes) as drawn:
-        facts = train(both, losses, folder, steps=steps, lr=lr, minutes=minutes)
+    with prefetched(partial(draw_batch, seed, batch, NEGATIVES), course.processes) as drawn:
+        facts = train(both, losses, folder, course)
     scorer.eval()
     with torch.no_grad():
         seen, texts, _ = embed(draw_batch(seed, 400, 7, 2**32), 2**32)

@@ -18,6 +18,7 @@ from hummingbird.models.unet import VideoUNet
 from hummingbird.shapes import WEIGHTS
 from hummingbird.shapes.pretrain.autoencoder import pretrain_autoencoder
 from hummingbird.shapes.pretrain.card import ship, write_card
+from hummingbird.shapes.pretrain.loop import Course
 from hummingbird.shapes.pretrain.rewards import pretrain_rewards
 from hummingbird.shapes.pretrain.teacher import NOISE, pretrain_teacher
 from hummingbird.shapes.pretrain.text import pretrain_text
@@ -84,25 +85,17 @@ def ship_teacher(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
     write_card(weights / "teacher", "Teacher of the shapes world", text, facts)
 
 
-def _course(s: PretrainSettings) -> dict[str, Any]:
-    """How long, how fast, from where and on what: what is the same for all that can run on a GPU."""
+def _course(s: PretrainSettings) -> Course:
     gpu = torch.cuda.is_available()
     if s.device == "cuda" and not gpu:
         raise InputError("pretrain.device=cuda, but torch sees no GPU")
     device = ("cuda" if gpu else "cpu") if s.device == "auto" else s.device
-    return {
-        "minutes": s.minutes,
-        "lr": s.rate,
-        "start": s.start,
-        "device": device,
-        "batch_factor": s.batch_factor,
-        "processes": s.processes,
-    }
+    return Course(s.steps, s.minutes, s.rate, s.start, device, s.batch_factor, s.processes)
 
 
 def _autoencoder(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
     s = settings.pretrain
-    facts = pretrain_autoencoder(folder, settings.seed, s.steps, **_course(s))
+    facts = pretrain_autoencoder(folder, settings.seed, _course(s))
     facts = {"seed": settings.seed, **facts}
     ship_autoencoder(folder, weights, facts)
     return facts
@@ -112,7 +105,7 @@ def _text(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
     s = settings.pretrain
     facts = {
         "seed": settings.seed,
-        **pretrain_text(folder, settings.seed, s.steps, **_course(s)),
+        **pretrain_text(folder, settings.seed, _course(s)),
     }
     ship_text(folder, weights, facts)
     return facts
@@ -120,7 +113,7 @@ def _text(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
 
 def _rewards(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
     s = settings.pretrain
-    facts = pretrain_rewards(folder, weights / "components", settings.seed, s.steps, **_course(s))
+    facts = pretrain_rewards(folder, weights / "components", settings.seed, _course(s))
     facts = {"seed": settings.seed, **facts}
     ship_rewards(folder, weights, facts)
     return facts
@@ -132,11 +125,9 @@ def _teacher(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
         folder,
         weights / "components",
         settings.seed,
-        s.steps,
+        _course(s),
         s.clips,
         image_steps=s.image_steps,
-        sparse_steps=s.sparse_steps,
-        **_course(s),
     )
     facts = {"seed": settings.seed, "clips": s.clips, **facts}
     ship_teacher(folder, weights, facts)

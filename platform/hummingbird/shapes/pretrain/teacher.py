@@ -18,20 +18,24 @@ from hummingbird.models.architectures import shapes_teacher
 from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.pipeline import TextToVideoPipeline, load_parts
 from hummingbird.models.unet import VideoUNet
-from hummingbird.shapes.pretrain.loop import train
+from hummingbird.shapes.pretrain.loop import Course, train
 from hummingbird.shapes.pretrain.prefetch import prefetched
 from hummingbird.shapes.scene import FPS, FRAMES, Attributes, draw_clip, parse_caption
 
-BATCH = {1: 64, 4: 32, FRAMES: 8}
-"""Samples a step by their frames, on a CPU: fewer frames show more texts in the same time."""
+BATCH = {1: 64, FRAMES: 8}
+"""Samples a step by their frames, on a CPU: single frames show more texts in the same time."""
 ONE_OBJECT = 0.8  # share of samples with one object: half of the drawn clips have two, and are harder
 EMPTY_TEXT = 0.1  # share of samples without a text, for classifier-free guidance
 NOISE = {"prediction": "velocity", "beta_end": 0.02, "shared_noise": 0.75}
 """The noise process. In small clips neighbouring latents say the same, so that a motion still shows through noise that
 hides it in large ones, and need not be read from the text: hence more noise at the end than VideoCrafter2's 0.012, and
-the velocity, which at that end is the signal itself. With noise that frames share, a model of single frames makes still
-clips, so that clips have to teach it motion alone."""
+the velocity, which at that end is the signal itself. From noise that frames share, a model of single frames makes clips
+whose frames belong together."""
 SHARD = 200  # clips of a file
+LATE = (0.4, 700)
+"""This share of the samples has timesteps from there on: where things are, and so how they move, is settled there."""
+FIRST_PLACE_STEPS, PLACE_STEPS = 3000, 60
+"""Steps on first frames of clips alone, and until each further frame of a clip is added."""
 
 
 def draw_clips(seed: int, shard: int) -> tuple[NDArray[np.uint8], list[str]]:
@@ -61,30 +65,27 @@ def encode_clips(
     return torch.cat(shards)[:count], captions[:count]
 
 
-def denoising_loss(
-    unet: VideoUNet,
-    diffusion: Diffusion,
-    x0: Tensor,
-    text: Tensor,
-    generator: torch.Generator,
-    fps: float = FPS,
-) -> Tensor:
-    """Mean squared error of what the model is to predict.
+def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
+    """Timesteps (count,) of 0 to 999, spread evenly, but a share (see ``LATE``) over the noisier end alone."""
+    device = generator.device
+    share, first = LATE
+    # One from each of ``count`` equal ranges: less variance than independent ones.
+    spread = (
+        (torch.rand(1, generator=generator, device=device) + torch.arange(count, device=device)) / count % 1
+    )
+    spread = spread[torch.randperm(count, generator=generator, device=device)] * 1000
+    late = torch.rand(count, generator=generator, device=device) < share
+    return torch.where(late, first + spread * (1 - first / 1000), spread).long()
 
-    x0: latents (B, C, T, h, w); text: embeddings (B, L, D); both on the generator's device.
+
+def known_places(step: int) -> int:
+    """How many of a clip's first frames a model of single frames is shown at a step.
+
+    A motion's word alone says where things are in the first frame, which is soon learned. What it says of a later
+    one depends on the frame's place as well, and growing from the first frame on this is learned in minutes; from
+    any frame at once it is not learned at all, since neither word nor place says anything by itself.
     """
-    count, device = len(x0), generator.device
-    # One timestep from each of ``count`` equal ranges: less variance than independent ones.
-    t = (
-        (torch.rand(1, generator=generator, device=device) + torch.arange(count, device=device))
-        / count
-        % 1
-        * diffusion.config.timesteps
-    ).long()
-    t = t[torch.randperm(count, generator=generator, device=device)]
-    noise = diffusion.draw_noise(x0.shape, generator)
-    made = unet(diffusion.add_noise(x0, noise, t), t, text, torch.full((count,), float(fps), device=device))
-    return (made.float() - diffusion.target(x0, noise, t)).square().mean()
+    return min(FRAMES, 1 + max(0, step - FIRST_PLACE_STEPS) // PLACE_STEPS)
 
 
 def image_teacher() -> dict[str, Any]:
@@ -109,43 +110,52 @@ def _parsed(text: str) -> Attributes:
     return attributes
 
 
+def denoising_loss(
+    unet: VideoUNet,
+    diffusion: Diffusion,
+    x0: Tensor,
+    text: Tensor,
+    places: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """Mean squared error of what the model is to predict.
+
+    x0: latents (B, C, T, h, w); text: embeddings (B, L, D); places (B, T); all on the generator's device.
+    """
+    t = draw_timesteps(len(x0), generator)
+    noise = diffusion.draw_noise(x0.shape, generator)
+    fps = torch.full((len(x0),), float(FPS), device=x0.device)
+    made = unet(diffusion.add_noise(x0, noise, t), t, text, fps, places=places)
+    return (made.float() - diffusion.target(x0, noise, t)).square().mean()
+
+
 def pretrain_teacher(
     folder: Path,
     components: Path,
     seed: int,
-    steps: int,
+    course: Course,
     clips: int,
-    minutes: float | None = None,
-    lr: float = 1e-3,
-    start: Path | None = None,
     image_steps: int = 0,
-    sparse_steps: int = 0,
-    device: str = "cpu",
-    batch_factor: int = 1,
-    processes: int = 0,
 ) -> dict[str, float]:
     """Train the teacher on ``clips`` drawn clips and save its U-Net as ``folder/unet``.
 
-    What a text says of a single frame is learned on single frames, what it says of motion on clips of four frames
-    half a second apart, and only the rest on whole clips, which cost most.
+    What a text says of a frame at its place in the clip is learned on single frames; what only frames together
+    show, on whole clips, which cost most.
 
     Args:
         components: folder ``components`` with autoencoder, small decoder, text encoder and tokenizer.
-        minutes: of training on whole clips.
-        start: folder of a U-Net whose training is taken up with a fresh optimizer.
-        image_steps: steps on single frames; not with ``start``.
-        sparse_steps: steps on clips of four frames; not with ``start``.
-        batch_factor: how many times the samples of ``BATCH`` a step takes.
-        processes: that draw clips beside the encoding.
+        course: that of the whole clips; from ``course.start`` they alone are trained on.
+        image_steps: steps on single frames, at the course's rate.
     """
     torch.manual_seed(seed)
+    device, start = course.device, course.start
     unet = (
         VideoUNet.from_pretrained(start, torch_dtype=torch.float32)
         if start
         else VideoUNet(**shapes_teacher())
     )
     pipeline = TextToVideoPipeline(unet=unet, **load_parts(components.parent / "teacher")).to(device)
-    latents, captions = encode_clips(pipeline, folder / "latents", seed, clips, processes)
+    latents, captions = encode_clips(pipeline, folder / "latents", seed, clips, course.processes)
     latents = latents.to(device)
     empty = pipeline.encode_prompts([""])[0]
     texts = torch.cat([pipeline.encode_prompts(captions[i : i + 500]).half() for i in range(0, clips, 500)])
@@ -155,40 +165,32 @@ def pretrain_teacher(
 
     def losses(trained: VideoUNet, frames: int, step: int) -> dict[str, Tensor]:
         generator = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
-        count, stride = BATCH[frames] * batch_factor, FRAMES // frames
+        count = BATCH[frames] * course.batch_factor
         rows = torch.multinomial(odds, count, replacement=True, generator=generator)[:, None]
-        first = torch.randint(0, stride, (count, 1), generator=generator, device=device)
-        x0 = latents[rows, first + stride * torch.arange(frames, device=device)].float().transpose(1, 2)
+        places = torch.arange(FRAMES, device=device)[None].expand(count, -1)
+        if frames == 1:
+            places = torch.randint(0, known_places(step), (count, 1), generator=generator, device=device)
+        x0 = latents[rows, places].float().transpose(1, 2)
         text = texts[rows[:, 0]].float()
         dropped = torch.rand((count, 1, 1), generator=generator, device=device) < EMPTY_TEXT
         text = torch.where(dropped, empty, text)
-        return {"noise": denoising_loss(trained, diffusion, x0, text, generator, FPS / stride)}
+        return {"noise": denoising_loss(trained, diffusion, x0, text, places, generator)}
 
     facts: dict[str, float] = {}
-    for name, frames, count in (("images", 1, image_steps), ("sparse", 4, sparse_steps)):
-        if start or not count:
-            continue
-        model = VideoUNet(**image_teacher()).to(device) if frames == 1 else unet
+    if image_steps and not start:
+        images = VideoUNet(**image_teacher()).to(device).train()
+        # The middle block's layers over time, too, have nothing to learn here.
+        for name, parameter in images.named_parameters():
+            parameter.requires_grad_(".temp_" not in name)
         learned = train(
-            model.train(),
-            partial(losses, model, frames),
-            folder / name,
-            steps=count,
-            lr=lr,
+            images,
+            partial(losses, images, 1),
+            folder / "images",
+            Course(image_steps, lr=course.lr),
             checkpoint_every=100,
         )
-        facts |= {f"{name}_{key}": value for key, value in learned.items()}
-        if model is not unet:
-            with_images(unet, model)
-    unet.train()
-    facts |= train(
-        unet,
-        partial(losses, unet, FRAMES),
-        folder,
-        steps=steps,
-        lr=lr,
-        minutes=minutes,
-        checkpoint_every=100,
-    )
+        facts |= {f"images_{key}": value for key, value in learned.items()}
+        with_images(unet, images)
+    facts |= train(unet.train(), partial(losses, unet, FRAMES), folder, course, checkpoint_every=100)
     unet.save_pretrained(folder / "unet")
     return facts

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
-from hummingbird.shapes.pretrain.loop import train
+from hummingbird.shapes.pretrain.loop import Course, train
 from hummingbird.shapes.scene import (
     BACKGROUNDS,
     COLORS,
@@ -117,20 +117,9 @@ class _Readers(nn.Module):
 def pretrain_text(
     folder: Path,
     seed: int,
-    steps: int,
-    minutes: float | None = None,
-    lr: float = 1e-3,
-    start: Path | None = None,
-    device: str = "cpu",
-    batch_factor: int = 1,
-    processes: int = 0,
+    course: Course,
 ) -> dict[str, float]:
     """Train the text encoder; save it as ``folder/text_encoder`` with its ``tokenizer`` beside it.
-
-    Args:
-        start: folder of a text encoder whose training is taken up with a fresh optimizer.
-        batch_factor: how many times ``BATCH`` captions a step takes.
-        processes: none are needed.
 
     Returns:
         Training facts with the loss of each attribute.
@@ -138,23 +127,23 @@ def pretrain_text(
     torch.manual_seed(seed)
     tokenizer = make_tokenizer()
     encoder = (
-        CLIPTextModel.from_pretrained(start, dtype=torch.float32)
-        if start
+        CLIPTextModel.from_pretrained(course.start, dtype=torch.float32)
+        if course.start
         else CLIPTextModel(CLIPTextConfig(**text_config(len(tokenizer))))
     )
     # torch 2.13's fused attention is slow backward on a CPU in bfloat16.
     encoder.set_attn_implementation("eager")
-    readers = _Readers(encoder).to(device).train()
+    readers = _Readers(encoder).to(course.device).train()
 
     def losses(step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((seed, step))
-        drawn = [draw_attributes(rng) for _ in range(BATCH * batch_factor)]
+        drawn = [draw_attributes(rng) for _ in range(BATCH * course.batch_factor)]
         captions = [format_caption(a) for a in drawn]
         tokens = tokenizer(captions, padding="max_length", max_length=LENGTH, return_tensors="pt")
-        ids, mask = tokens["input_ids"].to(device), tokens["attention_mask"].to(device)
+        ids, mask = tokens["input_ids"].to(course.device), tokens["attention_mask"].to(course.device)
         return readers.losses(ids, mask, [stated(a) for a in drawn])
 
-    facts = train(readers, losses, folder, steps=steps, lr=lr, minutes=minutes, weight_decay=0.01)
+    facts = train(readers, losses, folder, course, weight_decay=0.01)
     encoder.save_pretrained(folder / "text_encoder")
     tokenizer.save_pretrained(folder / "tokenizer")
     return facts

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import torch
 from hummingbird.shapes.pretrain.autoencoder import pretrain_autoencoder
+from hummingbird.shapes.pretrain.loop import Course
 from safetensors.torch import load_file
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
 def test_an_encoder_that_is_taken_up_again_makes_the_same_latents(tmp_path: Path) -> None:
-    pretrain_autoencoder(tmp_path / "first", seed=1, steps=1)
-    pretrain_autoencoder(tmp_path / "second", seed=2, steps=1, start=tmp_path / "first")
+    pretrain_autoencoder(tmp_path / "first", 1, Course(1, lr=2e-3))
+    pretrain_autoencoder(tmp_path / "second", 2, Course(1, lr=2e-3, start=tmp_path / "first"))
     for part, frozen in (("vae", ("encoder.", "quant_conv.")), ("decoder", ("encoder.",))):
         first, second = (load_file(tmp_path / run / part / WEIGHTS) for run in ("first", "second"))
         same = {name for name in first if torch.equal(first[name], second[name])}

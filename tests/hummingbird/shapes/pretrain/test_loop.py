@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hummingbird.shapes.pretrain.loop import train
+from hummingbird.shapes.pretrain.loop import Course, train
 from torch import Tensor, nn
 
 
@@ -24,8 +24,8 @@ class Job:
         return {"error": (self.module(x) - x.sum(1, keepdim=True)).square().mean()}
 
     def run(self, folder: Path) -> dict[str, float]:
-        options = {"steps": 30, "lr": 0.05, "warmup": 5, "decay": 0.9, "checkpoint_every": 10, "bf16": False}
-        return train(self.module, self.losses, folder, **options)  # type: ignore[arg-type]
+        options = {"warmup": 5, "decay": 0.9, "checkpoint_every": 10, "bf16": False}
+        return train(self.module, self.losses, folder, Course(30, lr=0.05), **options)  # type: ignore[arg-type]
 
 
 def test_a_run_cut_in_two_equals_an_unbroken_one(tmp_path: Path) -> None:
@@ -50,12 +50,14 @@ def test_it_learns_and_logs(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_ends_the_run_and_is_named(tmp_path: Path) -> None:
     module = nn.Linear(1, 1)
     with pytest.raises(FloatingPointError, match=r"step 0.*broken"):
-        train(module, lambda step: {"broken": module.weight.sum() * float("nan")}, tmp_path, steps=3, lr=0.1)
+        train(
+            module, lambda step: {"broken": module.weight.sum() * float("nan")}, tmp_path, Course(3, lr=0.1)
+        )
 
 
 def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
     module = nn.Linear(1, 1)
     with pytest.raises(FloatingPointError, match="weights are not finite after step 1"):
         # The loss is 0, its gradient is no number.
-        train(module, lambda _: {"fine": (0 * module.weight).sqrt().sum()}, tmp_path, steps=1, lr=1.0)
+        train(module, lambda _: {"fine": (0 * module.weight).sqrt().sum()}, tmp_path, Course(1, lr=1.0))
     assert not list(tmp_path.glob("*.safetensors"))

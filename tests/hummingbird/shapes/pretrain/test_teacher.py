@@ -7,16 +7,45 @@ from hummingbird.models.architectures import shapes_teacher
 from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.unet import VideoUNet
 from hummingbird.shapes.pretrain.rewards import attributes_of, changed
-from hummingbird.shapes.pretrain.teacher import NOISE, denoising_loss, image_teacher, with_images
+from hummingbird.shapes.pretrain.teacher import (
+    FIRST_PLACE_STEPS,
+    LATE,
+    NOISE,
+    PLACE_STEPS,
+    denoising_loss,
+    draw_timesteps,
+    image_teacher,
+    known_places,
+    with_images,
+)
 from hummingbird.shapes.pretrain.text import make_tokenizer
-from hummingbird.shapes.scene import caption, format_caption, sample_scene
+from hummingbird.shapes.scene import FRAMES, caption, format_caption, sample_scene
 
 
 def test_the_loss_of_a_model_that_predicts_nothing_is_the_power_of_what_it_should_predict() -> None:
     diffusion, generator = Diffusion(**NOISE), torch.Generator().manual_seed(0)
-    x0 = torch.zeros(64, 1, 1, 8, 8)
-    loss = denoising_loss(lambda x, *_: torch.zeros_like(x), diffusion, x0, x0, generator)  # type: ignore[arg-type]
-    assert float(loss) == pytest.approx(float(diffusion.alphas.mean()), rel=0.1)
+    x0 = torch.zeros(256, 1, 1, 8, 8)
+    loss = denoising_loss(lambda x, *_, **__: torch.zeros_like(x), diffusion, x0, x0, x0, generator)  # type: ignore[arg-type]
+    share, first = LATE
+    expected = (1 - share) * diffusion.alphas.mean() + share * diffusion.alphas[first:].mean()
+    assert float(loss) == pytest.approx(float(expected), rel=0.1)
+
+
+def test_timesteps_cover_the_process_and_more_of_them_its_noisy_end() -> None:
+    t = draw_timesteps(4000, torch.Generator().manual_seed(0))
+    assert int(t.min()) < 5
+    assert int(t.max()) > 995
+    share, first = LATE
+    assert float((t >= first).float().mean()) == pytest.approx(
+        share + (1 - share) * (1 - first / 1000), abs=0.03
+    )
+
+
+def test_places_are_told_one_after_the_other_until_all_are() -> None:
+    known = [known_places(step) for step in range(FIRST_PLACE_STEPS + PLACE_STEPS * 20)]
+    assert known[0] == 1
+    assert sorted(set(known)) == list(range(1, FRAMES + 1))
+    assert known == sorted(known)
 
 
 def test_at_the_end_of_the_noise_process_next_to_nothing_of_a_clip_is_left() -> None:
@@ -33,7 +62,7 @@ def test_clips_begin_as_what_was_learned_of_single_frames() -> None:
     video, text, fps = torch.randn(1, 16, 3, 8, 8), torch.randn(1, 5, 128), torch.full((1,), 8.0)
     with torch.no_grad():
         together = unet(video, torch.tensor([500]), text, fps)
-        alone = images(video[:, :, 1:2], torch.tensor([500]), text, fps)
+        alone = images(video[:, :, 1:2], torch.tensor([500]), text, fps, places=torch.tensor([[1]]))
     torch.testing.assert_close(together[:, :, 1:2], alone, rtol=1e-4, atol=1e-5)
 
 

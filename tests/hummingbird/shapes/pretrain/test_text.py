@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hummingbird.shapes.pretrain.loop import Course
 from hummingbird.shapes.pretrain.text import draw_attributes, make_tokenizer, pretrain_text, stated
 from hummingbird.shapes.scene import format_caption
 from transformers import CLIPTextModel
@@ -28,7 +29,7 @@ def test_an_attribute_is_completed_by_its_last_word(seed: int) -> None:
 
 
 def test_training_lowers_every_loss_and_saves_what_it_learned(tmp_path: Path) -> None:
-    early = pretrain_text(tmp_path / "a", 0, 1)
-    late = pretrain_text(tmp_path / "b", 0, 30)
+    early = pretrain_text(tmp_path / "a", 0, Course(1))
+    late = pretrain_text(tmp_path / "b", 0, Course(30))
     assert all(late[name] < early[name] for name in ("color", "shape", "background", "motion"))
     assert CLIPTextModel.from_pretrained(tmp_path / "b" / "text_encoder").config.hidden_size == 128
