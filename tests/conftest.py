@@ -52,7 +52,7 @@ def tiny_pipelines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     parts = _tiny_parts()
     for name, guidance_size in (("teacher", None), ("student", 16)):
         config = unet_config((8, 8), norm_groups=4, in_channels=4, head_size=8, text_width=16)
-        unet = VideoUNet(**config | {"guidance_size": guidance_size, "first_temporal_heads": 1})
+        unet = VideoUNet(**config, guidance_size=guidance_size, first_temporal_heads=1, embed_places=True)
         TextToVideoPipeline(unet=unet, **parts).save_pretrained(folder / name)
     return {name: folder / name for name in ("teacher", "student")}
 

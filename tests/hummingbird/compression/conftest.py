@@ -97,6 +97,7 @@ def tiny_distillation() -> Callable[[torch.device], tuple[VideoUNet, Method]]:
             norm_groups=8,
             first_temporal_heads=1,
             middle=True,
+            embed_places=True,
         )
         teacher = VideoUNet(**config).to(device)
         student = VideoUNet(**pruned_config(load_plan("hummingbird-0.7b", config), config)).to(device)
@@ -119,6 +120,7 @@ def tiny_teacher(tmp_path: Path) -> Path:
             norm_groups=8,
             first_temporal_heads=1,
             middle=True,
+            embed_places=True,
         )
     )
     vocabulary = {"<pad>": 0, "<start>": 1, "<end>": 2, "a": 3}

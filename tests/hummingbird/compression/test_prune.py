@@ -11,7 +11,14 @@ from hummingbird.models.unet import VideoUNet
 def teacher() -> VideoUNet:
     torch.manual_seed(0)
     config = unet_config(
-        (16, 24), head_size=8, in_channels=4, text_width=8, norm_groups=8, first_temporal_heads=1, middle=True
+        (16, 24),
+        head_size=8,
+        in_channels=4,
+        text_width=8,
+        norm_groups=8,
+        first_temporal_heads=1,
+        middle=True,
+        embed_places=True,
     )
     model = VideoUNet(**config)
     with torch.no_grad():

@@ -33,7 +33,9 @@ def tiny_student() -> TextToVideoPipeline:
     config: dict[str, Any] = unet_config(
         (8,), down_layers=1, attention=(True,), in_channels=4, head_size=8, text_width=16, norm_groups=4
     )
-    unet = VideoUNet(**config | {"guidance_size": 16, "first_temporal_heads": 1, "middle": False})
+    unet = VideoUNet(
+        **config | {"guidance_size": 16, "first_temporal_heads": 1, "middle": False, "embed_places": True}
+    )
     for weight in unet.parameters():  # layers that start at zero would hide what follows them
         torch.nn.init.normal_(weight, std=0.1)
     return TextToVideoPipeline(
