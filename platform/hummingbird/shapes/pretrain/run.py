@@ -20,7 +20,7 @@ from hummingbird.shapes.pretrain.autoencoder import pretrain_autoencoder
 from hummingbird.shapes.pretrain.card import ship, write_card
 from hummingbird.shapes.pretrain.loop import Course
 from hummingbird.shapes.pretrain.rewards import pretrain_rewards
-from hummingbird.shapes.pretrain.teacher import NOISE, pretrain_teacher
+from hummingbird.shapes.pretrain.teacher import GUIDANCE, NOISE, pretrain_teacher
 from hummingbird.shapes.pretrain.text import pretrain_text
 
 _DRAWN = (
@@ -80,8 +80,11 @@ def ship_rewards(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
 def ship_teacher(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
     """Copy the trained teacher's U-Net, and its noise process into the shared components."""
     ship(VideoUNet.from_pretrained(folder / "unet"), weights / "teacher" / "unet")
-    Diffusion(**NOISE).save_pretrained(weights / "components" / "scheduler")
-    text = f"A text-to-video U-Net of VideoCrafter2's structure with three stages, at a small width. {_DRAWN}"
+    Diffusion(**NOISE, guidance=GUIDANCE).save_pretrained(weights / "components" / "scheduler")
+    text = (
+        "A text-to-video U-Net of VideoCrafter2's structure with three stages at a small width, which is also told "
+        f"the places of its frames. {_DRAWN}"
+    )
     write_card(weights / "teacher", "Teacher of the shapes world", text, facts)
 
 

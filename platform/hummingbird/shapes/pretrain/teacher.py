@@ -31,6 +31,7 @@ NOISE = {"prediction": "velocity", "beta_end": 0.02, "shared_noise": 0.75}
 hides it in large ones, and need not be read from the text: hence more noise at the end than VideoCrafter2's 0.012, and
 the velocity, which at that end is the signal itself. From noise that frames share, a model of single frames makes clips
 whose frames belong together."""
+GUIDANCE = 3.0  # that the pipeline samples with where a call does not say
 SHARD = 200  # clips of a file
 LATE = (0.4, 700)
 """This share of the samples has timesteps from there on: where things are, and so how they move, is settled there."""
