@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ NOISE = {"prediction": "velocity", "beta_end": 0.02, "shared_noise": 0.75}
 hides it in large ones, and need not be read from the text: hence more noise at the end than VideoCrafter2's 0.012, and
 the velocity, which at that end is the signal itself. From noise that frames share, a model of single frames makes clips
 whose frames belong together."""
+CLIP_RATE = 0.2
+"""Of the course's rate, on whole clips: a step has few of them, and at half the rate frames were unlearned."""
 GUIDANCE = 3.0  # that the pipeline samples with where a call does not say
 SHARD = 200  # clips of a file
 LATE = (0.4, 700)
@@ -145,8 +148,9 @@ def pretrain_teacher(
 
     Args:
         components: folder ``components`` with autoencoder, small decoder, text encoder and tokenizer.
-        course: that of the whole clips; from ``course.start`` they alone are trained on.
-        image_steps: steps on single frames, at the course's rate.
+        course: steps and minutes are of the whole clips, the rate is of single frames (see ``CLIP_RATE``); from
+            ``course.start`` whole clips alone are trained on.
+        image_steps: steps on single frames.
     """
     torch.manual_seed(seed)
     device, start = course.device, course.start
@@ -192,6 +196,7 @@ def pretrain_teacher(
         )
         facts |= {f"images_{key}": value for key, value in learned.items()}
         with_images(unet, images)
-    facts |= train(unet.train(), partial(losses, unet, FRAMES), folder, course, checkpoint_every=100)
+    clips_course = replace(course, lr=CLIP_RATE * course.lr)
+    facts |= train(unet.train(), partial(losses, unet, FRAMES), folder, clips_course, checkpoint_every=100)
     unet.save_pretrained(folder / "unet")
     return facts
