@@ -91,7 +91,7 @@ def _stream(model: Sampling, prompts: Sequence[Prompt], batch: int) -> Iterable[
             batch_size=batch,
             num_cpus=_GENERATE_CPU,
             num_gpus=1 if gpus else 0,
-            concurrency=min(blocks, gpus or cpus),
+            compute=ray.data.ActorPoolStrategy(size=min(blocks, gpus or cpus)),
         )
         .map(judge, num_cpus=_JUDGE_CPU)
         .iter_rows()

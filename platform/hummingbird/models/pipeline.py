@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
 from hummingbird.models.diffusion import Diffusion
+from hummingbird.models.quiet import quiet_loading
 from hummingbird.models.unet import VideoUNet
 from hummingbird.shapes import weights_folder
 
@@ -271,16 +272,17 @@ def load_parts(folder: Path) -> dict[str, Any]:
                 f"the pipeline in {folder} lacks {part}, and {places[1]} does not exist either"
             )
         home[part] = found
-    return {
-        "vae": AutoencoderKL.from_pretrained(home["vae"], torch_dtype=torch.float32).eval(),
-        "decoder": AutoencoderTiny.from_pretrained(home["decoder"], torch_dtype=torch.float32)
-        .eval()
-        .to(memory_format=torch.channels_last)
-        if "decoder" in home
-        else None,
-        "text_encoder": CLIPTextModel.from_pretrained(home["text_encoder"], dtype=torch.float32).eval(),
-        "tokenizer": PreTrainedTokenizerFast.from_pretrained(home["tokenizer"]),
-        "scheduler": Diffusion.from_config(
-            json.loads((home["scheduler"] / "scheduler_config.json").read_text())
-        ),
-    }
+    with quiet_loading():
+        return {
+            "vae": AutoencoderKL.from_pretrained(home["vae"], torch_dtype=torch.float32).eval(),
+            "decoder": AutoencoderTiny.from_pretrained(home["decoder"], torch_dtype=torch.float32)
+            .eval()
+            .to(memory_format=torch.channels_last)
+            if "decoder" in home
+            else None,
+            "text_encoder": CLIPTextModel.from_pretrained(home["text_encoder"], dtype=torch.float32).eval(),
+            "tokenizer": PreTrainedTokenizerFast.from_pretrained(home["tokenizer"]),
+            "scheduler": Diffusion.from_config(
+                json.loads((home["scheduler"] / "scheduler_config.json").read_text())
+            ),
+        }
