@@ -21,7 +21,9 @@ from hummingbird_data.stage import Row, Stage
 
 _MODEL = "models/PP-OCRv6_det_small.onnx"
 _GRID = 32  # the network's stride
-_SURE = 0.6  # mean probability of a line's box: the detector's published threshold of boxes
+_SURE, _SURER = 0.6, 0.7
+"""Least mean probability of a line's box: the detector's published threshold of boxes, and that of boxes less than four
+times as wide as high, which two shapes side by side may make too."""
 
 
 @dataclass
@@ -66,7 +68,7 @@ def text_lines(seen: NDArray[np.float32], probability: float) -> list[tuple[int,
     lines = []
     for x, y, w, h, area in stats[1:count].tolist():
         line = w >= 1.8 * h and 3 <= h <= 0.3 * mask.shape[0] and area >= 0.5 * w * h
-        if line and seen[y : y + h, x : x + w].mean() >= _SURE:
+        if line and seen[y : y + h, x : x + w].mean() >= (_SURE if w >= 4 * h else _SURER):
             lines.append((x, y, w, h))
     return lines
 

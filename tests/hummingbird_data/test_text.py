@@ -50,5 +50,7 @@ def test_only_flat_blobs_count_as_lines() -> None:
 def test_lines_that_the_detector_doubts_do_not_count() -> None:
     seen = np.full((100, 200), 0.05, np.float32)
     seen[10:20, 10:90] = 0.5  # a row of dots, say
-    seen[40:50, 10:90] = 0.7
-    assert text_lines(seen, 0.4) == [(10, 40, 80, 10)]
+    seen[40:50, 10:90] = 0.65
+    seen[70:80, 10:40] = 0.65  # short: two shapes side by side, say
+    seen[70:80, 60:90] = 0.8
+    assert text_lines(seen, 0.4) == [(10, 40, 80, 10), (60, 70, 30, 10)]
