@@ -14,6 +14,10 @@ from hummingbird_data.fades import Fades
 
 _THUMBNAIL = (48, 48)
 _NEAR = Fraction(1, 6)  # seconds
+_LEVEL, _DARK = (
+    96.0,
+    32.0,
+)  # grey levels: the mean of evenly lit frames, and what is taken for at least that bright
 _LEAST, _PART = 4.0, 0.4  # what differs: levels at least, and part of the contrast
 
 
@@ -51,7 +55,8 @@ def find_shots(
         recent[index] = _thumbnail(frame)
         fades.see(np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8))
         recent.pop(index - 2 - detector.event_buffer_length, None)
-        for cut in detector.process_frame(FrameTimecode(index, fps), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)):
+        even = _evenly_lit(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        for cut in detector.process_frame(FrameTimecode(index, fps), even):
             at = cut.frame_num
             if at > 0 and _changed(recent[at - 1], recent[at]) >= settings.changed:
                 cuts.append(at)
@@ -61,6 +66,12 @@ def find_shots(
     sharp = [at for at in cuts if not any(first - near <= at <= stop + near for first, stop in blanks)]
     bounds = [0, *sorted({*sharp, *faded}), count]
     return [(a, b) for a, b in pairwise(bounds) if b > a]
+
+
+def _evenly_lit(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The frame at one mean level: beside the jumps of a flickering light a cut would not stand out."""
+    level = max(float(frame.mean()), _DARK)
+    return np.asarray(cv2.convertScaleAbs(frame, alpha=_LEVEL / level), np.uint8)
 
 
 def _thumbnail(frame: NDArray[np.uint8]) -> NDArray[np.float32]:

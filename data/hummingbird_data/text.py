@@ -22,8 +22,12 @@ from hummingbird_data.stage import Row, Stage
 _MODEL = "models/PP-OCRv6_det_small.onnx"
 _GRID = 32  # the network's stride
 _SURE, _SURER = 0.6, 0.7
-"""Least mean probability of a line's box: the detector's published threshold of boxes, and that of boxes less than four
-times as wide as high, which two shapes side by side may make too."""
+"""Least mean probability of a line's box: the detector's published threshold of boxes, and that of short ones."""
+_SHORT = (
+    6.0  # times as wide as high: two shapes side by side make boxes up to 5, a line of ten letters at least 8
+)
+_STILL, _CHANGE = 0.95, 16.0
+"""Least share of a short box's pixels that change by less grey levels than this: shapes may turn or grow in place."""
 
 
 @dataclass
@@ -47,28 +51,39 @@ def text_share(frames: NDArray[np.uint8], sides: tuple[int, ...], probability: f
     """Share (0..1) of the picture in lines of text that all ``frames``, uint8 RGB (T, H, W, 3), show."""
     height, width = frames.shape[1:3]
     covered = np.zeros((height, width), bool)
+    gray = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
+    change = (gray.max(0) - gray.min(0)).astype(np.float32)
     for number, side in enumerate(sides):
         if number and side > min(height, width):
             break
         seen = np.min([text_map(frame, side) for frame in frames], axis=0)
-        for x, y, w, h in text_lines(seen, probability):
-            rows, columns = seen.shape
+        rows, columns = seen.shape
+        moved = cv2.resize(change, (columns, rows), interpolation=cv2.INTER_AREA)
+        for x, y, w, h in text_lines(seen, probability, moved):
             top, bottom = y * height // rows, -(-(y + h) * height // rows)
             covered[top:bottom, x * width // columns : -(-(x + w) * width // columns)] = True
     return float(covered.mean())
 
 
-def text_lines(seen: NDArray[np.float32], probability: float) -> list[tuple[int, int, int, int]]:
+def text_lines(
+    seen: NDArray[np.float32], probability: float, moved: NDArray[np.float32]
+) -> list[tuple[int, int, int, int]]:
     """Boxes (x, y, width, height) of what is shaped like a line of text where ``seen`` (H, W) exceeds ``probability``.
 
-    Rows of dots, and shapes side by side, can be lines too; of them the detector is less sure.
+    Rows of dots, and shapes side by side, look like short lines: these count only where the detector is surer and
+    nothing changes, ``moved`` (H, W) being the range of each pixel's grey levels over the frames.
     """
     mask = seen > probability
     count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     lines = []
     for x, y, w, h, area in stats[1:count].tolist():
         line = w >= 1.8 * h and 3 <= h <= 0.3 * mask.shape[0] and area >= 0.5 * w * h
-        if line and seen[y : y + h, x : x + w].mean() >= (_SURE if w >= 4 * h else _SURER):
+        if not line:
+            continue
+        box = np.s_[y : y + h, x : x + w]
+        sure = seen[box].mean()
+        short = w < _SHORT * h
+        if sure >= _SURE and not (short and (sure < _SURER or (moved[box] < _CHANGE).mean() < _STILL)):
             lines.append((x, y, w, h))
     return lines
 

@@ -30,6 +30,12 @@ def test_a_flash_and_flicker_are_no_cuts(shot: Callable) -> None:
     assert bounds(np.clip(frames, 0, 255).astype(np.uint8)) == [48]
 
 
+def test_a_cut_stands_out_beside_a_flickering_light(shot: Callable) -> None:
+    first, second = (shot(seed, seconds=2, size=(96, 72)).astype(float) for seed in (0, 1))
+    first *= np.where(np.arange(48) % 2, 0.75, 1.25)[:, None, None, None]
+    assert bounds(np.clip(np.concatenate([first, second]), 0, 255).astype(np.uint8)) == [48, 96]
+
+
 def test_the_end_of_a_freeze_is_no_cut(shot: Callable) -> None:
     for seed in range(4):
         frames = shot(seed, seconds=2, size=(96, 72)).copy()

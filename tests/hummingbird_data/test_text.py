@@ -8,6 +8,7 @@ import pytest
 from hummingbird.config.curate import CurateSettings
 from hummingbird_data.text import TextStage, text_lines, text_share
 
+STILL = np.zeros((100, 200), np.float32)
 LIMIT = CurateSettings().max_text
 SIDES = TextStage().sides
 
@@ -44,7 +45,7 @@ def test_only_flat_blobs_count_as_lines() -> None:
     seen[10:20, 10:90] = 0.9  # a line
     seen[40:80, 20:60] = 0.9  # compact: an object
     seen[50:90, 80:190] = 0.9  # too tall for a line
-    assert text_lines(seen, 0.4) == [(10, 10, 80, 10)]
+    assert text_lines(seen, 0.4, STILL) == [(10, 10, 80, 10)]
 
 
 def test_lines_that_the_detector_doubts_do_not_count() -> None:
@@ -53,4 +54,13 @@ def test_lines_that_the_detector_doubts_do_not_count() -> None:
     seen[40:50, 10:90] = 0.65
     seen[70:80, 10:40] = 0.65  # short: two shapes side by side, say
     seen[70:80, 60:90] = 0.8
-    assert text_lines(seen, 0.4) == [(10, 40, 80, 10), (60, 70, 30, 10)]
+    assert text_lines(seen, 0.4, STILL) == [(10, 40, 80, 10), (60, 70, 30, 10)]
+
+
+def test_a_short_line_counts_only_where_nothing_changes() -> None:
+    seen, moved = np.full((100, 200), 0.05, np.float32), STILL.copy()
+    for x in (10, 110):
+        seen[10:20, x : x + 30] = 0.9  # shapes that turn in place, or a logo
+    seen[40:50, 10:90] = 0.9
+    moved[10:20, 20:30] = moved[40:50, 20:30] = 60
+    assert text_lines(seen, 0.4, moved) == [(110, 10, 30, 10), (10, 40, 80, 10)]
