@@ -14,10 +14,8 @@ from hummingbird_data.fades import Fades
 
 _THUMBNAIL = (48, 48)
 _NEAR = Fraction(1, 6)  # seconds
-_LEVEL, _DARK = (
-    96.0,
-    32.0,
-)  # grey levels: the mean of evenly lit frames, and what is taken for at least that bright
+_LEVEL = 96.0  # mean grey level of evenly lit frames
+_DARK = 32.0  # darker frames are taken for this bright, or their noise would be all there is
 _LEAST, _PART = 4.0, 0.4  # what differs: levels at least, and part of the contrast
 
 
@@ -70,7 +68,7 @@ def find_shots(
 
 def _evenly_lit(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The frame at one mean level: beside the jumps of a flickering light a cut would not stand out."""
-    level = max(float(frame.mean()), _DARK)
+    level = max(float(np.mean(cv2.mean(frame)[:3])), _DARK)
     return np.asarray(cv2.convertScaleAbs(frame, alpha=_LEVEL / level), np.uint8)
 
 

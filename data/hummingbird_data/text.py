@@ -23,9 +23,8 @@ _MODEL = "models/PP-OCRv6_det_small.onnx"
 _GRID = 32  # the network's stride
 _SURE, _SURER = 0.6, 0.7
 """Least mean probability of a line's box: the detector's published threshold of boxes, and that of short ones."""
-_SHORT = (
-    6.0  # times as wide as high: two shapes side by side make boxes up to 5, a line of ten letters at least 8
-)
+_SHORT = 6.0
+"""Times as wide as high: two shapes side by side make boxes of up to 5, a line of ten letters of 8 and more."""
 _STILL, _CHANGE = 0.95, 16.0
 """Least share of a short box's pixels that change by less grey levels than this: shapes may turn or grow in place."""
 

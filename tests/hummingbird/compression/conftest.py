@@ -84,21 +84,25 @@ def make_job(tmp_path: Path) -> Callable[..., Job]:
     return make
 
 
+def _tiny_config() -> dict[str, Any]:
+    return unet_config(
+        (16, 16),
+        head_size=8,
+        in_channels=8,
+        text_width=16,
+        norm_groups=8,
+        first_temporal_heads=1,
+        middle=True,
+        embed_places=True,
+    )
+
+
 def tiny_distillation() -> Callable[[torch.device], tuple[VideoUNet, Method]]:
     """A local function, so that it travels to workers by value."""
+    config = _tiny_config()
 
     def build(device: torch.device) -> tuple[VideoUNet, Method]:
         torch.manual_seed(0)
-        config = unet_config(
-            (16, 16),
-            head_size=8,
-            in_channels=8,
-            text_width=16,
-            norm_groups=8,
-            first_temporal_heads=1,
-            middle=True,
-            embed_places=True,
-        )
         teacher = VideoUNet(**config).to(device)
         student = VideoUNet(**pruned_config(load_plan("hummingbird-0.7b", config), config)).to(device)
         method = Distillation(Teacher(teacher, torch.zeros(6, 16), [0, 1, 3, 4]), Diffusion(), 3.0, 0.1)
@@ -111,18 +115,7 @@ def tiny_distillation() -> Callable[[torch.device], tuple[VideoUNet, Method]]:
 def tiny_teacher(tmp_path: Path) -> Path:
     """A pipeline folder with an untrained teacher of two stages, for the tiny cache."""
     torch.manual_seed(0)
-    unet = VideoUNet(
-        **unet_config(
-            (16, 16),
-            head_size=8,
-            in_channels=8,
-            text_width=16,
-            norm_groups=8,
-            first_temporal_heads=1,
-            middle=True,
-            embed_places=True,
-        )
-    )
+    unet = VideoUNet(**_tiny_config())
     vocabulary = {"<pad>": 0, "<start>": 1, "<end>": 2, "a": 3}
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer(WordLevel(vocabulary, unk_token="a")), pad_token="<pad>", eos_token="<end>"

@@ -38,8 +38,8 @@ GUIDANCE = 3.0  # that the pipeline samples with where a call does not say
 SHARD = 200  # clips of a file
 LATE = (0.4, 700)
 """This share of the samples has timesteps from there on: where things are, and so how they move, is settled there."""
-FIRST_PLACE_STEPS, PLACE_STEPS = 3000, 60
-"""Steps on first frames of clips alone, and until each further frame of a clip is added."""
+FIRST_PLACE_SHARE, PLACE_SHARE = 0.5, 0.01
+"""Of the steps on single frames: those on clips' first frames alone, and those until each further frame is added."""
 
 
 def draw_clips(seed: int, shard: int) -> tuple[NDArray[np.uint8], list[str]]:
@@ -82,14 +82,15 @@ def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
     return torch.where(late, first + spread * (1 - first / 1000), spread).long()
 
 
-def known_places(step: int) -> int:
-    """How many of a clip's first frames a model of single frames is shown at a step.
+def known_places(step: int, steps: int) -> int:
+    """How many of a clip's frames, from its first, a model of single frames is shown at one of ``steps`` steps.
 
     A motion's word alone says where things are in the first frame, which is soon learned. What it says of a later
-    one depends on the frame's place as well, and growing from the first frame on this is learned in minutes; from
-    any frame at once it is not learned at all, since neither word nor place says anything by itself.
+    one depends on the frame's place as well. Shown all places at once, a model learned nothing of it in 500 steps,
+    since neither word nor place says anything by itself; shown one place more every 60 steps, it did.
     """
-    return min(FRAMES, 1 + max(0, step - FIRST_PLACE_STEPS) // PLACE_STEPS)
+    later = step - FIRST_PLACE_SHARE * steps
+    return min(FRAMES, 1 + max(0, int(later / (PLACE_SHARE * steps))))
 
 
 def image_teacher() -> dict[str, Any]:
@@ -174,7 +175,9 @@ def pretrain_teacher(
         rows = torch.multinomial(odds, count, replacement=True, generator=generator)[:, None]
         places = torch.arange(FRAMES, device=device)[None].expand(count, -1)
         if frames == 1:
-            places = torch.randint(0, known_places(step), (count, 1), generator=generator, device=device)
+            places = torch.randint(
+                0, known_places(step, image_steps), (count, 1), generator=generator, device=device
+            )
         x0 = latents[rows, places].float().transpose(1, 2)
         text = texts[rows[:, 0]].float()
         dropped = torch.rand((count, 1, 1), generator=generator, device=device) < EMPTY_TEXT

@@ -1,25 +1,30 @@
 """The teacher's training loss, and captions with one attribute changed."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hummingbird.models.architectures import shapes_teacher
 from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.unet import VideoUNet
+from hummingbird.shapes import WEIGHTS
+from hummingbird.shapes.pretrain import teacher
+from hummingbird.shapes.pretrain.loop import Course
 from hummingbird.shapes.pretrain.rewards import attributes_of, changed
 from hummingbird.shapes.pretrain.teacher import (
-    FIRST_PLACE_STEPS,
     LATE,
     NOISE,
-    PLACE_STEPS,
     denoising_loss,
     draw_timesteps,
     image_teacher,
     known_places,
+    pretrain_teacher,
     with_images,
 )
 from hummingbird.shapes.pretrain.text import make_tokenizer
 from hummingbird.shapes.scene import FRAMES, caption, format_caption, sample_scene
+from safetensors.torch import load_file
 
 
 def test_the_loss_of_a_model_that_predicts_nothing_is_the_power_of_what_it_should_predict() -> None:
@@ -42,10 +47,28 @@ def test_timesteps_cover_the_process_and_more_of_them_its_noisy_end() -> None:
 
 
 def test_places_are_told_one_after_the_other_until_all_are() -> None:
-    known = [known_places(step) for step in range(FIRST_PLACE_STEPS + PLACE_STEPS * 20)]
-    assert known[0] == 1
+    known = [known_places(step, 6000) for step in range(6000)]
+    assert known[3059] == 1
+    assert known[3060] == 2
     assert sorted(set(known)) == list(range(1, FRAMES + 1))
     assert known == sorted(known)
+    assert known_places(199, 200) == FRAMES
+
+
+def test_frames_then_clips_are_trained_on_and_a_start_is_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teacher, "SHARD", 8)
+    monkeypatch.setattr(teacher, "BATCH", {1: 4, FRAMES: 2})
+    facts = pretrain_teacher(tmp_path / "a", WEIGHTS / "components", 0, Course(1), clips=8, image_steps=2)
+    assert (facts["images_steps"], facts["steps"]) == (2, 1)
+    first = load_file(tmp_path / "a" / "unet" / "diffusion_pytorch_model.safetensors")
+    assert first["place_embedding.linear_2.weight"].abs().sum() > 0
+    start = Course(1, lr=0.0, start=tmp_path / "a" / "unet")
+    facts = pretrain_teacher(tmp_path / "b", WEIGHTS / "components", 0, start, clips=8, image_steps=2)
+    assert "images_steps" not in facts
+    again = load_file(tmp_path / "b" / "unet" / "diffusion_pytorch_model.safetensors")
+    assert all(torch.allclose(again[name], value) for name, value in first.items())
 
 
 def test_at_the_end_of_the_noise_process_next_to_nothing_of_a_clip_is_left() -> None:
