@@ -18,6 +18,9 @@ _FEW_EDGES = 32  # with fewer there is nothing to fit a zoom to
 _ITERATIONS = 10
 _BLOCK = 8  # pixels: side of the blocks in which a change of the picture is looked for
 _CHANGED = 3.0  # grey levels: least change of a block that is more than coding noise
+_REFRESHED, _FREEZE_SHARE = 6.0, 0.15
+"""A coder that refreshes a still picture changes it by 3 to 4 grey levels, where moving objects change it by 36 and
+more. So changes up to ``_REFRESHED`` do not end a freeze where they are below this share of the clip's strongest."""
 
 Gray = NDArray[np.uint8]
 Seconds = NDArray[np.float64]  # between the frames looked at, which are not all as far apart
@@ -46,12 +49,12 @@ class MotionStage(Stage):
         small = shrink(frames, self.side)
         indices = indices_at_rate(len(small), fps, self.rate)
         seconds = np.diff(indices) / fps
-        gray, changed = to_gray(small[indices]), changes(small[indices])
+        gray, change = to_gray(small[indices]), changes(small[indices])
         flows = optical_flow(gray)
         return [
             {
-                "motion_score": _rounded(motion_score(flows, changed, seconds)),
-                "freeze_score": _rounded(freeze_score(changed, seconds)),
+                "motion_score": _rounded(motion_score(flows, change, seconds)),
+                "freeze_score": _rounded(freeze_score(change, seconds)),
                 "zoom_score": _rounded(zoom_score(flows, gray, seconds)),
                 "flicker_score": _rounded(flicker_score(to_gray(small))),
             }
@@ -71,12 +74,14 @@ def to_gray(frames: Frames) -> Gray:
     return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
 
 
-def changes(frames: Frames) -> NDArray[np.bool_]:
-    """Where any colour changes between neighbours of ``frames`` (T, H, W, 3): (T - 1, H, W)."""
-    result = np.zeros((len(frames) - 1, *frames.shape[1:3]), bool)
+def changes(frames: Frames) -> NDArray[np.float32]:
+    """Grey levels by which any colour changes between neighbours of ``frames`` (T, H, W, 3): (T - 1, H, W).
+
+    Each is the mean over a block of ``_BLOCK`` pixels around the point.
+    """
+    result = np.zeros((len(frames) - 1, *frames.shape[1:3]), np.float32)
     for index, (a, b) in enumerate(pairwise(frames)):
-        difference = cv2.absdiff(a, b).max(-1).astype(np.float32)
-        result[index] = cv2.blur(difference, (_BLOCK, _BLOCK)) > _CHANGED
+        result[index] = cv2.blur(cv2.absdiff(a, b).max(-1).astype(np.float32), (_BLOCK, _BLOCK))
     return result
 
 
@@ -93,19 +98,23 @@ def _rounded(score: float) -> float:
     return round(score, 6)
 
 
-def motion_score(flows: NDArray[np.float32], changed: NDArray[np.bool_], seconds: Seconds) -> float:
+def motion_score(flows: NDArray[np.float32], change: NDArray[np.float32], seconds: Seconds) -> float:
     """Speed of the fastest hundredth of the picture, in widths a second; what does not change has none."""
     if not len(flows):
         return 0.0
     # Flow alone is not enough: on even or periodic texture coding noise makes it drift.
-    speed = np.percentile(np.linalg.norm(flows, axis=-1) * changed, 99, axis=(1, 2))
+    speed = np.percentile(np.linalg.norm(flows, axis=-1) * (change > _CHANGED), 99, axis=(1, 2))
     return float(speed.sum() / seconds.sum() / flows.shape[2])
 
 
-def freeze_score(changed: NDArray[np.bool_], seconds: Seconds) -> float:
-    """Longest stretch, in seconds, in which no part of the picture changes."""
+def freeze_score(change: NDArray[np.float32], seconds: Seconds) -> float:
+    """Longest stretch, in seconds, in which no part of the picture changes by more than coding noise."""
+    if not len(change):
+        return 0.0
+    most = change.max(axis=(1, 2))
+    still = np.clip(_FREEZE_SHARE * np.percentile(most, 90), _CHANGED, _REFRESHED)
     longest = run = 0.0
-    for moving, step in zip(np.asarray(changed.any(axis=(1, 2))), seconds, strict=True):
+    for moving, step in zip(most > still, seconds, strict=True):
         run = 0.0 if moving else run + float(step)
         longest = max(longest, run)
     return longest

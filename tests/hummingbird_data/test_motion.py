@@ -28,11 +28,11 @@ def scores(frames: np.ndarray) -> dict[str, float]:
     small = shrink(np.clip(frames + noise, 0, 255).astype(np.uint8), 128)
     indices = indices_at_rate(len(small), FPS, 8)
     seconds = np.diff(indices) / FPS
-    gray, changed = to_gray(small[indices]), changes(small[indices])
+    gray, change = to_gray(small[indices]), changes(small[indices])
     flows = optical_flow(gray)
     return {
-        "motion": motion_score(flows, changed, seconds),
-        "freeze": freeze_score(changed, seconds),
+        "motion": motion_score(flows, change, seconds),
+        "freeze": freeze_score(change, seconds),
         "zoom": zoom_score(flows, gray, seconds),
         "flicker": flicker_score(to_gray(small)),
     }
@@ -68,6 +68,13 @@ def test_a_stretch_without_change_is_a_freeze_and_its_length_is_the_score(shot: 
     frames[12:24] = frames[12]
     assert found(frames) == {"freeze"}
     assert scores(frames)["freeze"] == pytest.approx(1.0, abs=0.2)
+
+
+def test_a_coder_that_refreshes_a_still_picture_does_not_end_its_freeze(shot: Callable) -> None:
+    frames = shot(2, fps=FPS, motion="moving left").astype(int)
+    frames[12:24] = frames[12]
+    frames[18:24, 40:60, 40:60] += 4
+    assert found(np.clip(frames, 0, 255).astype(np.uint8)) == {"freeze"}
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.3, -0.15])
