@@ -26,6 +26,8 @@ from hummingbird.shapes.scene import FPS, FRAMES, Attributes, draw_clip, parse_c
 BATCH = {1: 64, FRAMES: 8}
 """Samples a step by their frames, on a CPU: single frames show more texts in the same time."""
 ONE_OBJECT = 0.8  # share of samples with one object: half of the drawn clips have two, and are harder
+OFTEN = {"growing": 4.0, "turning": 2.0, "star": 3.0, "cross": 2.0}
+"""Captions with these words, which are learned last, are drawn that many times as often."""
 EMPTY_TEXT = 0.1  # share of samples without a text, for classifier-free guidance
 NOISE = {"prediction": "velocity", "beta_end": 0.02, "shared_noise": 0.75}
 """The noise process. In small clips neighbouring latents say the same, so that a motion still shows through noise that
@@ -38,6 +40,12 @@ GUIDANCE = 3.0  # that the pipeline samples with where a call does not say
 SHARD = 200  # clips of a file
 LATE = (0.4, 700)
 """This share of the samples has timesteps from there on: where things are, and so how they move, is settled there."""
+OBJECT_WEIGHT, SETTLED = 5.0, 750
+"""Errors where objects are count this many times, but not at timesteps from ``SETTLED`` on: where it is not yet known
+where they will be, the weight would make them appear too large."""
+SATURATED = (
+    70  # least range of a pixel's colours, 0 to 255, that belongs to an object: backgrounds are nearly grey
+)
 FIRST_PLACE_SHARE, PLACE_SHARE = 0.5, 0.01
 """Of the steps on single frames: those on clips' first frames alone, and those until each further frame is added."""
 
@@ -49,24 +57,52 @@ def draw_clips(seed: int, shard: int) -> tuple[NDArray[np.uint8], list[str]]:
     return np.stack(clips), list(captions)
 
 
+def find_objects(clips: NDArray[np.uint8], height: int, width: int) -> Tensor:
+    """Which of ``height`` by ``width`` cells of each frame show some of an object, bool (B, T, height, width).
+
+    clips: uint8 (B, T, H, W, 3), whose height and width are multiples of the cells'.
+    """
+    saturated = torch.from_numpy(clips.max(-1) - clips.min(-1) > SATURATED)
+    cells = saturated.unflatten(3, (width, -1)).unflatten(2, (height, -1))
+    return cells.any(-1).any(-2)
+
+
 def encode_clips(
     pipeline: TextToVideoPipeline, folder: Path, seed: int, count: int, processes: int = 0
-) -> tuple[Tensor, list[str]]:
-    """Latents (count, T, C, h, w) float16 and captions of drawn clips, kept in ``folder`` shard by shard."""
+) -> tuple[Tensor, Tensor, list[str]]:
+    """Drawn clips as latents (count, T, C, h, w) float16, where objects are (count, T, h, w) bool, and captions.
+
+    They are kept in ``folder`` shard by shard.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     shards, captions = [], []
     with prefetched(partial(draw_clips, seed), processes) as drawn:
         for shard in tqdm(range(math.ceil(count / SHARD)), desc="latents", unit="shard"):
-            path, texts = folder / f"{seed}-{shard}.safetensors", folder / f"{seed}-{shard}.json"
+            path, texts = folder / f"clips-{seed}-{shard}.safetensors", folder / f"clips-{seed}-{shard}.json"
             if not path.exists():
                 clips, found = drawn(shard)
                 latents = pipeline.encode_frames(clips.reshape(-1, *clips.shape[2:])).half()
                 write_atomically(texts, json.dumps(found).encode())
-                tensors = {"latents": latents.unflatten(0, clips.shape[:2]).cpu().contiguous()}
+                tensors = {
+                    "latents": latents.unflatten(0, clips.shape[:2]).cpu().contiguous(),
+                    "objects": find_objects(clips, *latents.shape[-2:]),
+                }
                 write_atomically(path, save(tensors))
-            shards.append(load_file(path)["latents"])
+            shards.append(load_file(path))
             captions += json.loads(texts.read_text(encoding="utf-8"))
-    return torch.cat(shards)[:count], captions[:count]
+    latents, objects = (
+        torch.cat([shard[name] for shard in shards])[:count] for name in ("latents", "objects")
+    )
+    return latents, objects, captions[:count]
+
+
+def sample_odds(captions: list[str]) -> Tensor:
+    """How often to draw each caption's clip, (N,), up to a factor: see ``ONE_OBJECT`` and ``OFTEN``."""
+    single = torch.tensor([len(_parsed(text).objects) == 1 for text in captions])
+    often = torch.tensor([math.prod(OFTEN.get(word, 1.0) for word in set(text.split())) for text in captions])
+    one, two = often * single, often * ~single
+    # Few captions may all be of one kind.
+    return ONE_OBJECT * one / one.sum().clamp(min=1e-6) + (1 - ONE_OBJECT) * two / two.sum().clamp(min=1e-6)
 
 
 def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
@@ -121,17 +157,21 @@ def denoising_loss(
     x0: Tensor,
     text: Tensor,
     places: Tensor,
+    objects: Tensor,
     generator: torch.Generator,
 ) -> Tensor:
-    """Mean squared error of what the model is to predict.
+    """Mean squared error of what the model is to predict, weighted towards objects (see ``OBJECT_WEIGHT``).
 
-    x0: latents (B, C, T, h, w); text: embeddings (B, L, D); places (B, T); all on the generator's device.
+    x0: latents (B, C, T, h, w); text: embeddings (B, L, D); places (B, T); objects: where they are (B, T, h, w);
+    all on the generator's device.
     """
     t = draw_timesteps(len(x0), generator)
     noise = diffusion.draw_noise(x0.shape, generator)
     fps = torch.full((len(x0),), float(FPS), device=x0.device)
     made = unet(diffusion.add_noise(x0, noise, t), t, text, fps, places=places)
-    return (made.float() - diffusion.target(x0, noise, t)).square().mean()
+    error = (made.float() - diffusion.target(x0, noise, t)).square().mean(1)
+    weight = 1 + (OBJECT_WEIGHT - 1) * (objects & (t < SETTLED)[:, None, None, None])
+    return (weight * error).sum() / weight.sum()
 
 
 def pretrain_teacher(
@@ -161,13 +201,12 @@ def pretrain_teacher(
         else VideoUNet(**shapes_teacher())
     )
     pipeline = TextToVideoPipeline(unet=unet, **load_parts(components.parent / "teacher")).to(device)
-    latents, captions = encode_clips(pipeline, folder / "latents", seed, clips, course.processes)
-    latents = latents.to(device)
+    latents, objects, captions = encode_clips(pipeline, folder / "latents", seed, clips, course.processes)
+    latents, objects = latents.to(device), objects.to(device)
     empty = pipeline.encode_prompts([""])[0]
     texts = torch.cat([pipeline.encode_prompts(captions[i : i + 500]).half() for i in range(0, clips, 500)])
     diffusion = Diffusion(**NOISE)
-    single = torch.tensor([len(_parsed(text).objects) == 1 for text in captions])
-    odds = torch.where(single, ONE_OBJECT / single.sum(), (1 - ONE_OBJECT) / (~single).sum()).to(device)
+    odds = sample_odds(captions).to(device)
 
     def losses(trained: VideoUNet, frames: int, step: int) -> dict[str, Tensor]:
         generator = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
@@ -182,7 +221,8 @@ def pretrain_teacher(
         text = texts[rows[:, 0]].float()
         dropped = torch.rand((count, 1, 1), generator=generator, device=device) < EMPTY_TEXT
         text = torch.where(dropped, empty, text)
-        return {"noise": denoising_loss(trained, diffusion, x0, text, places, generator)}
+        where = objects[rows, places]
+        return {"noise": denoising_loss(trained, diffusion, x0, text, places, where, generator)}
 
     facts: dict[str, float] = {}
     if image_steps and not start:

@@ -15,11 +15,17 @@ from hummingbird.shapes.pretrain.rewards import attributes_of, changed
 from hummingbird.shapes.pretrain.teacher import (
     LATE,
     NOISE,
+    OBJECT_WEIGHT,
+    OFTEN,
+    ONE_OBJECT,
+    SETTLED,
     denoising_loss,
     draw_timesteps,
+    find_objects,
     image_teacher,
     known_places,
     pretrain_teacher,
+    sample_odds,
     with_images,
 )
 from hummingbird.shapes.pretrain.text import make_tokenizer
@@ -29,11 +35,48 @@ from safetensors.torch import load_file
 
 def test_the_loss_of_a_model_that_predicts_nothing_is_the_power_of_what_it_should_predict() -> None:
     diffusion, generator = Diffusion(**NOISE), torch.Generator().manual_seed(0)
-    x0 = torch.zeros(256, 1, 1, 8, 8)
-    loss = denoising_loss(lambda x, *_, **__: torch.zeros_like(x), diffusion, x0, x0, x0, generator)  # type: ignore[arg-type]
+    x0, objects = torch.zeros(256, 1, 1, 8, 8), torch.zeros(256, 1, 8, 8, dtype=torch.bool)
+    loss = denoising_loss(lambda x, *_, **__: torch.zeros_like(x), diffusion, x0, x0, x0, objects, generator)  # type: ignore[arg-type]
     share, first = LATE
     expected = (1 - share) * diffusion.alphas.mean() + share * diffusion.alphas[first:].mean()
     assert float(loss) == pytest.approx(float(expected), rel=0.1)
+
+
+def test_errors_count_more_where_objects_are_once_that_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
+    objects[..., :4] = True
+
+    def wrong_where_objects_are(x: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
+        return 2.0 * objects.float()[:, None].expand_as(x)
+
+    for t, share in ((SETTLED - 1, OBJECT_WEIGHT / (OBJECT_WEIGHT + 1)), (SETTLED, 0.5)):
+        monkeypatch.setattr(teacher, "draw_timesteps", lambda *_, t=t: torch.tensor([t]))
+        diffusion = Diffusion(**NOISE)
+        monkeypatch.setattr(diffusion, "target", lambda x0, *_: torch.zeros_like(x0))
+        x0 = torch.zeros(1, 3, 1, 8, 8)
+        loss = denoising_loss(
+            wrong_where_objects_are,  # type: ignore[arg-type]
+            diffusion, x0, x0, x0, objects, torch.Generator().manual_seed(0),
+        )  # fmt: skip
+        assert float(loss) == pytest.approx(4 * share)
+
+
+def test_objects_are_found_in_the_cells_that_they_touch() -> None:
+    clip = np.full((1, 1, 64, 64, 3), 120, np.uint8)
+    clip[0, 0, 7:9, 17:20] = (220, 30, 30)
+    found = find_objects(clip, 8, 8)[0, 0]
+    assert found.nonzero().tolist() == [[0, 2], [1, 2]]
+
+
+def test_what_is_learned_last_is_drawn_more_often_and_pairs_less() -> None:
+    captions = [
+        "a red circle moving left on a striped background",
+        "a red star growing on a striped background",
+        "a red circle left of a blue square, both moving left, on a striped background",
+    ]
+    odds = sample_odds(captions)
+    assert float(odds[1] / odds[0]) == pytest.approx(OFTEN["star"] * OFTEN["growing"])
+    assert float(odds[2] / odds.sum()) == pytest.approx(1 - ONE_OBJECT)
 
 
 def test_timesteps_cover_the_process_and_more_of_them_its_noisy_end() -> None:
