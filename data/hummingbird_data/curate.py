@@ -190,9 +190,12 @@ def _whole(scored: dict[str, list[Row]]) -> tuple[list[Row], dict[str, Row]]:
     clips: list[Row] = []
     failures: dict[str, Row] = {}
     for uri, rows in scored.items():
-        failed = next((row for row in rows if row.get("error")), None)
-        if failed is not None:
-            failures[uri] = failure(failed)
+        # Rows come in any order; of several failures the first in time is told, whichever run it is.
+        failed = sorted(
+            (row for row in rows if row.get("error")), key=lambda r: r.get("start_seconds") or 0.0
+        )
+        if failed:
+            failures[uri] = failure(failed[0])
         else:
             clips += rows
     return clips, failures

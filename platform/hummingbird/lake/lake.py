@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.expressions import BooleanExpression, EqualTo
 
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
@@ -193,7 +193,11 @@ class Lake:
         return line
 
     def _scan(
-        self, table: str, where: str | None, snapshot_id: int | None, columns: Sequence[str] | None
+        self,
+        table: str,
+        where: str | BooleanExpression | None,
+        snapshot_id: int | None,
+        columns: Sequence[str] | None,
     ) -> Scan:
         if table not in TABLES:
             raise InputError(f"there is no table '{table}'; there are {', '.join(TABLES)}")
@@ -202,8 +206,8 @@ class Lake:
         return Scan(name, self._committer.table(name), where, wanted, columns)
 
     def _find(self, table: str, key: str, value: str) -> dict[str, Any] | None:
-        rows = self.read(table)
-        found = rows.filter(pc.equal(rows[key], value)).to_pylist()
+        which = EqualTo(key, value)  # type: ignore[call-arg]  # no text: quotes may stand in a value
+        found = self._scan(table, which, None, None).read().to_pylist()
         return parse_json(found[0]) if found else None
 
     def _snapshot_of(self, name: TableName, snapshot_id: int | None) -> int | None:
