@@ -67,7 +67,7 @@ def _keep(catalog: Catalog, table: Table, kept: set[int]) -> None:
         catalog.commit_table(
             table,
             (AssertTableUUID(uuid=table.metadata.table_uuid),),
-            (RemoveSnapshotsUpdate(snapshot_ids=gone),),  # type: ignore[call-arg]  # pydantic's alias
+            (RemoveSnapshotsUpdate(snapshot_ids=gone),),
         )
 
 
