@@ -153,3 +153,14 @@ def test_an_interrupted_percentile_run_leaves_no_clip_kept_without_a_judgement(
     assert [(row["verdict"], row["reasons"]) for row in rows] == [("dropped", ["unjudged"])] * 8
     assert sum(reasons == [] for reasons in run(min_motion="50%").values()) == 5
     assert world.scored == []
+
+
+def test_of_several_clips_that_failed_the_first_in_time_is_told() -> None:
+    """In whatever order they come in, or another run would end with other rows."""
+    rows = [
+        {"source_uri": "a", "start_seconds": at, "error": f"at {at}", "error_stage": "text"}
+        for at in (4.0, 0.0, 2.0)
+    ]
+    clips, failures = module._whole({"a": [*rows, {"source_uri": "a", "start_seconds": 1.0}]})
+    assert clips == []
+    assert failures["a"]["error"] == "at 0.0"

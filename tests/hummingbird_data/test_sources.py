@@ -63,6 +63,13 @@ def test_a_list_without_its_columns_is_refused(tmp_path: Path) -> None:
         find_sources(tmp_path)
 
 
+def test_a_quote_that_never_ends_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "captions.csv").write_text('uri,caption\na.mp4,"' + 200_000 * "x")
+    with pytest.raises(InputError, match=r"captions\.csv after line \d: field larger"):
+        find_sources(tmp_path)
+
+
 def names(source: Path | str) -> list[str]:
     with find_sources(source) as found:
         return [s.uri for s in found]
