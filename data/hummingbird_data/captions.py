@@ -143,7 +143,8 @@ def _ask(
             before = told.get(clip_id)
             told[clip_id] = _judged(answer, attempt + 1, clips[clip_id], problem_of)
             if before and answer["answer"] is not None and before.frames_hash != answer["frames_hash"]:
-                told[clip_id] = replace(told[clip_id], error="its frames were not the same at a second look")
+                changed = "its frames were not the same at a second look"
+                told[clip_id] = replace(told[clip_id], error=changed, problem=None)
         waiting = {clip_id: clip for clip_id, clip in waiting.items() if told[clip_id].problem}
         if waiting:
             log.info("%d of %d answers of %s fail a check", len(waiting), len(answers), asking.engine.name)

@@ -21,17 +21,17 @@ from hummingbird.config.settings import Settings
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import open_run
 
-from hummingbird_data.captions import write_captions
-from hummingbird_data.committed import Committed, order
+from hummingbird_data.committed import Committed
 from hummingbird_data.duplicate_index import DuplicateIndex
 from hummingbird_data.duplicates import CopyLimits
+from hummingbird_data.judging import judge
 from hummingbird_data.manifests import ManifestColumns
 from hummingbird_data.outcome import commit, counts, failure, publish
 from hummingbird_data.plan import Plan
 from hummingbird_data.progress import Progress, stage_speeds
 from hummingbird_data.sources import Source, Sources, batches, find_sources
 from hummingbird_data.stage import Row, Stage, add_stage, quiet_ray_data, run_plain
-from hummingbird_data.verdict import score_reasons, with_verdict
+from hummingbird_data.verdict import with_verdict
 
 Stages = dict[str, list[float]]
 
@@ -140,8 +140,7 @@ def _curate_batch(
     """Rows of clips, in order, and rows of quarantine; each source of the batch is in exactly one.
 
     ``known``: of sources that need no reading, the clips that have their scores from before, and the failures.
-    ``stands``: whether a clip that was judged before is judged by the same as now. If it was kept, it stays, a
-    new one before it in order notwithstanding.
+    ``stands``: see `judge`.
     """
     progress.step("score")
     scored, failures = known
@@ -149,40 +148,9 @@ def _curate_batch(
     new = [source for source in batch if source.uri not in scored and source.uri not in failures]
     clips, failed = _whole({**scored, **_score(new, plan, progress)})
     failures = {**failures, **failed}
-    judged = []
-    for row in sorted(clips, key=order):
-        reasons = score_reasons(row, plan.thresholds)
-        stays = row.get("verdict") == "kept" and stands(row)
-        if not stays and index.find(row) is not None:
-            reasons.append("duplicate")
-        if not reasons:
-            index.add([row])
-        judged.append(with_verdict(row, reasons))
-    progress.step("caption")
-    wanted = [row for row in judged if row["verdict"] == "kept" and not row.get("caption_model")]
-    captions = write_captions(wanted, plan.captions, plan.storage)
-    for told in captions.values():
-        progress.row(told)
-    done = []
-    for row in judged:
-        caption = captions.get(row["clip_id"])
-        if caption is not None and caption.get("error"):
-            failures.setdefault(row["source_uri"], failure({**row, **caption}))
-        elif caption is not None:
-            done.append(
-                with_verdict({**row, **caption}, ["low_caption"] if caption["caption_problem"] else [])
-            )
-        elif row.get("caption_model"):  # from before
-            low = row["caption_problem"] and not row["reasons"]
-            reasons = [*row["reasons"], *(["low_caption"] if low else [])]
-            done.append(with_verdict(row, reasons))
-        else:
-            done.append({**row, "caption": row["caption_original"]})
-    made, quarantined = _finished(batch, done, failures, plan)
-    # What only its caption, or its file's, drops is no original of later batches.
-    kept = {row["clip_id"] for row in made if row["verdict"] == "kept"}
-    index.remove(row["clip_id"] for row in judged if row["clip_id"] not in kept)
-    return made, quarantined
+    done, unanswered = judge(clips, plan, index, progress, stands)
+    failures = {**unanswered, **failures}
+    return _finished(batch, done, failures, plan)
 
 
 def _whole(scored: dict[str, list[Row]]) -> tuple[list[Row], dict[str, Row]]:
@@ -190,9 +158,12 @@ def _whole(scored: dict[str, list[Row]]) -> tuple[list[Row], dict[str, Row]]:
     clips: list[Row] = []
     failures: dict[str, Row] = {}
     for uri, rows in scored.items():
-        failed = next((row for row in rows if row.get("error")), None)
-        if failed is not None:
-            failures[uri] = failure(failed)
+        # Rows come in any order; of several failures the first in time is told, whichever run it is.
+        failed = sorted(
+            (row for row in rows if row.get("error")), key=lambda r: r.get("start_seconds") or 0.0
+        )
+        if failed:
+            failures[uri] = failure(failed[0])
         else:
             clips += rows
     return clips, failures

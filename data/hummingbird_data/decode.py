@@ -47,13 +47,14 @@ def decode(
     Raises `StageError` for a stream that cannot be decoded, ends early or outgrows the limits.
     """
     size = fitted(info, short_side)
-    count, last = 0, float("-inf")
+    decoded, count, last = 0, 0, float("-inf")
     first = None
     container, stream = open_video(path)
     with container:
         stream.thread_type = "AUTO"
         try:
             for frame in container.decode(stream):
+                decoded += 1
                 time = frame.time if frame.time is not None else last + 1 / float(info.fps)
                 if not time > last:
                     continue  # a repeated time stamp: nobody would see this frame
@@ -77,7 +78,7 @@ def decode(
             raise StageError("decode", f"{reason} after {count} frames") from error
     if count == 0 or first is None:
         raise StageError("decode", "no frame could be decoded")
-    _check_complete(info, count, first, last)
+    _check_complete(info, decoded, first, last)
 
 
 def fitted(info: VideoInfo, short_side: int) -> tuple[int, int]:
@@ -106,8 +107,10 @@ def _upright(rgb: NDArray[np.uint8], degrees: int) -> NDArray[np.uint8]:
 
 
 def _check_complete(info: VideoInfo, count: int, first: float, last: float) -> None:
-    if info.frames and count < _COMPLETE * info.frames:
-        raise StageError("decode", f"truncated: {count} of {info.frames} frames could be decoded")
+    # A file that was cut without coding it anew holds frames before its start, which its edit list hides.
+    shown = min(info.frames, float(info.fps) * info.seconds) if info.seconds else info.frames
+    if count < _COMPLETE * shown:
+        raise StageError("decode", f"truncated: {count} of {round(shown)} frames could be decoded")
     # Matroska's duration begins at 0, the others' at their first frame.
     seconds = last if "matroska" in info.container else last - first
     if not info.frames and info.seconds and seconds + 1 < _COMPLETE * info.seconds:

@@ -43,7 +43,8 @@ def encode(settings: Settings) -> Path:
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
     folder = settings.storage / "cache" / key
     with open_run(settings, "encode", inputs=hashes, snapshot_id=snapshot) as run:
-        clips = lake.kept_clips(snapshot).select(["clip_id", "caption", "media_path"]).to_pylist()
+        columns = ["clip_id", "caption", "media_path"]
+        clips = lake.read("clips", "verdict = 'kept'", snapshot, columns).sort_by("clip_id").to_pylist()
         if not clips:
             raise InputError(f"snapshot {snapshot} holds no kept clip: nothing to encode")
         if not (folder / "cache.json").is_file():

@@ -3,6 +3,7 @@
 Memory holds the names of one folder and of those above it, however many files there are in all.
 """
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from hummingbird.config.section import InputError
 from pyarrow import fs
 
 from hummingbird_data.remote import file_system, fingerprint, is_uri
+
+log = logging.getLogger(__name__)
 
 _MAGIC = re.compile(r"[*?[]")
 
@@ -91,12 +94,17 @@ def _local(root: str) -> tuple[Callable[[str], list[_Entry]], Callable[[str], st
         try:
             with os.scandir(Path(root, below)) as items:
                 for item in items:
-                    # A linked folder could lead back to one above it.
                     folder = item.is_dir(follow_symlinks=False)
-                    if not folder and not item.is_file():
-                        continue
-                    status = item.stat()
-                    found.append(_Entry(item.name, folder, f"{status.st_size}-{status.st_mtime_ns}"))
+                    if item.is_symlink() and item.is_dir():
+                        # It could lead back to a folder above it.
+                        log.warning("the folder %s is a link: not looked into", item.path)
+                    elif item.is_symlink() and not Path(item).exists():
+                        log.warning("the link %s leads nowhere", item.path)
+                        if not item.name.endswith(".txt"):  # reading it will end in quarantine
+                            found.append(_Entry(item.name, False, "missing"))
+                    elif folder or item.is_file():
+                        status = item.stat()
+                        found.append(_Entry(item.name, folder, f"{status.st_size}-{status.st_mtime_ns}"))
         except OSError as error:
             raise InputError(f"cannot list the folder {Path(root, below)}: {error.strerror}") from error
         return found

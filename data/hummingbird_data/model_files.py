@@ -7,6 +7,7 @@ from pathlib import Path
 from hummingbird.config.section import InputError
 
 _SHIPPED = "shapes-"
+_COUNT = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".json", ".txt", ".jinja", ".model"}
 
 
 def model_folder(name: str) -> Path:
@@ -38,7 +39,7 @@ def folder_hash(folder: Path) -> str:
     """SHA-256 (hex) of the weights and settings in ``folder``; documents do not count."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix in {".safetensors", ".json", ".txt", ".jinja", ".model"}:
+        if path.is_file() and path.suffix in _COUNT:
             digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -49,7 +50,7 @@ def licence(folder: Path) -> str:
     """The licence that the folder's model card states in its header, or "unknown"."""
     card = folder / "README.md"
     if card.is_file():
-        found = re.search(r"^license:\s*(\S+)\s*$", card.read_text(encoding="utf-8"), re.MULTILINE)
+        found = re.search(r"^license:[ \t]*(\S+)[ \t]*$", card.read_text(encoding="utf-8"), re.MULTILINE)
         if found:
             return found.group(1)
     return "unknown"

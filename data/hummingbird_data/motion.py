@@ -22,6 +22,8 @@ _REFRESHED, _FREEZE_SHARE = 6.0, 0.15
 """A coder that refreshes a still picture changes it by 3 to 4 grey levels, where moving objects change it by 36 and
 more. So changes up to ``_REFRESHED`` do not end a freeze where they are below this share of the clip's strongest."""
 
+_BACK = 2  # frames: each picture may be shown twice
+
 Gray = NDArray[np.uint8]
 Seconds = NDArray[np.float64]  # between the frames looked at, which are not all as far apart
 
@@ -35,7 +37,7 @@ class MotionStage(Stage):
     - ``freeze_score``: longest stretch without any change, in seconds;
     - ``zoom_score``: rate of growth of the whole picture (1/s) by the radial part of the flow; the size of a
       minority of the picture that grows does not count;
-    - ``flicker_score``: root mean square jump of the brightness between frames, as a share of it.
+    - ``flicker_score``: root mean square jump of the brightness, there and back, as a share of it.
     """
 
     name: ClassVar[str] = "motion"
@@ -155,13 +157,25 @@ def _growth(flow: NDArray[np.float32], frame: Gray) -> float:
 def flicker_score(gray: Gray) -> float:
     """Root mean square jump of the brightness of the whole picture from frame to frame, as a share of it.
 
-    A jump is what a straight line through the neighbours does not explain, so fades and drifts do not count;
-    the brightness is compared at each point and the median taken, so moving objects do not count.
+    A jump is what a straight line through the neighbours does not explain, and what is taken back within ``_BACK``
+    frames: a fade, or a light that is switched on, goes one way. The brightness is compared at each point and the
+    median taken, so moving objects do not count.
     """
     if len(gray) < 3:
         return 0.0
     levels = gray.astype(np.float32)
     base = max(float(np.median(levels)), 16.0)
-    ratios = [float(np.median(b - a)) for a, b in pairwise(levels)]
-    jumps = np.diff(np.asarray(ratios)) / 2
+    steps = np.asarray([float(np.median(b - a)) for a, b in pairwise(levels)])
+    back = _taken_back(np.concatenate([[0.0], steps.cumsum()]))
+    near = np.max([back[:-2], back[1:-1], back[2:]], axis=0)
+    jumps = np.minimum(np.abs(np.diff(steps)) / 2, near)
     return float(np.sqrt(np.mean(jumps**2)) / base)
+
+
+def _taken_back(track: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far each value of a track (T,) stands out, either way, from values up to ``_BACK`` before and after it."""
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(track, _BACK, mode="edge"), _BACK + 1)
+    before, after = windows[: len(track)], windows[_BACK:]
+    above = track - np.maximum(before.min(1), after.min(1))
+    below = np.minimum(before.max(1), after.max(1)) - track
+    return np.asarray(np.maximum(above, below))

@@ -1,5 +1,6 @@
 """Technical and aesthetic quality by the DOVER-structured model."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,4 +44,8 @@ class QualityStage(Stage):
             return [dict.fromkeys(self.outputs)]
         frames, _ = clip_frames(row)
         scores = self._model.score(frames)
-        return [{f"quality_{name}": float(scores[name]) for name in ("technical", "aesthetic", "overall")}]
+        made = {f"quality_{name}": float(scores[name]) for name in ("technical", "aesthetic", "overall")}
+        if not all(map(math.isfinite, made.values())):
+            # It would pass every threshold.
+            raise ValueError(f"the quality model gave {made}")
+        return [made]

@@ -76,5 +76,7 @@ def _copy(uri: str, target: Path, megabytes: float) -> None:
                 file.write(chunk)
     except InputError as error:
         raise StageError("fetch", str(error)) from error
-    except (OSError, pa.ArrowException) as error:
+    except StageError:
+        raise
+    except Exception as error:  # file systems of fsspec have errors of their own
         raise StageError("fetch", " ".join(str(error).split()) or type(error).__name__) from error

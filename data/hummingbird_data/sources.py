@@ -206,9 +206,12 @@ def _read_captions(found: Sources, name: str) -> None:
         if not {"uri", "caption"} <= set(reader.fieldnames or ()):
             there = ", ".join(reader.fieldnames or ()) or "none"
             raise InputError(f"{name} needs the columns uri and caption, it has {there}")
-        for row in reader:
-            if row["uri"]:
-                found.list_caption(row["uri"], (row["caption"] or "").strip())
+        try:
+            for row in reader:
+                if row["uri"]:
+                    found.list_caption(row["uri"], (row["caption"] or "").strip())
+        except csv.Error as error:  # a quote that never ends, a byte that is none of text
+            raise InputError(f"cannot read {name} after line {reader.line_num}: {error}") from error
 
 
 def batch_prefix(key: str) -> str:

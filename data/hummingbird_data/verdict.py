@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from hummingbird_data.stage import Row
 
+_WHOLE = 0.85  # share of a clip; the last picture's own time is in no stretch between two pictures
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -22,15 +24,17 @@ class Thresholds:
 def score_reasons(row: Row, limits: Thresholds) -> list[str]:
     """Why the clip's scores drop it, in the order of the lake's list; empty: they do not.
 
-    A static clip is not also called frozen.
+    A static clip is not also called frozen, and one that is frozen nearly all the time is static.
     """
+    seconds = row["end_seconds"] - row["start_seconds"]
     # Half a frame of tolerance: time stamps are rounded.
-    too_short = row["end_seconds"] - row["start_seconds"] < limits.min_seconds - 0.5 / row["fps"]
-    static = row["motion_score"] < limits.min_motion
+    too_short = seconds < limits.min_seconds - 0.5 / row["fps"]
+    frozen = row["freeze_score"] >= limits.max_freeze
+    static = row["motion_score"] < limits.min_motion or (frozen and row["freeze_score"] >= _WHOLE * seconds)
     found = {
         "technical_quality": _technically_poor(row, limits),
         "static": static,
-        "freeze": not static and row["freeze_score"] >= limits.max_freeze,
+        "freeze": frozen and not static,
         "flicker": row["flicker_score"] > limits.max_flicker,
         "zoom": row["zoom_score"] > limits.max_zoom,
         "text": row["text_share"] > limits.max_text,

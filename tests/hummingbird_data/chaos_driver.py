@@ -14,6 +14,7 @@ from typing import Any
 
 import hummingbird
 import hummingbird_data.curate as module
+import hummingbird_data.judging as judging
 import pyiceberg
 from hummingbird.config.settings import Settings
 from hummingbird_data.captions import CAPTION_COLUMNS
@@ -43,7 +44,7 @@ def work(request: dict[str, Any], answer: int) -> None:
             if calls == kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    module.write_captions = quick_captions  # type: ignore[assignment]
+    judging.write_captions = quick_captions
     sys.setprofile(counting)
     try:
         module.curate(Settings(**request["settings"]))

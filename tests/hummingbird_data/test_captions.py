@@ -11,6 +11,7 @@ import pytest
 from fake_endpoint import Endpoint, Reply, serving, words_of
 from hummingbird.config.endpoint import EndpointSettings
 from hummingbird.config.section import InputError
+from hummingbird_data import captions
 from hummingbird_data.caption_checks import CaptionChecks
 from hummingbird_data.captions import CAPTION_COLUMNS, Asking, Captioning, write_captions
 from hummingbird_data.clip_frames import clip_frames, evenly
@@ -166,3 +167,19 @@ def test_an_endpoint_that_is_down_ends_the_run(ray_cluster: None, rows: list[Row
         pytest.raises(InputError, match=r"no room.*run again"),
     ):
         write_captions(rows[:3], captioning(endpoint, retries=1), storage)
+
+
+def test_frames_that_changed_once_stay_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many looks are left, and though a third looks as the second did."""
+    looks = iter(["a", "b", "b"])
+
+    def answer(clips: Any, *_: Any) -> dict[str, Row]:
+        return {
+            clip: {"answer": "", "cut": False, "frames_hash": next(looks), "failure": None} for clip in clips
+        }
+
+    monkeypatch.setattr(captions, "_round", answer)
+    engine = Engine("http", "tiny", "tiny", frames=3, max_tokens=60)
+    asking = Captioning(Asking(engine, load_prompt("describe", "describe"), 2), None, CaptionChecks())
+    (told,) = write_captions([{"clip_id": "c", "media_path": "c.mp4"}], asking, Path()).values()
+    assert told["error"] == "its frames were not the same at a second look"

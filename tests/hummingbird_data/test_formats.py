@@ -109,6 +109,29 @@ def test_a_delayed_start_stays_delayed_and_is_not_truncated(tmp_path: Path, name
     assert [round(frame.time, 2) for frame in frames] == [round(1.5 + n / FPS, 2) for n in range(COUNT)]
 
 
+def cut_without_coding(source: Path, target: Path, frames: int) -> Path:
+    """The file from frame ``frames`` on, as ``ffmpeg -ss -c copy`` cuts it: an edit list hides what is before."""
+    with av.open(str(source)) as given, av.open(str(target), "w", options={"movflags": "faststart"}) as made:
+        stream = given.streams.video[0]
+        copy = made.add_stream_from_template(stream)
+        shift = round(frames / FPS / stream.time_base)
+        for packet in given.demux(stream):
+            if packet.dts is not None:
+                packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, copy
+                made.mux(packet)
+    return target
+
+
+def test_what_an_edit_list_hides_is_not_missing(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole.mp4", "libx264", options={"g": "100"})
+    cut = cut_without_coding(whole, tmp_path / "cut.mp4", 7)
+    assert probe(cut, Limits()).frames == COUNT
+    assert [round(frame.time * FPS) for frame in read(cut)] == list(range(COUNT - 7))
+    cut.write_bytes(cut.read_bytes()[:-20])
+    with pytest.raises(StageError, match=r"truncated: \d of 5 frames"):
+        read(cut)
+
+
 @pytest.mark.parametrize("size", [(101, 77), (97, 72), (96, 75)])
 def test_odd_sizes_become_even(tmp_path: Path, size: tuple[int, int]) -> None:
     (frame, *_) = read(write(tmp_path / "a.mp4", "libx264", "yuv444p", size=size))

@@ -97,6 +97,24 @@ def test_jumps_of_brightness_are_flicker_and_a_fade_is_none(shot: Callable) -> N
     assert "flicker" not in found(frames * fade)
 
 
+@pytest.mark.parametrize("frames", [1, 2, 4, 8])
+def test_light_that_goes_one_way_is_no_flicker(shot: Callable, frames: int) -> None:
+    """Out of black within a few frames, and into it."""
+    moving = shot(4, fps=FPS, motion="moving left").astype(float)
+    up = np.interp(np.arange(len(moving)), [6, 6 + frames], [0.0, 1.0])[:, None, None, None]
+    assert "flicker" not in found(moving * up)
+    assert "flicker" not in found((moving * up)[::-1])
+
+
+@pytest.mark.parametrize("shown", [1, 2])
+def test_flashes_and_flicker_of_pictures_shown_twice_are_flicker(shot: Callable, shown: int) -> None:
+    moving = shot(4, fps=FPS, motion="moving left").astype(float)
+    each = np.random.default_rng(1).uniform(0.85, 1.15, len(moving))
+    assert "flicker" in found(moving * np.repeat(each, shown)[: len(moving), None, None, None])
+    flashes = np.where(np.arange(len(moving)) % 12 < shown, 0.6, 1.0)
+    assert "flicker" in found(moving * flashes[:, None, None, None])
+
+
 def test_one_frame_has_no_motion_and_no_flicker() -> None:
     assert scores(np.full((1, 128, 128, 3), 100, np.uint8)) == {
         "motion": 0,

@@ -10,7 +10,7 @@ import pytest
 from hummingbird.config.settings import Settings
 from hummingbird.lake.lake import Lake
 from hummingbird_data import curate as module
-from hummingbird_data import duplicate_index
+from hummingbird_data import duplicate_index, judging
 from hummingbird_data.curate import curate
 from hummingbird_data.embedding import SIZE
 from hummingbird_data.stage import Row
@@ -38,7 +38,9 @@ class World:
     def caption(self, rows: Sequence[Row], *_: object) -> dict[str, Row]:
         self.captioned += [Path(row["source_uri"]).stem for row in rows]
         return {
-            row["clip_id"]: {
+            row["clip_id"]: {"error": "no answer", "error_stage": "captions"}
+            if "mute" in row["source_uri"]
+            else {
                 "caption": "a red circle",
                 "caption_model": "m",
                 "caption_problem": "empty" if "poor" in row["media_path"] else None,
@@ -68,7 +70,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(tmp_path / "raw")
     monkeypatch.setattr(module, "connect", lambda settings: None)
     monkeypatch.setattr(module, "_score", made.score)
-    monkeypatch.setattr(module, "write_captions", made.caption)
+    monkeypatch.setattr(judging, "write_captions", made.caption)
     monkeypatch.setattr(duplicate_index, "clip_frames", lambda row: 1 / 0)  # no pictures are needed here
     return made
 
@@ -102,12 +104,27 @@ def test_a_new_file_that_copies_a_committed_clip_is_the_copy_whatever_its_name(
     assert set(world.scored) == {"a", "z"}, "only what is new is read"
 
 
-def test_a_clip_that_its_caption_drops_takes_no_later_copy_with_it(world: World, run: Callable) -> None:
-    world.write(**{f"a{n}": f"poor{n} 0.1" for n in range(3)}, **{f"b{n}": f"poor{n} 0.1" for n in range(3)})
-    whole = run(batch_files=1)
-    assert set(map(tuple, whole.values())) <= {("low_caption",), ("duplicate",)}
-    # Whatever batch a file is in: its copy was compared with what an interrupted run would have found in the table.
-    assert [whole[f"b{n}"] for n in range(3)].count(["low_caption"]) >= 1
+@pytest.mark.parametrize("files", [1, 100])
+def test_a_clip_that_its_caption_drops_takes_no_copy_with_it(world: World, run: Callable, files: int) -> None:
+    """In whatever batch the copy is."""
+    world.write(**{f"{name}{n}": f"poor{n} 0.1" for name in "abc" for n in range(3)})
+    world.write(mute="picture 0.1", n="picture 0.1", o="picture 0.1")
+    found = run(batch_files=files)
+    assert found.pop("mute") == ["quarantine"]
+    assert (found.pop("n"), found.pop("o")) == ([], ["duplicate"])
+    assert set(map(tuple, found.values())) == {("low_caption",)}
+    assert len(found) == 9
+    captioned = world.captioned.copy()
+    assert sorted(captioned) == sorted({*found, "mute", "n"}), "each is asked about once"
+    # Judged again from the table it comes out the same: nothing but what failed is asked about again.
+    run(batch_files=files, max_zoom=0.5)
+    assert run(batch_files=files, max_zoom=0.6) == {
+        **found,
+        "mute": ["quarantine"],
+        "n": [],
+        "o": ["duplicate"],
+    }
+    assert set(world.captioned) == {"mute"}
 
 
 def test_thresholds_by_percentile_caption_only_what_they_keep(world: World, run: Callable) -> None:
@@ -136,3 +153,14 @@ def test_an_interrupted_percentile_run_leaves_no_clip_kept_without_a_judgement(
     assert [(row["verdict"], row["reasons"]) for row in rows] == [("dropped", ["unjudged"])] * 8
     assert sum(reasons == [] for reasons in run(min_motion="50%").values()) == 5
     assert world.scored == []
+
+
+def test_of_several_clips_that_failed_the_first_in_time_is_told() -> None:
+    """In whatever order they come in, or another run would end with other rows."""
+    rows = [
+        {"source_uri": "a", "start_seconds": at, "error": f"at {at}", "error_stage": "text"}
+        for at in (4.0, 0.0, 2.0)
+    ]
+    clips, failures = module._whole({"a": [*rows, {"source_uri": "a", "start_seconds": 1.0}]})
+    assert clips == []
+    assert failures["a"]["error"] == "at 0.0"

@@ -26,6 +26,23 @@ def test_a_file_that_is_no_video_is_a_source_but_a_hidden_one_is_not(tmp_path: P
     assert [Path(s.uri).name for s in find_sources(tmp_path)] == ["readme.txt"]
 
 
+def test_a_link_to_nowhere_is_a_source_and_a_linked_folder_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "a.mp4").symlink_to(tmp_path / "gone.mp4")
+    (there / "b.mp4").write_bytes(b"b")
+    (there / "b.txt").symlink_to(tmp_path / "gone.txt")
+    (there / "linked").symlink_to(tmp_path / "elsewhere")
+    found = list(find_sources(there))
+    assert [(Path(s.uri).name, s.caption) for s in found] == [("a.mp4", None), ("b.mp4", None)]
+    assert found[0].fingerprint == "missing"
+    assert "linked is a link: not looked into" in caplog.text
+    assert caplog.text.count("leads nowhere") == 2
+
+
 def test_bad_folders_are_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "empty").mkdir()
@@ -43,6 +60,13 @@ def test_a_list_without_its_columns_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"x")
     (tmp_path / "captions.csv").write_text("file,text\na.mp4,hello\n")
     with pytest.raises(InputError, match="uri and caption"):
+        find_sources(tmp_path)
+
+
+def test_a_quote_that_never_ends_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "captions.csv").write_text('uri,caption\na.mp4,"' + 200_000 * "x")
+    with pytest.raises(InputError, match=r"captions\.csv after line \d: field larger"):
         find_sources(tmp_path)
 
 

@@ -1,5 +1,7 @@
 """Each score drops a clip for its own reason."""
 
+from dataclasses import replace
+
 import pytest
 from hummingbird.lake.schemas import REASONS
 from hummingbird_data.verdict import Thresholds, score_reasons, with_verdict
@@ -33,6 +35,8 @@ def test_a_sound_clip_is_kept() -> None:
         ({"technical_by": "weightless", "quality_technical": None}, "technical_quality"),
         ({"motion_score": 0.001, "freeze_score": 2.0}, "static"),
         ({"freeze_score": 0.5}, "freeze"),
+        ({"freeze_score": 1.6}, "freeze"),
+        ({"freeze_score": 1.8}, "static"),
         ({"flicker_score": 0.03}, "flicker"),
         ({"zoom_score": 0.06}, "zoom"),
         ({"text_share": 0.02}, "text"),
@@ -47,3 +51,7 @@ def test_each_score_has_its_reason(change: dict, reason: str) -> None:
 
 def test_rounded_times_do_not_make_a_clip_too_short() -> None:
     assert score_reasons({**SOUND, "end_seconds": 2.9999}, LIMITS) == []
+
+
+def test_a_clip_that_may_freeze_may_freeze_all_the_time() -> None:
+    assert score_reasons({**SOUND, "freeze_score": 1.8}, replace(LIMITS, max_freeze=float("inf"))) == []

@@ -3,7 +3,8 @@
 Iceberg commits are atomic for one table, a batch touches two. So a batch is first written on the branch
 "pending" of ``clips`` and ``quarantine``; then its ledger row in ``runs`` names the two new snapshots, which
 is the moment it counts; then the tables' main branches follow. A writer that dies before the ledger row
-leaves nothing that a reader sees; one that dies after it is finished by the next writer.
+leaves nothing that a reader sees; one that dies after it is finished by the next writer. Now and then the states
+between batches that nothing names are taken away (`hummingbird.lake.retention`).
 """
 
 import fcntl
@@ -17,9 +18,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.catalog import Catalog
-from pyiceberg.expressions import BooleanExpression, EqualTo, In, Or
+from pyiceberg.expressions import And, BooleanExpression, EqualTo, GreaterThanOrEqual, In, LessThanOrEqual
 from pyiceberg.table import Table
 
+from hummingbird.lake.retention import EVERY, expire, name_snapshot
 from hummingbird.lake.schemas import ARROW, CLIPS, QUARANTINE, REASONS, VERDICTS, TableName, with_all_columns
 
 PENDING = "pending"
@@ -87,34 +89,34 @@ class Committer:
         sources = set(new_clips["source_uri"].to_pylist()) | set(new_quarantine["source_uri"].to_pylist())
         if not sources:
             raise ValueError(f"batch {batch_id} holds no row: every source gives a clip or a quarantine row")
-        of_sources = _among("source_uri", sources)
-        of_clips: BooleanExpression = of_sources
-        if new_clips.num_rows:
-            of_clips = Or(of_sources, _among("clip_id", set(new_clips["clip_id"].to_pylist())))
+        which = _of_sources(sources)
         with locked(self._lock):
             pins = self.pins()
             self._publish(pins)
-            old_clips = self._there("clips", pins.clips, of_clips)
-            old_quarantine = self._there("quarantine", pins.quarantine, of_sources)
+            old_clips = self._there("clips", pins.clips, which)
+            old_quarantine = self._there("quarantine", pins.quarantine, which)
             if old_clips.equals(_sorted("clips", new_clips)) and old_quarantine.equals(
                 _sorted("quarantine", new_quarantine)
             ):
                 return pins.clips
             after = Pins(
                 pins.sequence + 1,
-                self._write_pending("clips", pins.clips, of_clips, old_clips, new_clips),
-                self._write_pending(
-                    "quarantine", pins.quarantine, of_sources, old_quarantine, new_quarantine
-                ),
+                self._write_pending("clips", pins.clips, which, old_clips, new_clips),
+                self._write_pending("quarantine", pins.quarantine, which, old_quarantine, new_quarantine),
             )
             self._write_ledger(batch_id, after, new_clips, new_quarantine)
             self._publish(after)
+            if after.sequence % EVERY == 0:
+                expire(self._catalog, self.table, after.sequence)
             return after.clips
 
     def put(self, name: TableName, key: str, row: dict[str, object]) -> None:
         """Writes one row of ``runs`` or ``models``, in place of the row with the same key."""
         rows = _one_row(name, row)
         with locked(self._lock):
+            named = row.get("input_snapshot" if name == "runs" else "snapshot_id")
+            if isinstance(named, int):
+                name_snapshot(self.table("clips"), named)
             properties = _as_property(self.pins()) if name == "runs" else {}
             _overwrite(self.table(name), rows, _equal(key, row[key]), properties=properties)
 
@@ -238,8 +240,16 @@ def _equal(column: str, value: object) -> BooleanExpression:
     return EqualTo(column, value)  # type: ignore[call-arg]  # pyiceberg's own constructor, not pydantic's
 
 
-def _among(column: str, values: set[str]) -> BooleanExpression:
-    return In(column, values)  # type: ignore[call-arg]
+def _of_sources(sources: set[str]) -> BooleanExpression:
+    """Rows of these sources; a clip's key comes from its source, so there is none of another.
+
+    The bounds spare reading most files: pyiceberg looks at no file's range for an "in" of more than 200 values.
+    """
+    return And(
+        GreaterThanOrEqual("source_uri", min(sources)),  # type: ignore[call-arg]
+        LessThanOrEqual("source_uri", max(sources)),  # type: ignore[call-arg]
+        In("source_uri", sources),  # type: ignore[call-arg]
+    )
 
 
 def _overwrite(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.expressions import BooleanExpression, EqualTo
 
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
@@ -35,6 +35,10 @@ PROPERTIES = {
     "write.metadata.previous-versions-max": "20",
     # Each commit adds a manifest, and each read reads them all.
     "commit.manifest-merge.enabled": "true",
+    "commit.manifest.min-count-to-merge": "25",
+    # By their ranges files are passed over; the first 16 letters, as by default, most sources have in common.
+    "write.metadata.metrics.column.source_uri": "full",
+    "write.metadata.metrics.column.batch_id": "full",
 }
 
 
@@ -189,7 +193,11 @@ class Lake:
         return line
 
     def _scan(
-        self, table: str, where: str | None, snapshot_id: int | None, columns: Sequence[str] | None
+        self,
+        table: str,
+        where: str | BooleanExpression | None,
+        snapshot_id: int | None,
+        columns: Sequence[str] | None,
     ) -> Scan:
         if table not in TABLES:
             raise InputError(f"there is no table '{table}'; there are {', '.join(TABLES)}")
@@ -198,8 +206,8 @@ class Lake:
         return Scan(name, self._committer.table(name), where, wanted, columns)
 
     def _find(self, table: str, key: str, value: str) -> dict[str, Any] | None:
-        rows = self.read(table)
-        found = rows.filter(pc.equal(rows[key], value)).to_pylist()
+        which = EqualTo(key, value)  # type: ignore[call-arg]  # no text: quotes may stand in a value
+        found = self._scan(table, which, None, None).read().to_pylist()
         return parse_json(found[0]) if found else None
 
     def _snapshot_of(self, name: TableName, snapshot_id: int | None) -> int | None:
@@ -213,14 +221,20 @@ class Lake:
         pins = self._committer.pins()
         if snapshot_id is None:
             return pins.clips if name == "clips" else pins.quarantine
-        first = {t: self._committer.table(t).history()[0].snapshot_id for t in ("clips", "quarantine")}
-        known = {first["clips"]: first["quarantine"]}
-        ledger = self.read("runs", "kind = 'batch'")
-        columns = (ledger[f"{t}_snapshot"].to_pylist() for t in ("clips", "quarantine"))
-        known.update(zip(*columns, strict=True))
-        if snapshot_id not in known:
+        tables = {t: self._committer.table(t) for t in ("clips", "quarantine")}
+        first = {t: table.history()[0].snapshot_id for t, table in tables.items()}
+        ledger = self.read("runs", f"kind = 'batch' and clips_snapshot = {int(snapshot_id)}")
+        if not ledger.num_rows and snapshot_id != first["clips"]:
             raise InputError(f"there is no snapshot {snapshot_id}; the current one is {pins.clips}")
-        return snapshot_id if name == "clips" else known[snapshot_id]
+        if tables["clips"].snapshot_by_id(snapshot_id) is None:
+            raise InputError(
+                f"snapshot {snapshot_id} is no longer there: no run or model named it; the current one is {pins.clips}"
+            )
+        if name == "clips":
+            return snapshot_id
+        # A batch of failures alone changes quarantine, and not clips.
+        last = ledger.sort_by("sequence")["quarantine_snapshot"].to_pylist()
+        return last[-1] if last else first["quarantine"]
 
 
 def parse_json(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -260,6 +274,10 @@ def _create_tables(catalog: Catalog, namespace: str) -> None:
     catalog.create_namespace_if_not_exists(namespace)
     for name in TABLES:
         table = catalog.create_table_if_not_exists((namespace, name), ICEBERG[name], properties=PROPERTIES)
+        missing = {key: value for key, value in PROPERTIES.items() if key not in table.properties}
+        if missing and VERSION_PROPERTY not in missing:  # an earlier version made the table
+            table.transaction().set_properties(missing).commit_transaction()
+            table.refresh()
         if len(table.schema().fields) < len(ICEBERG[name].fields):  # a later version added optional columns
             with table.update_schema() as update:
                 update.union_by_name(ICEBERG[name])

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
-from pyiceberg.expressions import AlwaysTrue
+from pyiceberg.expressions import AlwaysTrue, BooleanExpression
 from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.table import DataScan, Table
 from pyparsing import ParseException
@@ -19,7 +19,7 @@ class Scan:
     Args:
         name: of the table.
         table: as the catalog knows it.
-        where: an Iceberg row filter; none: all rows.
+        where: an Iceberg row filter, as text or an expression; none: all rows.
         snapshot_id: of this very table; none: the current one.
         columns: those to read, in this order; none: all.
 
@@ -31,7 +31,7 @@ class Scan:
         self,
         name: TableName,
         table: Table,
-        where: str | None,
+        where: str | BooleanExpression | None,
         snapshot_id: int | None,
         columns: Sequence[str] | None,
     ) -> None:
