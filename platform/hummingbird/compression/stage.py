@@ -33,6 +33,9 @@ from hummingbird.models.unet import VideoUNet
 
 Build = Callable[[torch.device], tuple[nn.Module, Method]]
 
+TEXT_TOLERANCE = 0.01
+"""How far an embedding may be from the cache's, which has 16 bits, as a share of its largest value."""
+
 
 @dataclass(frozen=True)
 class Start:
@@ -84,8 +87,9 @@ def run_stage(settings: Settings, stage: Stage) -> Path:
     start = Start(pipeline_path(settings.models.teacher), pipeline_path(student_name), cache)
     teacher = load_pipeline(start.teacher).unet
     pipeline = load_pipeline(start.student)
-    about = LatentCache(cache).about
-    _check(teacher, pipeline, about)
+    latents = LatentCache(cache)
+    about = latents.about
+    _check(teacher, pipeline, latents)
     inputs = {
         "teacher": weights_hash(teacher),
         "student": weights_hash(pipeline.unet),
@@ -140,19 +144,25 @@ def shared_features(teacher: VideoUNet, student: VideoUNet) -> list[int]:
     return [*range(stages), *middle, *range(first_up, first_up + stages)]
 
 
-def _check(teacher: VideoUNet, pipeline: TextToVideoPipeline, about: Mapping[str, Any]) -> None:
+def _check(teacher: VideoUNet, pipeline: TextToVideoPipeline, cache: LatentCache) -> None:
     student = pipeline.unet
     widths = [[stage["width"] for stage in model.config.down_stages] for model in (teacher, student)]
     if widths[0] != widths[1]:
         raise InputError(
             f"the student's stages have widths {widths[1]}, the teacher's {widths[0]}: they must be equal"
         )
-    channels = about["shape"][1]
+    channels = cache.shape[1]
     if channels != teacher.config.in_channels or channels != student.config.in_channels:
         raise InputError(
             f"the cache holds latents of {channels} channels; the teacher takes "
             f"{teacher.config.in_channels}, the student {student.config.in_channels}: encode again"
         )
+    # Hashes of files differ where a pipeline was saved anew; the embedding itself does not.
+    empty = pipeline.encode_prompts([""])[0].cpu()
+    if empty.shape != cache.empty_text.shape or not torch.allclose(
+        empty, cache.empty_text, rtol=0, atol=TEXT_TOLERANCE * float(empty.abs().max())
+    ):
+        raise InputError("the cache was made by another text encoder than the student's: encode again")
 
 
 def _record(run: Run, stage: Stage, pipeline: TextToVideoPipeline, parent: Mapping[str, Any]) -> None:

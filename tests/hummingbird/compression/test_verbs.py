@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hummingbird.compression.distill import distill
@@ -36,7 +37,7 @@ def tiny(
         ]
     )
     snapshot = Lake.open(settings).snapshot()
-    cache = write_cache(tmp_path / "cache")
+    cache = write_cache(tmp_path / "cache", pipeline=tiny_teacher)
     about = json.loads((cache / "cache.json").read_text())
     (cache / "cache.json").write_text(json.dumps({**about, "snapshot_id": snapshot}))
     return settings.model_copy(update={"training": settings.training.model_copy(update={"cache": cache})})
@@ -96,6 +97,10 @@ def test_bad_starts_are_named(tiny: Settings, tmp_path: Path) -> None:
     cache = tiny.model_copy(update={"training": tiny.training.model_copy(update={"cache": tmp_path})})
     with pytest.raises(InputError, match="run encode first"):
         distill(cache)
+    assert tiny.training.cache is not None
+    np.save(tiny.training.cache / "empty.npy", np.ones((6, 16), np.float16))
+    with pytest.raises(InputError, match="another text encoder"):
+        distill(tiny)
 
 
 def test_a_new_guidance_embedding_changes_no_output(tiny_teacher: Path) -> None:
