@@ -54,15 +54,17 @@ def train_in_process(job: Job) -> None:
     pace = Pace(job.steps, job.training.warmup, job.minutes)
     engine = PlainEngine(student, job.learning_rate, pace, job.training)
     folder = job.folder / "checkpoint"
-    if folder.is_dir():
-        load_state(folder, engine, average)
+    kept = sorted(folder.glob("step_*"))
+    if kept:
+        load_state(kept[-1], engine, average)
 
     def save(step: int) -> None:
-        with tempfile.TemporaryDirectory(dir=job.folder) as fresh:
-            save_state(Path(fresh) / "new", engine, average, rank=0)
-            if folder.is_dir():
-                folder.rename(Path(fresh) / "old")
-            (Path(fresh) / "new").rename(folder)
+        shutil.rmtree(folder / "new", ignore_errors=True)
+        save_state(folder / "new", engine, average, rank=0)
+        before = list(folder.glob("step_*"))
+        (folder / "new").rename(folder / f"step_{step:08d}")
+        for old in before:  # only now: whenever the process is killed, a whole checkpoint is there
+            shutil.rmtree(old)
 
     run_loop(job, engine, method, average, Worker(0, 1, device), pace, save)
     _save_student(average.module, job.folder)

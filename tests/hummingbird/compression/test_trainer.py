@@ -44,6 +44,27 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(
         torch.testing.assert_close(tensor, weights[name], rtol=0, atol=0)
 
 
+def test_a_checkpoint_that_was_cut_off_leaves_the_one_before(
+    make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job(engine="process", steps=5)
+    rename, calls = Path.rename, itertools.count(1)
+
+    def stopped(path: Path, target: Path) -> Path:
+        if path.name == "new" and next(calls) > 1:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train(job, RaySettings())  # at step 4; what step 2 left is whole
+    seen = len(log_of(job))
+    train(dataclasses.replace(job, build=_stops_at_call(job, 4)), RaySettings())
+    assert seen == 4
+    assert [line["step"] for line in log_of(job)] == [1, 2, 3, 4, 5]
+
+
 def test_training_learns_and_logs_every_term(make_job: Callable[..., Job]) -> None:
     job = make_job(engine="process", steps=20)
     train(job, RaySettings())
