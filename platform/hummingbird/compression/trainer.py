@@ -22,6 +22,7 @@ from hummingbird.compression.loop import (
     run_loop,
     save_state,
 )
+from hummingbird.compression.methods.base import Method
 from hummingbird.compression.progress import training_bar
 from hummingbird.config.cluster import RaySettings, connect
 from hummingbird.config.section import InputError
@@ -49,7 +50,7 @@ def train(job: Job, ray: RaySettings) -> Path:
 def train_in_process(job: Job) -> None:
     """One worker, in this process, without Ray and DeepSpeed."""
     device = torch.device(_device(job.training.device, torch.cuda.is_available()))
-    student, method = job.build(device)
+    student, method = _build(job, device)
     average = moving_average(student, job.training.average)
     pace = Pace(job.steps, job.training.warmup, job.minutes)
     engine = PlainEngine(student, job.learning_rate, pace, job.training)
@@ -120,7 +121,7 @@ def train_worker(config: dict[str, Any]) -> str | None:
     torch.set_num_threads(job.training.threads)
     context = ray.train.get_context()
     worker = Worker(context.get_world_rank(), context.get_world_size(), get_device())
-    student, method = job.build(worker.device)
+    student, method = _build(job, worker.device)
     average = moving_average(student, job.training.average)
     pace = Pace(job.steps, job.training.warmup, job.minutes)
     engine = _deepspeed_engine(job, student, pace, worker.device)
@@ -145,6 +146,13 @@ def train_worker(config: dict[str, Any]) -> str | None:
     if worker.rank == 0:
         _save_student(average.module, job.folder)
     return None
+
+
+def _build(job: Job, device: torch.device) -> tuple[torch.nn.Module, Method]:
+    student: Any
+    student, method = job.build(device)
+    student.gradient_checkpointing = job.training.checkpointing
+    return student, method
 
 
 def _deepspeed_engine(job: Job, student: torch.nn.Module, pace: Pace, device: torch.device) -> Any:

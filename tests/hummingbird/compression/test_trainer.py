@@ -77,6 +77,20 @@ def test_training_learns_and_logs_every_term(make_job: Callable[..., Job]) -> No
     assert rates[0] < rates[2] > rates[12] > rates[-1] > 0
 
 
+def test_activations_are_recomputed_where_asked_for_and_change_no_loss(
+    make_job: Callable[..., Job], tmp_path: Path
+) -> None:
+    totals = []
+    for on in (False, True):
+        job = make_job(engine="process", steps=2, checkpointing=on)
+        job = dataclasses.replace(job, folder=tmp_path / f"{on}")
+        seen: list[bool] = []
+        train(dataclasses.replace(job, build=_watched(job, seen)), RaySettings())
+        assert seen == [on, on]
+        totals.append([line["total"] for line in log_of(job)])
+    assert totals[0] == pytest.approx(totals[1], rel=1e-4)
+
+
 def test_a_run_with_a_time_limit_ends_in_time_also_when_it_was_cut_off(
     make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,5 +142,21 @@ def _stops_at_call(job: Job, call: int) -> Callable[[torch.device], tuple[nn.Mod
     def build(device: torch.device) -> tuple[nn.Module, Method]:
         student, method = job.build(device)
         return student, Stops(method)
+
+    return build
+
+
+def _watched(job: Job, seen: list[bool]) -> Callable[[torch.device], tuple[nn.Module, Method]]:
+    """Notes at every step whether the student recomputes its activations."""
+
+    def build(device: torch.device) -> tuple[nn.Module, Method]:
+        student, method = job.build(device)
+
+        class Watched(Method):
+            def losses(self, *args: object) -> Losses:
+                seen.append(student.gradient_checkpointing)  # type: ignore[arg-type]
+                return method.losses(*args)  # type: ignore[arg-type]
+
+        return student, Watched()
 
     return build

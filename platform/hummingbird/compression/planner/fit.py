@@ -72,7 +72,7 @@ def _changes(use: Use) -> Iterator[tuple[str, Use]]:
         half = use.batch // 2
         yield step(f"{half} videos a GPU (plan.batch={half}), more steps between updates", batch=half)
     if use.trains and use.gpus > 1 and use.zero_stage < 3:
-        yield step("share out the weights too (plan.zero_stage=3)", zero_stage=3)
+        yield step("share out the weights too (plan.zero_stage=3; this trainer goes to 2)", zero_stage=3)
     if use.trains:
         for gpus in (use.gpus * 2, use.gpus * 4):
             yield step(f"{gpus} GPUs (plan.gpus={gpus})", gpus=gpus, zero_stage=max(use.zero_stage, 2))
