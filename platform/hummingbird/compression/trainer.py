@@ -151,6 +151,7 @@ def train_worker(config: dict[str, Any]) -> str | None:
 def _build(job: Job, device: torch.device) -> tuple[torch.nn.Module, Method]:
     student: Any
     student, method = job.build(device)
+    student.train()  # models are loaded for evaluation; the dropout of VideoCrafter2's structure is for training
     student.gradient_checkpointing = job.training.checkpointing
     return student, method
 

@@ -91,6 +91,18 @@ def test_activations_are_recomputed_where_asked_for_and_change_no_loss(
     assert totals[0] == pytest.approx(totals[1], rel=1e-4)
 
 
+def test_a_student_loaded_for_evaluation_trains_with_its_dropout(make_job: Callable[..., Job]) -> None:
+    job, students = make_job(engine="process", steps=2), []
+
+    def build(device: torch.device) -> tuple[nn.Module, Method]:
+        student, method = job.build(device)
+        students.append(student.eval())
+        return student, method
+
+    train(dataclasses.replace(job, build=build), RaySettings())
+    assert all(module.training for module in students[0].modules())
+
+
 def test_a_run_with_a_time_limit_ends_in_time_also_when_it_was_cut_off(
     make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
