@@ -215,7 +215,8 @@ class Lake:
             return pins.clips if name == "clips" else pins.quarantine
         first = {t: self._committer.table(t).history()[0].snapshot_id for t in ("clips", "quarantine")}
         known = {first["clips"]: first["quarantine"]}
-        ledger = self.read("runs", "kind = 'batch'")
+        # In order: batches of files that failed leave the snapshot of clips as it was, and the last one counts.
+        ledger = self.read("runs", "kind = 'batch'").sort_by("sequence")
         columns = (ledger[f"{t}_snapshot"].to_pylist() for t in ("clips", "quarantine"))
         known.update(zip(*columns, strict=True))
         if snapshot_id not in known:
