@@ -85,14 +85,15 @@ def run_stage(settings: Settings, stage: Stage) -> Path:
     cache = settings.training.cache or latest_output(lake, "encode", "cache")
     student_name = settings.models.student or latest_output(lake, stage.after, "pipeline")
     start = Start(pipeline_path(settings.models.teacher), pipeline_path(student_name), cache)
-    teacher = load_pipeline(start.teacher).unet
-    pipeline = load_pipeline(start.student)
+    taught, pipeline = load_pipeline(start.teacher), load_pipeline(start.student)
+    teacher = taught.unet
     latents = LatentCache(cache)
     about = latents.about
     _check(teacher, pipeline, latents)
     inputs = {
         "teacher": weights_hash(teacher),
         "student": weights_hash(pipeline.unet),
+        "noise": [_noise(one) for one in (taught, pipeline)],
         "cache": {key: about[key] for key in ("snapshot_id", "vae_hash", "text_hash", "shape", "count")},
         **stage.inputs,
     }
@@ -142,6 +143,11 @@ def shared_features(teacher: VideoUNet, student: VideoUNet) -> list[int]:
     middle = [stages] if teacher.config.middle and student.config.middle else []
     first_up = stages + bool(teacher.config.middle)
     return [*range(stages), *middle, *range(first_up, first_up + stages)]
+
+
+def _noise(pipeline: TextToVideoPipeline) -> dict[str, Any]:
+    """The noise process, which is not in the weights."""
+    return {key: value for key, value in pipeline.scheduler.config.items() if not key.startswith("_")}
 
 
 def _check(teacher: VideoUNet, pipeline: TextToVideoPipeline, cache: LatentCache) -> None:

@@ -80,6 +80,12 @@ def test_the_three_verbs_follow_each_other_and_leave_a_lineage(tiny: Settings) -
     assert Path(few["losses"]).read_text() == lines_before
     assert path.stat().st_mtime_ns > before
 
+    noise = Path(tiny.models.teacher) / "scheduler" / "scheduler_config.json"
+    noise.write_text(json.dumps({**json.loads(noise.read_text()), "shared_noise": 0.5}))
+    assert (
+        outputs(distill(tiny))["pipeline"] != distilled["pipeline"]
+    )  # the teacher's weights do not say it all
+
 
 def test_bad_starts_are_named(tiny: Settings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run prune first"):
