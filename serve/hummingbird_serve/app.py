@@ -15,6 +15,7 @@ from hummingbird.config.loading import load_settings
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from ray import serve
+from ray.exceptions import RayError
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
 
@@ -75,7 +76,7 @@ class Ingress:
         student = next(iter(self._generators.values()))
         try:
             return bool(await asyncio.wait_for(student.ready.remote(), READY_SECONDS))
-        except TimeoutError:
+        except (TimeoutError, RayError):  # a replica that just died
             return False
 
 

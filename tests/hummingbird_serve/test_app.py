@@ -1,5 +1,6 @@
 """Where a server may listen, and what it picks to serve."""
 
+import asyncio
 import json
 import socket
 from pathlib import Path
@@ -8,8 +9,11 @@ import pytest
 from hummingbird.config.section import InputError
 from hummingbird.config.serve import ServeSettings
 from hummingbird.config.settings import Settings
-from hummingbird_serve.app import check_address
+from hummingbird_serve.app import Ingress, check_address
 from hummingbird_serve.models import offered_models, quickstart_outputs, student_package
+from ray.exceptions import RayActorError
+
+from .conftest import served
 
 
 def at(host: str, port: int = 18765) -> Settings:
@@ -54,3 +58,18 @@ def test_only_a_finished_quickstart_counts(settings: Settings, tmp_path: Path) -
 def test_a_given_package_is_served_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
     assert student_package(Settings(serve=ServeSettings(model=str(tmp_path)))) == tmp_path
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), RayActorError()])
+def test_a_generator_that_does_not_answer_is_not_ready(error: Exception) -> None:
+    class Lost:
+        @property
+        def ready(self) -> "Lost":
+            return self
+
+        async def remote(self) -> bool:
+            raise error
+
+    models = {"student": served()}
+    ingress = Ingress(Settings(), models, Path("tokenizer.json"), False, {"student": Lost()})
+    assert asyncio.run(ingress._ready()) is False
