@@ -96,7 +96,8 @@ class VideoStore:
         """A new video, queued. Makes room by removing the oldest finished ones."""
         self.sweep()
         finished = [video for video in self._videos.values() if video.finished]
-        for video in finished[: len(self._videos) + 1 - self.max_videos]:
+        surplus = max(0, len(self._videos) + 1 - self.max_videos)
+        for video in finished[:surplus]:
             self.delete(video.id)
         video = Video(request, created_at=int(self.clock()))
         self._videos[video.id] = video
