@@ -184,6 +184,14 @@ def run_application(application: Any, settings: Settings) -> None:
     serve.run(application, name=NAME, route_prefix="/", blocking=False, logging_config=quiet)
 
 
+def stop_application() -> None:
+    """Ends the application, and Serve with it unless the cluster serves others' too."""
+    if set(serve.status().applications) - {NAME}:
+        serve.delete(NAME)
+    else:
+        serve.shutdown()
+
+
 def application(args: Mapping[str, Any]) -> Any:
     """The application for Serve's configuration files: ``import_path: hummingbird_serve.app:application``.
 
@@ -219,4 +227,4 @@ def serve_until_interrupted(settings: Settings) -> None:
     except KeyboardInterrupt:
         print("Stopping ...", flush=True)
     finally:
-        serve.shutdown()
+        stop_application()

@@ -9,9 +9,11 @@ import pytest
 from hummingbird.config.section import InputError
 from hummingbird.config.serve import ServeSettings
 from hummingbird.config.settings import Settings
-from hummingbird_serve.app import Ingress, check_address
+from hummingbird_serve.app import NAME, Ingress, check_address, stop_application
 from hummingbird_serve.models import offered_models, quickstart_outputs, student_package
+from ray import serve
 from ray.exceptions import RayActorError
+from ray.serve.schema import ServeStatus
 
 from .conftest import served
 
@@ -58,6 +60,20 @@ def test_only_a_finished_quickstart_counts(settings: Settings, tmp_path: Path) -
 def test_a_given_package_is_served_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
     assert student_package(Settings(serve=ServeSettings(model=str(tmp_path)))) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("running", "done"), [([NAME], "shutdown"), ([], "shutdown"), ([NAME, "theirs"], f"delete {NAME}")]
+)
+def test_others_applications_go_on_when_this_one_ends(
+    running: list[str], done: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[str] = []
+    monkeypatch.setattr(serve, "status", lambda: ServeStatus(applications=dict.fromkeys(running)))
+    monkeypatch.setattr(serve, "shutdown", lambda: called.append("shutdown"))
+    monkeypatch.setattr(serve, "delete", lambda name: called.append(f"delete {name}"))
+    stop_application()
+    assert called == [done]
 
 
 @pytest.mark.parametrize("error", [TimeoutError(), RayActorError()])
