@@ -14,7 +14,7 @@ from hummingbird.config.evaluate import Candidate
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from hummingbird.evaluation.benchmark import benchmark
-from hummingbird.evaluation.curation import score_curation
+from hummingbird.evaluation.curation import of_footage, score_curation
 from hummingbird.evaluation.evaluate import evaluate
 from hummingbird.evaluation.report.from_runs import load_result
 from hummingbird.evaluation.report.line import line_report
@@ -73,8 +73,12 @@ def main(settings: Settings, given: argparse.Namespace) -> Path:
         package = Path(compiled["outputs"]["package"])
         timed = step("benchmark", benchmark, with_section(student, "benchmark", student_package=package))
 
-        clips = run.lake.read("clips", snapshot_id=snapshot).to_pylist()
-        score = score_curation(clips, run.lake.read("quarantine").to_pylist(), read_truth(truth))
+        files = read_truth(truth)
+        clips, quarantine = (
+            of_footage(run.lake.read(table, snapshot_id=snapshot), footage.absolute(), files)
+            for table in ("clips", "quarantine")
+        )
+        score = score_curation(clips.to_pylist(), quarantine.to_pylist(), files)
         pruned = load_result(results["prune"])["metrics"]
         totals = {name: found["total"] for name, found in evaluated["metrics"]["models"].items()}
         run.snapshot_id = snapshot
@@ -102,7 +106,8 @@ def main(settings: Settings, given: argparse.Namespace) -> Path:
             device=timed["metrics"]["device"],
         )
         report = write_report(
-            line_report(run.lake, settings.storage, results, score, run.metrics), folder / "report.html"
+            line_report(run.lake, settings.storage, results, clips, quarantine, score, run.metrics),
+            folder / "report.html",
         )
         run.outputs.update(
             report=report,

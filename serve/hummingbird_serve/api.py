@@ -3,7 +3,7 @@
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -154,7 +154,7 @@ async def _fields(request: Request) -> Mapping[str, Any]:
     if kind == "application/json":
         try:
             body = await request.json()
-        except ValueError as error:  # no JSON, or no UTF-8
+        except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested without end
             raise APIError(400, "the body is no valid JSON", None, "invalid_json") from error
         if not isinstance(body, dict):
             raise APIError(400, "the body must be a JSON object", None, "invalid_json")
@@ -198,7 +198,7 @@ class Guard:
             raise APIError(413, f"the body is larger than {MAX_BODY_BYTES} bytes", None, "body_too_large")
         if self.token is None:
             self._check_local(request)
-        elif request.url.path.startswith("/v1/"):
+        elif request.scope["path"].startswith("/v1/"):
             scheme, _, given = request.headers.get("authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), self.token.encode()):
                 raise APIError(
@@ -206,13 +206,23 @@ class Guard:
                 )
 
     def _check_local(self, request: Request) -> None:
-        host = urlsplit(f"//{request.headers.get('host', '')}").hostname
-        if host not in LOOPBACK:
+        host = _address(f"//{request.headers.get('host', '')}")
+        if host is None or host.hostname not in LOOPBACK:
             raise APIError(403, "this server answers only to 127.0.0.1 and localhost", None, "foreign_host")
         origin = request.headers.get("origin")
-        reads = request.method in ("GET", "HEAD", "OPTIONS")
-        if not reads and origin is not None and urlsplit(origin).netloc != request.headers["host"]:
+        if origin is None or request.method in ("GET", "HEAD", "OPTIONS"):
+            return
+        page = _address(origin)
+        if page is None or page.netloc != request.headers["host"]:
             raise APIError(403, "writes from other web pages are refused", None, "foreign_origin")
+
+
+def _address(url: str) -> SplitResult | None:
+    """The parts of an address; none where it is not one."""
+    try:
+        return urlsplit(url)
+    except ValueError:  # such as "//[::1"
+        return None
 
 
 def _bounded(receive: Receive) -> Receive:

@@ -15,6 +15,7 @@ from hummingbird.config.loading import load_settings
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from ray import serve
+from ray.exceptions import RayError
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
 
@@ -75,7 +76,7 @@ class Ingress:
         student = next(iter(self._generators.values()))
         try:
             return bool(await asyncio.wait_for(student.ready.remote(), READY_SECONDS))
-        except TimeoutError:
+        except (TimeoutError, RayError):  # a replica that just died
             return False
 
 
@@ -183,6 +184,14 @@ def run_application(application: Any, settings: Settings) -> None:
     serve.run(application, name=NAME, route_prefix="/", blocking=False, logging_config=quiet)
 
 
+def stop_application() -> None:
+    """Ends the application, and Serve with it unless the cluster serves others' too."""
+    if set(serve.status().applications) - {NAME}:
+        serve.delete(NAME)
+    else:
+        serve.shutdown()
+
+
 def application(args: Mapping[str, Any]) -> Any:
     """The application for Serve's configuration files: ``import_path: hummingbird_serve.app:application``.
 
@@ -218,4 +227,4 @@ def serve_until_interrupted(settings: Settings) -> None:
     except KeyboardInterrupt:
         print("Stopping ...", flush=True)
     finally:
-        serve.shutdown()
+        stop_application()

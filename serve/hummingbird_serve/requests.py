@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 MAX_SEED = 2**31 - 1
 MAX_GUIDANCE = 30.0
@@ -95,6 +95,15 @@ class VideoParameters(BaseModel):
     steps: int | None = Field(None, ge=1, description="denoising steps")
     guidance: float | None = Field(None, ge=0.0, le=MAX_GUIDANCE, description="guidance scale")
     num_frames: int | None = Field(None, ge=1, description="length of the video in frames")
+
+    @field_validator("prompt")
+    @classmethod
+    def _be_text(cls, prompt: str) -> str:
+        try:
+            prompt.encode()
+        except UnicodeEncodeError as error:  # JSON's escapes can spell it
+            raise ValueError("half of a surrogate pair is no character") from error
+        return prompt
 
 
 @dataclass(frozen=True)
@@ -208,7 +217,7 @@ def _unsupported(param: str, given: object, model: ServedModel, right: str) -> A
 def _same_number(given: str | float, right: str) -> bool:
     try:
         return float(given) == float(right)
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
 
 

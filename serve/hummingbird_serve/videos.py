@@ -77,7 +77,7 @@ class VideoStore:
     """At most ``max_videos`` videos, each for ``keep_seconds`` after it finished; files in one folder.
 
     Files are named by the server's own ids. A new store on the same folder finds what was there; what had
-    not finished by then has failed.
+    not finished by then has failed, and what cannot be read (of another version, or without its file) goes.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class VideoStore:
         self.folder, self.max_videos, self.keep_seconds, self.clock = folder, max_videos, keep_seconds, clock
         folder.mkdir(parents=True, exist_ok=True)
         self._videos: dict[str, Video] = {}
-        found = [_read(path) for path in folder.glob("video_*.json")]
+        found = [video for path in folder.glob("video_*.json") if (video := self._read(path)) is not None]
         for video in sorted(found, key=lambda video: video.created_at):
             self._videos[video.id] = video
             if not video.finished:
@@ -96,7 +96,8 @@ class VideoStore:
         """A new video, queued. Makes room by removing the oldest finished ones."""
         self.sweep()
         finished = [video for video in self._videos.values() if video.finished]
-        for video in finished[: len(self._videos) + 1 - self.max_videos]:
+        surplus = max(0, len(self._videos) + 1 - self.max_videos)
+        for video in finished[:surplus]:
             self.delete(video.id)
         video = Video(request, created_at=int(self.clock()))
         self._videos[video.id] = video
@@ -165,10 +166,19 @@ class VideoStore:
     def _save(self, video: Video) -> None:
         write_atomically(self._record(video), json.dumps(asdict(video)).encode())
 
-
-def _read(path: Path) -> Video:
-    fields = json.loads(path.read_text(encoding="utf-8"))
-    return Video(**{**fields, "request": VideoRequest(**fields["request"])})
+    def _read(self, path: Path) -> Video | None:
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+            video = Video(**{**fields, "request": VideoRequest(**fields["request"])})
+            if video.status != "completed" or self.content(video).is_file():
+                return video
+            problem = "its mp4 file is gone"
+        except (ValueError, TypeError, KeyError) as error:
+            problem = f"{type(error).__name__}: {error}"
+        logger.warning("removing the video %s, which cannot be kept: %s", path.stem, problem)
+        path.with_suffix(".mp4").unlink(missing_ok=True)
+        path.unlink()
+        return None
 
 
 class VideoJobs:

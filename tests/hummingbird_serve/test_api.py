@@ -129,6 +129,8 @@ def test_errors_have_openais_form(
         (b"{", "application/json", 400),
         (b"[1]", "application/json", 400),
         (b"\xff\xfe", "application/json", 400),
+        (b"[" * 10_000, "application/json", 400),
+        (b'{"prompt": "\\ud800"}', "application/json", 400),
         (b"prompt", "text/plain", 415),
         (b"--x\r\nnonsense", "multipart/form-data; boundary=x", 400),
         (b"x" * (MAX_BODY_BYTES + 1), "application/json", 413),
@@ -155,6 +157,13 @@ def test_a_local_server_answers_only_to_local_pages(client: Callable[..., TestCl
     assert one.post("/v1/videos", **written).status_code == 403
     written["headers"] = {"Origin": "http://127.0.0.1:8000"}
     assert one.post("/v1/videos", **written).status_code == 200
+
+
+def test_addresses_that_are_none_are_foreign(client: Callable[..., TestClient]) -> None:
+    one = client()
+    assert one.get("/v1/models", headers={"Host": "[::1"}).status_code == 403
+    written = one.post("/v1/videos", json={"prompt": "x"}, headers={"Origin": "http://[::1"})
+    assert written.status_code == 403
 
 
 def test_a_server_with_a_token_asks_for_it(client: Callable[..., TestClient]) -> None:

@@ -1,5 +1,6 @@
 """Where a server may listen, and what it picks to serve."""
 
+import asyncio
 import json
 import socket
 from pathlib import Path
@@ -8,8 +9,13 @@ import pytest
 from hummingbird.config.section import InputError
 from hummingbird.config.serve import ServeSettings
 from hummingbird.config.settings import Settings
-from hummingbird_serve.app import check_address
+from hummingbird_serve.app import NAME, Ingress, check_address, stop_application
 from hummingbird_serve.models import offered_models, quickstart_outputs, student_package
+from ray import serve
+from ray.exceptions import RayActorError
+from ray.serve.schema import ServeStatus
+
+from .conftest import served
 
 
 def at(host: str, port: int = 18765) -> Settings:
@@ -54,3 +60,32 @@ def test_only_a_finished_quickstart_counts(settings: Settings, tmp_path: Path) -
 def test_a_given_package_is_served_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
     assert student_package(Settings(serve=ServeSettings(model=str(tmp_path)))) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("running", "done"), [([NAME], "shutdown"), ([], "shutdown"), ([NAME, "theirs"], f"delete {NAME}")]
+)
+def test_others_applications_go_on_when_this_one_ends(
+    running: list[str], done: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[str] = []
+    monkeypatch.setattr(serve, "status", lambda: ServeStatus(applications=dict.fromkeys(running)))
+    monkeypatch.setattr(serve, "shutdown", lambda: called.append("shutdown"))
+    monkeypatch.setattr(serve, "delete", lambda name: called.append(f"delete {name}"))
+    stop_application()
+    assert called == [done]
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), RayActorError()])
+def test_a_generator_that_does_not_answer_is_not_ready(error: Exception) -> None:
+    class Lost:
+        @property
+        def ready(self) -> "Lost":
+            return self
+
+        async def remote(self) -> bool:
+            raise error
+
+    models = {"student": served()}
+    ingress = Ingress(Settings(), models, Path("tokenizer.json"), False, {"student": Lost()})
+    assert asyncio.run(ingress._ready()) is False

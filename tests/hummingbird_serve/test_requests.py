@@ -45,6 +45,7 @@ def test_forms_send_numbers_as_text(models: dict[str, ServedModel]) -> None:
         ({"prompt": "x", "size": "720x1280"}, 400, "size"),
         ({"prompt": "x", "seconds": "4"}, 400, "seconds"),
         ({"prompt": "x", "seconds": "soon"}, 400, "seconds"),
+        ({"prompt": "x", "seconds": 10**400}, 400, "seconds"),
         ({"prompt": "x", "num_frames": 100_000}, 400, "num_frames"),
         ({"prompt": "x", "steps": 9}, 400, "steps"),
         ({"prompt": "x", "steps": 0}, 400, "steps"),

@@ -33,6 +33,14 @@ def test_the_oldest_finished_video_makes_room(tmp_path: Path, request_: VideoReq
     assert len(list(tmp_path.glob("*.mp4"))) == 1
 
 
+def test_no_video_goes_while_there_is_room(tmp_path: Path, request_: VideoRequest) -> None:
+    store = VideoStore(tmp_path, 4, 60)
+    made = [finished(store, request_) for _ in range(4)]
+    assert store.all() == made
+    last = finished(store, request_)
+    assert store.all() == [*made[1:], last]
+
+
 def test_a_video_expires(tmp_path: Path, request_: VideoRequest) -> None:
     now = 1000.0
     store = VideoStore(tmp_path, 9, 60, clock=lambda: now)
@@ -51,6 +59,19 @@ def test_a_restart_keeps_what_was_finished_and_fails_the_rest(tmp_path: Path, re
     assert again.content(done).read_bytes() == b"mp4"
     assert again.get(waiting.id).status == "failed"
     assert "stopped" in str(again.get(waiting.id).as_json()["error"])
+
+
+def test_a_video_that_cannot_be_read_does_not_keep_the_server_from_starting(
+    tmp_path: Path, request_: VideoRequest
+) -> None:
+    store = VideoStore(tmp_path, 9, 60)
+    whole, other, damaged, lost = (finished(store, request_) for _ in range(4))
+    record = tmp_path / f"{other.id}.json"
+    record.write_text(record.read_text().replace('"fps"', '"frame_rate"'))  # of another version
+    (tmp_path / f"{damaged.id}.json").write_text("{")
+    (tmp_path / f"{lost.id}.mp4").unlink()
+    assert VideoStore(tmp_path, 9, 60).all() == [whole]
+    assert {path.name for path in tmp_path.iterdir()} == {f"{whole.id}.mp4", f"{whole.id}.json"}
 
 
 def jobs(folder: Path, *events: Event, gate: asyncio.Event | None = None, max_queued: int = 9) -> VideoJobs:

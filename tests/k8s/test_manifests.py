@@ -106,6 +106,19 @@ def test_the_service_imports_what_exists() -> None:
     assert callable(getattr(import_module(module), attribute))
 
 
+def test_a_generator_has_no_more_threads_than_its_pod_has_cores() -> None:
+    from hummingbird.config.loading import load_settings
+
+    manifest = load(K8S / "service.yaml")
+    (application,) = yaml.safe_load(manifest["spec"]["serveConfigV2"])["applications"]
+    settings = load_settings(defaults=application["args"]).serve
+    (group,) = cluster_spec(manifest)["workerGroupSpecs"]
+    (container,) = group["template"]["spec"]["containers"]
+    cores = int(container["resources"]["limits"]["cpu"])
+    assert settings.threads is not None
+    assert settings.threads <= settings.replica_cpus <= cores
+
+
 def test_the_config_of_ray_up_follows_rays_schema() -> None:
     schema = Path(ray.autoscaler.__file__).with_name("ray-schema.json")
     jsonschema.validate(load(ROOT / "ray_cluster.yaml"), json.loads(schema.read_text()))

@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,7 +101,8 @@ def run_loop(
             raise FloatingPointError(
                 f"step {pace.step + 1}: a loss is not finite: {terms}; lower the learning rate"
             )
-        engine.backward(losses.total)
+        with attention_of(worker.device):  # what is computed again must be computed alike
+            engine.backward(losses.total)
         rate = engine.get_lr()[0]
         # A mean, so that all workers end at the same step; from mark to mark, checkpoints included.
         now = time.perf_counter()
@@ -142,10 +143,16 @@ def load_state(folder: Path, engine: Engine, average: AveragedModel) -> None:
 def mixed_precision(device: torch.device, precision: str) -> Iterator[None]:
     """The context of a step's forward passes; weights and gradients stay float32."""
     enabled = resolve_precision(device, precision) == "bf16"
-    # On a CPU the fused attention's backward pass is slower than plain matrix products for short sequences.
-    attention = sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
-    with torch.autocast(device.type, torch.bfloat16, enabled=enabled), attention:
+    with torch.autocast(device.type, torch.bfloat16, enabled=enabled), attention_of(device):
         yield
+
+
+def attention_of(device: torch.device) -> AbstractContextManager[None]:
+    """The context of attention in training.
+
+    On a CPU the fused attention's backward pass is slower than plain matrix products for short sequences.
+    """
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 def resolve_precision(device: torch.device, precision: str) -> str:

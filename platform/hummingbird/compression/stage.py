@@ -33,6 +33,9 @@ from hummingbird.models.unet import VideoUNet
 
 Build = Callable[[torch.device], tuple[nn.Module, Method]]
 
+TEXT_TOLERANCE = 0.01
+"""How far an embedding may be from the cache's, which has 16 bits, as a share of its largest value."""
+
 
 @dataclass(frozen=True)
 class Start:
@@ -82,13 +85,15 @@ def run_stage(settings: Settings, stage: Stage) -> Path:
     cache = settings.training.cache or latest_output(lake, "encode", "cache")
     student_name = settings.models.student or latest_output(lake, stage.after, "pipeline")
     start = Start(pipeline_path(settings.models.teacher), pipeline_path(student_name), cache)
-    teacher = load_pipeline(start.teacher).unet
-    pipeline = load_pipeline(start.student)
-    about = LatentCache(cache).about
-    _check(teacher, pipeline, about)
+    taught, pipeline = load_pipeline(start.teacher), load_pipeline(start.student)
+    teacher = taught.unet
+    latents = LatentCache(cache)
+    about = latents.about
+    _check(teacher, pipeline, latents)
     inputs = {
         "teacher": weights_hash(teacher),
         "student": weights_hash(pipeline.unet),
+        "noise": [_noise(one) for one in (taught, pipeline)],
         "cache": {key: about[key] for key in ("snapshot_id", "vae_hash", "text_hash", "shape", "count")},
         **stage.inputs,
     }
@@ -140,19 +145,30 @@ def shared_features(teacher: VideoUNet, student: VideoUNet) -> list[int]:
     return [*range(stages), *middle, *range(first_up, first_up + stages)]
 
 
-def _check(teacher: VideoUNet, pipeline: TextToVideoPipeline, about: Mapping[str, Any]) -> None:
+def _noise(pipeline: TextToVideoPipeline) -> dict[str, Any]:
+    """The noise process, which is not in the weights."""
+    return {key: value for key, value in pipeline.scheduler.config.items() if not key.startswith("_")}
+
+
+def _check(teacher: VideoUNet, pipeline: TextToVideoPipeline, cache: LatentCache) -> None:
     student = pipeline.unet
     widths = [[stage["width"] for stage in model.config.down_stages] for model in (teacher, student)]
     if widths[0] != widths[1]:
         raise InputError(
             f"the student's stages have widths {widths[1]}, the teacher's {widths[0]}: they must be equal"
         )
-    channels = about["shape"][1]
+    channels = cache.shape[1]
     if channels != teacher.config.in_channels or channels != student.config.in_channels:
         raise InputError(
             f"the cache holds latents of {channels} channels; the teacher takes "
             f"{teacher.config.in_channels}, the student {student.config.in_channels}: encode again"
         )
+    # Hashes of files differ where a pipeline was saved anew; the embedding itself does not.
+    empty = pipeline.encode_prompts([""])[0].cpu()
+    if empty.shape != cache.empty_text.shape or not torch.allclose(
+        empty, cache.empty_text, rtol=0, atol=TEXT_TOLERANCE * float(empty.abs().max())
+    ):
+        raise InputError("the cache was made by another text encoder than the student's: encode again")
 
 
 def _record(run: Run, stage: Stage, pipeline: TextToVideoPipeline, parent: Mapping[str, Any]) -> None:

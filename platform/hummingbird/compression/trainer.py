@@ -22,6 +22,7 @@ from hummingbird.compression.loop import (
     run_loop,
     save_state,
 )
+from hummingbird.compression.methods.base import Method
 from hummingbird.compression.progress import training_bar
 from hummingbird.config.cluster import RaySettings, connect
 from hummingbird.config.section import InputError
@@ -49,20 +50,22 @@ def train(job: Job, ray: RaySettings) -> Path:
 def train_in_process(job: Job) -> None:
     """One worker, in this process, without Ray and DeepSpeed."""
     device = torch.device(_device(job.training.device, torch.cuda.is_available()))
-    student, method = job.build(device)
+    student, method = _build(job, device)
     average = moving_average(student, job.training.average)
     pace = Pace(job.steps, job.training.warmup, job.minutes)
     engine = PlainEngine(student, job.learning_rate, pace, job.training)
     folder = job.folder / "checkpoint"
-    if folder.is_dir():
-        load_state(folder, engine, average)
+    kept = sorted(folder.glob("step_*"))
+    if kept:
+        load_state(kept[-1], engine, average)
 
     def save(step: int) -> None:
-        with tempfile.TemporaryDirectory(dir=job.folder) as fresh:
-            save_state(Path(fresh) / "new", engine, average, rank=0)
-            if folder.is_dir():
-                folder.rename(Path(fresh) / "old")
-            (Path(fresh) / "new").rename(folder)
+        shutil.rmtree(folder / "new", ignore_errors=True)
+        save_state(folder / "new", engine, average, rank=0)
+        before = list(folder.glob("step_*"))
+        (folder / "new").rename(folder / f"step_{step:08d}")
+        for old in before:  # only now: whenever the process is killed, a whole checkpoint is there
+            shutil.rmtree(old)
 
     run_loop(job, engine, method, average, Worker(0, 1, device), pace, save)
     _save_student(average.module, job.folder)
@@ -118,7 +121,7 @@ def train_worker(config: dict[str, Any]) -> str | None:
     torch.set_num_threads(job.training.threads)
     context = ray.train.get_context()
     worker = Worker(context.get_world_rank(), context.get_world_size(), get_device())
-    student, method = job.build(worker.device)
+    student, method = _build(job, worker.device)
     average = moving_average(student, job.training.average)
     pace = Pace(job.steps, job.training.warmup, job.minutes)
     engine = _deepspeed_engine(job, student, pace, worker.device)
@@ -143,6 +146,14 @@ def train_worker(config: dict[str, Any]) -> str | None:
     if worker.rank == 0:
         _save_student(average.module, job.folder)
     return None
+
+
+def _build(job: Job, device: torch.device) -> tuple[torch.nn.Module, Method]:
+    student: Any
+    student, method = job.build(device)
+    student.train()  # models are loaded for evaluation; the dropout of VideoCrafter2's structure is for training
+    student.gradient_checkpointing = job.training.checkpointing
+    return student, method
 
 
 def _deepspeed_engine(job: Job, student: torch.nn.Module, pace: Pace, device: torch.device) -> Any:

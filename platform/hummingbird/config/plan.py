@@ -32,7 +32,7 @@ class PlanSettings(Section):
     zero_stage: Literal[0, 1, 2, 3] = Field(2, description="DeepSpeed ZeRO stage")
     batch: PositiveInt = Field(1, description="videos a step and GPU")
     precision: Literal["fp32", "bf16"] = Field("bf16", description="of passes; trained weights stay float32")
-    checkpointing: bool = Field(True, description="recompute activations, a layer at a time")
+    checkpointing: bool = Field(True, description="as training.checkpointing")
     decoder: Literal["small", "full"] = Field("full", description="decoder of inference and feedback")
 
     timing: Literal["auto", "on", "off"] = Field(

@@ -1,5 +1,6 @@
 """What every section of the settings is made of."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 def _absolute(path: Path) -> Path:
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):  # a path has one slash of a URI's two
+        raise ValueError("must be a path of the file system, not a URI")
     return path.expanduser().absolute()
 
 

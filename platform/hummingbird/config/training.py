@@ -24,6 +24,11 @@ class TrainingSettings(Section):
         description="of the training step; weights stay fp32; auto: bf16 where the device is fast at it",
     )
     zero_stage: Literal[0, 1, 2] = Field(2, description="DeepSpeed ZeRO stage")
+    checkpointing: bool = Field(
+        False,
+        description="compute the student's activations again in the backward pass, a layer at a time: less memory, "
+        "more time",
+    )
     warmup: NonNegativeInt = Field(20, description="steps to the peak learning rate; then a cosine to zero")
     weight_decay: NonNegativeFloat = Field(0.0, description="decoupled weight decay of AdamW")
     clip: PositiveFloat = Field(1.0, description="limit of the gradient's norm")

@@ -54,9 +54,18 @@ def choose(settings: Settings) -> list[Sampling]:
 
 
 def sampling(model: Candidate, settings: EvaluateSettings) -> Sampling:
-    """Fill in what a candidate leaves open. A few-step student is one with a guidance embedding."""
+    """Fill in what a candidate leaves open. A few-step student is one with a guidance embedding.
+
+    Raises InputError where the folder is no pipeline or lacks the decoder.
+    """
     folder = find_pipeline(model.name, model.path)
     few = is_few_step(folder)
+    decoder = model.decoder or (settings.few_step_decoder if few else settings.decoder)
+    if decoder == "small" and not _part(folder, "decoder").is_dir():
+        raise InputError(
+            f"{model.name}: the pipeline in {folder} has no small decoder: set evaluate.few_step_decoder=full, "
+            "or the model's own decoder"
+        )
     return Sampling(
         name=model.name,
         folder=str(folder),
@@ -64,7 +73,7 @@ def sampling(model: Candidate, settings: EvaluateSettings) -> Sampling:
         few_steps=few,
         steps=model.steps or (settings.few_steps if few else settings.steps),
         guidance=next(g for g in (model.guidance, settings.guidance, own_guidance(folder)) if g is not None),
-        decoder=model.decoder or (settings.few_step_decoder if few else settings.decoder),
+        decoder=decoder,
         frames=settings.frames,
         fps=settings.fps,
     )

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from hummingbird.shapes.scene import BACKGROUNDS, COLORS, MOTIONS, SHAPES, Attributes, parse_caption
 from hummingbird.shapes.truth import TrueFile, TrueShot
 
@@ -77,6 +80,14 @@ class _Judged:
         where = f"{self.uri} {self.row['start_seconds']:.2f} to {self.row['end_seconds']:.2f} s"
         given = ", ".join(self.row["reasons"]) or "kept"
         return f"{where}: {self.shot.defect or 'sound'}, was {given}"
+
+
+def of_footage(rows: pa.Table, folder: Path, truth: Sequence[TrueFile]) -> pa.Table:
+    """The rows of ``folder``'s files that the truth is about.
+
+    A lake may hold other sources too, and files of footage that was drawn in the same folder before.
+    """
+    return rows.filter(pc.is_in(rows["source_uri"], pa.array([f"{folder}/{file.uri}" for file in truth])))
 
 
 def score_curation(

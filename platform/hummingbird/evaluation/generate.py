@@ -12,10 +12,9 @@ import numpy as np
 from tqdm import tqdm
 
 from hummingbird.evaluation.candidates import Sampling
-from hummingbird.evaluation.metrics import measure
+from hummingbird.evaluation.judging import judge_frames
 from hummingbird.evaluation.prompts import Prompt
 from hummingbird.lake.media import write_atomically
-from hummingbird.shapes.scene import parse_caption
 
 Row = dict[str, Any]
 
@@ -127,10 +126,7 @@ def judge(row: Row) -> Row:
     from hummingbird.models.video import write_mp4
 
     frames = np.asarray(row.pop("frames"))
-    attributes = parse_caption(row["prompt"])
-    if attributes is None:
-        raise ValueError(f"the judge cannot read the prompt {row['prompt']!r}")
-    measured = measure(frames, attributes)
+    measured = judge_frames((frames, row["prompt"]))
     file = io.BytesIO()
     write_mp4(frames, row["fps"], file)
     text = json.dumps({"values": dict(measured.values), "right": dict(measured.right)})

@@ -52,7 +52,8 @@ def find_model(lake: "Lake", unet: nn.Module, kind: str, folder: Path) -> dict[s
     Args:
         folder: the model's pipeline; the licence is taken from the model card there, if there is one.
     """
-    where = f"weights_hash = '{weights_hash(unet)}'"
+    # A compiled package has the weights of the model that it was made of, and is not that model.
+    where = f"weights_hash = '{weights_hash(unet)}' and kind != 'package'"
     if not lake.read("models", where).num_rows:
         card = folder / "README.md"
         licence = ModelCard.load(card).data.get("license") if card.is_file() else None

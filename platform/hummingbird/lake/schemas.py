@@ -44,8 +44,6 @@ REASONS = (
 """Why a clip can be dropped; a dropped clip has at least one of them, a kept one none. ``unjudged``: scored by a
 run whose thresholds are percentiles, which has not scored all yet."""
 
-STATES = ("running", "finished", "failed", "interrupted")
-
 JSON_COLUMNS = frozenset({"settings", "inputs", "outputs", "metrics", "plan", "scores"})
 """Columns of `runs` and `models` that hold JSON as text."""
 
@@ -187,7 +185,6 @@ def _arrow(schema: Schema) -> pa.Schema:
 ARROW: dict[TableName, pa.Schema] = {name: _arrow(schema) for name, schema in ICEBERG.items()}
 CLIPS = ARROW["clips"]
 QUARANTINE = ARROW["quarantine"]
-RUNS = ARROW["runs"]
 MODELS = ARROW["models"]
 
 

@@ -57,12 +57,7 @@ def compile_model(settings: Settings, say: Say = print) -> Path:
         pipeline = load_pipeline(chosen)
     except FileNotFoundError as error:
         raise InputError(str(error)) from error
-    inputs = {
-        **{part: weights_hash(module) for part in MODULES if (module := getattr(pipeline, part)) is not None},
-        "torch": torch.__version__,
-        "capability": device_capability(settings.compile.device),
-    }
-    with open_run(settings, "compile", inputs=inputs) as run:
+    with open_run(settings, "compile", inputs=package_inputs(pipeline, settings.compile.device)) as run:
         folder = run.folder / "package"
         kind = "few-step" if pipeline.few_steps else "teacher"
         parent = find_model(run.lake, pipeline.unet, kind, pipeline_folder(chosen))
@@ -91,6 +86,17 @@ def compile_model(settings: Settings, say: Say = print) -> Path:
         )
         run.outputs.update(package=folder, model_id=package_id)
     return run.result_path
+
+
+def package_inputs(pipeline: TextToVideoPipeline, device: str) -> dict[str, object]:
+    """What a package depends on besides the settings: weights, configurations, torch and processor."""
+    modules = {part: getattr(pipeline, part) for part in MODULES}
+    return {
+        **{part: weights_hash(module) for part, module in modules.items() if module is not None},
+        "configs": {part: _config(getattr(pipeline, part)) for part in CONFIGS},
+        "torch": torch.__version__,
+        "capability": device_capability(device),
+    }
 
 
 def compile_pipeline(

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
@@ -87,9 +86,3 @@ def _conv2d(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, ...]:
 
 def _conv3d(inputs: int, outputs: int, stride: tuple[int, int, int]) -> tuple[nn.Module, ...]:
     return nn.Conv3d(inputs, outputs, 3, stride, 1), nn.GroupNorm(8, outputs), nn.SiLU()
-
-
-def even_frames(video: Tensor, count: int) -> Tensor:
-    """``count`` evenly spaced frames of (B, T, ...), the first and the last among them."""
-    index = torch.linspace(0, video.shape[1] - 1, count, device=video.device).round().long()
-    return video[:, index]

@@ -41,11 +41,6 @@ class SeenObject:
     fit: float
     margin: float
 
-    @property
-    def presence(self) -> float:
-        """The share of the frames in which the object is seen."""
-        return float((self.areas > 0).mean())
-
 
 @dataclass(frozen=True)
 class Observation:

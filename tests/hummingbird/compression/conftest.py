@@ -19,7 +19,7 @@ from hummingbird.compression.plan import load_plan, pruned_config
 from hummingbird.config.training import TrainingSettings
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.diffusion import Diffusion
-from hummingbird.models.pipeline import TextToVideoPipeline
+from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
 from hummingbird.models.rewards import TextVideoScorer
 from hummingbird.models.unet import VideoUNet
 from tokenizers import Tokenizer
@@ -29,8 +29,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 SHAPE, TEXT = (4, 8, 8, 8), (6, 16)
 
 
-def _write(folder: Path, count: int = 12, parts: int = 2) -> Path:
-    """Sample i: constant latents i / 8, frame rate 8 + i."""
+def _write(folder: Path, count: int = 12, parts: int = 2, pipeline: Path | None = None) -> Path:
+    """Sample i: constant latents i / 8, frame rate 8 + i. The empty text is as ``pipeline`` embeds it, or 0."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     rows = [
@@ -50,7 +50,8 @@ def _write(folder: Path, count: int = 12, parts: int = 2) -> Path:
     for part in range(parts):
         table = pa.Table.from_pylist(rows[part::parts], schema=CACHE_SCHEMA)
         pq.write_table(table, folder / f"part-{part}.parquet", row_group_size=4)
-    np.save(folder / "empty.npy", np.zeros(TEXT, np.float16))
+    empty = torch.zeros(TEXT) if pipeline is None else load_pipeline(pipeline).encode_prompts([""])[0]
+    np.save(folder / "empty.npy", empty.numpy().astype(np.float16))
     about = {"schema_version": CACHE_VERSION, "snapshot_id": 7, "shape": SHAPE, "count": count, "fps": 8.0}
     (folder / "cache.json").write_text(json.dumps({**about, "vae_hash": "v", "text_hash": "t"}))
     return folder

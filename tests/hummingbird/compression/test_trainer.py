@@ -44,6 +44,27 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(
         torch.testing.assert_close(tensor, weights[name], rtol=0, atol=0)
 
 
+def test_a_checkpoint_that_was_cut_off_leaves_the_one_before(
+    make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job(engine="process", steps=5)
+    rename, calls = Path.rename, itertools.count(1)
+
+    def stopped(path: Path, target: Path) -> Path:
+        if path.name == "new" and next(calls) > 1:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train(job, RaySettings())  # at step 4; what step 2 left is whole
+    seen = len(log_of(job))
+    train(dataclasses.replace(job, build=_stops_at_call(job, 4)), RaySettings())
+    assert seen == 4
+    assert [line["step"] for line in log_of(job)] == [1, 2, 3, 4, 5]
+
+
 def test_training_learns_and_logs_every_term(make_job: Callable[..., Job]) -> None:
     job = make_job(engine="process", steps=20)
     train(job, RaySettings())
@@ -54,6 +75,32 @@ def test_training_learns_and_logs_every_term(make_job: Callable[..., Job]) -> No
     rates = [line["learning_rate"] for line in lines]
     assert max(rates) <= 1e-3
     assert rates[0] < rates[2] > rates[12] > rates[-1] > 0
+
+
+def test_activations_are_recomputed_where_asked_for_and_change_no_loss(
+    make_job: Callable[..., Job], tmp_path: Path
+) -> None:
+    totals = []
+    for on in (False, True):
+        job = make_job(engine="process", steps=2, checkpointing=on)
+        job = dataclasses.replace(job, folder=tmp_path / f"{on}")
+        seen: list[bool] = []
+        train(dataclasses.replace(job, build=_watched(job, seen)), RaySettings())
+        assert seen == [on, on]
+        totals.append([line["total"] for line in log_of(job)])
+    assert totals[0] == pytest.approx(totals[1], rel=1e-4)
+
+
+def test_a_student_loaded_for_evaluation_trains_with_its_dropout(make_job: Callable[..., Job]) -> None:
+    job, students = make_job(engine="process", steps=2), []
+
+    def build(device: torch.device) -> tuple[nn.Module, Method]:
+        student, method = job.build(device)
+        students.append(student.eval())
+        return student, method
+
+    train(dataclasses.replace(job, build=build), RaySettings())
+    assert all(module.training for module in students[0].modules())
 
 
 def test_a_run_with_a_time_limit_ends_in_time_also_when_it_was_cut_off(
@@ -107,5 +154,21 @@ def _stops_at_call(job: Job, call: int) -> Callable[[torch.device], tuple[nn.Mod
     def build(device: torch.device) -> tuple[nn.Module, Method]:
         student, method = job.build(device)
         return student, Stops(method)
+
+    return build
+
+
+def _watched(job: Job, seen: list[bool]) -> Callable[[torch.device], tuple[nn.Module, Method]]:
+    """Notes at every step whether the student recomputes its activations."""
+
+    def build(device: torch.device) -> tuple[nn.Module, Method]:
+        student, method = job.build(device)
+
+        class Watched(Method):
+            def losses(self, *args: object) -> Losses:
+                seen.append(student.gradient_checkpointing)  # type: ignore[arg-type]
+                return method.losses(*args)  # type: ignore[arg-type]
+
+        return student, Watched()
 
     return build

@@ -100,7 +100,7 @@ def _watched(job: Job, folder: Path, kill_at: int) -> Callable[[torch.device], t
 def test_a_job_killed_and_started_again_goes_on_from_its_checkpoint(
     tiny_teacher: Path, write_cache: Callable[..., Path], tmp_path: Path
 ) -> None:
-    cache = write_cache(tmp_path / "cache")
+    cache = write_cache(tmp_path / "cache", pipeline=tiny_teacher)
     settings = Settings(storage=tmp_path / "runs")
     about = json.loads((cache / "cache.json").read_text())
     (cache / "cache.json").write_text(json.dumps({**about, "snapshot_id": Lake.open(settings).snapshot()}))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hummingbird.compression.distill import distill
@@ -36,7 +37,7 @@ def tiny(
         ]
     )
     snapshot = Lake.open(settings).snapshot()
-    cache = write_cache(tmp_path / "cache")
+    cache = write_cache(tmp_path / "cache", pipeline=tiny_teacher)
     about = json.loads((cache / "cache.json").read_text())
     (cache / "cache.json").write_text(json.dumps({**about, "snapshot_id": snapshot}))
     return settings.model_copy(update={"training": settings.training.model_copy(update={"cache": cache})})
@@ -79,6 +80,12 @@ def test_the_three_verbs_follow_each_other_and_leave_a_lineage(tiny: Settings) -
     assert Path(few["losses"]).read_text() == lines_before
     assert path.stat().st_mtime_ns > before
 
+    noise = Path(tiny.models.teacher) / "scheduler" / "scheduler_config.json"
+    noise.write_text(json.dumps({**json.loads(noise.read_text()), "shared_noise": 0.5}))
+    assert (
+        outputs(distill(tiny))["pipeline"] != distilled["pipeline"]
+    )  # the teacher's weights do not say it all
+
 
 def test_bad_starts_are_named(tiny: Settings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run prune first"):
@@ -96,6 +103,10 @@ def test_bad_starts_are_named(tiny: Settings, tmp_path: Path) -> None:
     cache = tiny.model_copy(update={"training": tiny.training.model_copy(update={"cache": tmp_path})})
     with pytest.raises(InputError, match="run encode first"):
         distill(cache)
+    assert tiny.training.cache is not None
+    np.save(tiny.training.cache / "empty.npy", np.ones((6, 16), np.float16))
+    with pytest.raises(InputError, match="another text encoder"):
+        distill(tiny)
 
 
 def test_a_new_guidance_embedding_changes_no_output(tiny_teacher: Path) -> None:

@@ -28,6 +28,12 @@ def test_paths_are_absolute_and_text_is_taken_as_written() -> None:
     assert load_settings(None, ["ray.address=null"]).ray.address is None
 
 
+@pytest.mark.parametrize("storage", ["s3://bucket/runs", "file:///runs"])
+def test_a_storage_that_is_no_folder_is_not_taken_for_one(storage: str) -> None:
+    with pytest.raises(InputError, match=r"storage': .*not a URI"):
+        load_settings(None, [f"storage={storage}"])
+
+
 @pytest.mark.parametrize("text", ["1e-3", "1.e-3", ".1e-2", "+10E-4"])
 def test_numbers_may_be_written_with_an_exponent(text: str, tmp_path: Path) -> None:
     assert load_settings(None, [f"distill.learning_rate={text}"]).distill.learning_rate == pytest.approx(1e-3)

@@ -1,9 +1,11 @@
 """Curation against a truth that is known here by hand."""
 
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
-from hummingbird.evaluation.curation import score_curation, stated
+from hummingbird.evaluation.curation import of_footage, score_curation, stated
 from hummingbird.shapes.scene import Attributes
 from hummingbird.shapes.truth import TrueFile, TrueShot
 
@@ -115,6 +117,13 @@ def test_captions_are_scored_on_kept_clips() -> None:
 )
 def test_a_text_states_the_attributes_that_it_states(text: str, right: list[bool]) -> None:
     assert stated(text, TWO) == right
+
+
+def test_rows_of_other_sources_and_of_older_footage_are_left_out() -> None:
+    uris = ["/raw/a.mp4", "/raw/b.mp4", "/raw/older.mp4", "/mine/a.mp4", "/raw/below/a.mp4"]
+    rows = pa.table({"source_uri": uris})
+    truth = [file("a.mp4", shot(0)), file("b.mp4", broken="empty")]
+    assert of_footage(rows, Path("/raw"), truth)["source_uri"].to_pylist() == ["/raw/a.mp4", "/raw/b.mp4"]
 
 
 @pytest.mark.parametrize("truth", [[], [file("a.mp4", broken="empty")]])

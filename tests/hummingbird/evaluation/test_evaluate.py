@@ -1,6 +1,7 @@
 """Evaluation of untrained pipelines on real Ray Data: results, restart, clear errors."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,17 @@ def test_a_folder_without_a_pipeline_is_bad_input(tmp_path: Path) -> None:
     models = (Candidate(name="mine", path=str(tmp_path)),)
     with pytest.raises(InputError, match="mine: no pipeline in"):
         evaluate(Settings(storage=tmp_path, evaluate=EvaluateSettings(models=models)))
+
+
+def test_a_model_without_the_decoder_is_bad_input(tiny_pipelines: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_pipelines["student"], tmp_path / "student")
+    shutil.rmtree(folder / "decoder")
+    section = EvaluateSettings(models=(Candidate(name="mine", path=str(folder)),))
+    with pytest.raises(InputError, match=r"mine: .* has no small decoder"):
+        choose(Settings(storage=tmp_path, evaluate=section))
+    full = section.model_copy(update={"few_step_decoder": "full"})
+    (model,) = choose(Settings(storage=tmp_path, evaluate=full))
+    assert model.decoder == "full"
 
 
 def test_models_with_one_name_are_refused() -> None:

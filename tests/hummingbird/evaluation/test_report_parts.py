@@ -12,7 +12,7 @@ from hummingbird.config.settings import Settings
 from hummingbird.evaluation.report.from_lake import captions_part, curation_part, lineage_part
 from hummingbird.evaluation.report.from_runs import curve_part, plan_part
 from hummingbird.evaluation.report.plan_chart import plan_picture
-from hummingbird.evaluation.report.review import write_review
+from hummingbird.evaluation.report.review import _sample, write_review
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.media import store_media
 from hummingbird.lake.runs import open_run
@@ -133,6 +133,19 @@ def test_a_review_samples_what_is_too_much_to_show(
     assert "dropped <b>2</b>" in text
     assert "caption 0" in text
     assert "caption 4" not in text
+
+
+def test_the_sample_of_a_review_is_the_same_in_any_order(
+    settings: Settings, media: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_DRAWN", "_SHOWN"):
+        monkeypatch.setattr(f"hummingbird.evaluation.report.review.{name}", 2)
+    rows = fill(settings, media).read("clips").sort_by("clip_id").to_pylist()
+    for order in (rows, rows[::-1]):
+        sample, counts = _sample(iter(order))
+        # Of five: the two smallest, the two smallest that were kept, and those that were dropped.
+        assert sorted(sample["clip_id"].to_pylist()) == ["clip0", "clip1", "clip2", "clip3"]
+        assert (counts["kept"], counts["dropped"], counts["text"]) == (3, 2, 2)
 
 
 def test_the_plan_shows_what_the_pruner_keeps() -> None:

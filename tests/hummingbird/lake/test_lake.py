@@ -48,6 +48,14 @@ def test_a_source_moves_between_clips_and_quarantine(lake: Lake) -> None:
     assert lake.read("quarantine")["source_uri"].to_pylist() == ["a"]
 
 
+def test_a_snapshot_of_clips_shows_the_quarantine_of_its_last_batch(lake: Lake) -> None:
+    first = lake.commit_batch("one", clips(clip("a")), None)
+    for number, source in enumerate("bcd"):
+        assert lake.commit_batch(f"broken-{number}", None, broken(source)) == first  # no clip changes
+    found = lake.read("quarantine", snapshot_id=first)["source_uri"].to_pylist()
+    assert sorted(found) == ["b", "c", "d"]
+
+
 def test_a_snapshot_stands_still(lake: Lake) -> None:
     first = lake.commit_batch("one", clips(clip("a"), clip("b", 0.0, "x", "text")), broken("c"))
     before = lake.read("clips", snapshot_id=first)

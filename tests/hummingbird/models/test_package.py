@@ -11,7 +11,7 @@ from hummingbird.config.compile import CompileSettings
 from hummingbird.config.section import InputError
 from hummingbird.models import package
 from hummingbird.models.architectures import unet_config
-from hummingbird.models.compilation import compile_pipeline
+from hummingbird.models.compilation import compile_pipeline, package_inputs
 from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.package import CompiledPipeline, Manifest, check_machine, is_package, read_manifest
 from hummingbird.models.pipeline import TextToVideoPipeline
@@ -121,6 +121,13 @@ def test_a_manifest_of_another_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps(fields))
     with pytest.raises(InputError, match="compile the model again"):
         read_manifest(tmp_path)
+
+
+def test_a_package_depends_on_how_its_model_is_sampled() -> None:
+    one, other = tiny_student(), tiny_student()
+    assert package_inputs(one, "cpu") == package_inputs(other, "cpu")
+    other.scheduler = Diffusion(guidance=3.0)
+    assert package_inputs(one, "cpu") != package_inputs(other, "cpu")
 
 
 @pytest.mark.slow

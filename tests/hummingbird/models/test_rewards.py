@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hummingbird.models.rewards import TextVideoScorer, even_frames
+from hummingbird.models.rewards import TextVideoScorer
 
 TEXT = {
     "vocab_size": 10, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -44,7 +44,3 @@ def test_the_order_of_frames_matters_to_the_video_reward(
 def test_another_number_of_frames_is_refused(scorer: TextVideoScorer) -> None:
     with pytest.raises(ValueError, match="sees 4 frames, not 5"):
         scorer.embed_video(torch.rand(1, 5, 3, 64, 64))
-
-
-def test_even_frames_hold_the_first_and_the_last() -> None:
-    assert even_frames(torch.arange(16)[None], 8)[0].tolist() == [0, 2, 4, 6, 9, 11, 13, 15]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hummingbird.compression.planner.memory import Memory, Use
 
@@ -41,7 +42,8 @@ def verdict(use: Use, estimate: Estimate, gpu_memory: float) -> Verdict:
     if peak <= room:
         return Verdict(True, smallest)
     changes = []
-    for words, changed in _changes(use):
+    for words, change in _changes(use):
+        changed = replace(use, **change)
         needed = estimate(changed).peak
         if needed >= peak:
             continue
@@ -52,27 +54,25 @@ def verdict(use: Use, estimate: Estimate, gpu_memory: float) -> Verdict:
     return Verdict(False, smallest, tuple(changes))
 
 
-def _changes(use: Use) -> Iterator[tuple[str, Use]]:
-    """Changes in the order of what they cost, each on top of those before."""
-
-    def step(words: str, **change: object) -> tuple[str, Use]:
-        nonlocal use
-        use = replace(use, **change)  # type: ignore[arg-type]
-        return words, use
-
+def _changes(use: Use) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Changes of a use, in the order of what they cost."""
     if use.trains and not use.checkpointing:
-        yield step("recompute activations (plan.checkpointing=true)", checkpointing=True)
+        yield "recompute activations (plan.checkpointing=true)", {"checkpointing": True}
     if use.precision == "fp32":
-        yield step("pass in bf16 (plan.precision=bf16)", precision="bf16")
+        yield "pass in bf16 (plan.precision=bf16)", {"precision": "bf16"}
     if use.trains and use.gpus > 1 and use.zero_stage < 2:
-        yield step("share out gradients and optimizer (plan.zero_stage=2)", zero_stage=2)
+        yield "share out gradients and optimizer (plan.zero_stage=2)", {"zero_stage": 2}
     if use.method != "distill" and use.decoder == "full":
-        yield step("the small decoder (plan.decoder=small)", decoder="small")
-    while use.batch > 1:
-        half = use.batch // 2
-        yield step(f"{half} videos a GPU (plan.batch={half}), more steps between updates", batch=half)
+        yield "the small decoder (plan.decoder=small)", {"decoder": "small"}
+    batch = use.batch
+    while batch > 1:
+        batch //= 2
+        yield f"{batch} videos a GPU (plan.batch={batch}), more steps between updates", {"batch": batch}
     if use.trains and use.gpus > 1 and use.zero_stage < 3:
-        yield step("share out the weights too (plan.zero_stage=3)", zero_stage=3)
+        words = "share out the weights too (plan.zero_stage=3; this trainer goes to 2)"
+        yield words, {"zero_stage": 3}
     if use.trains:
+        # One GPU has nobody to share with: with more, gradients and optimizer are shared out.
+        shared = {"zero_stage": max(use.zero_stage, 2)} if use.gpus == 1 else {}
         for gpus in (use.gpus * 2, use.gpus * 4):
-            yield step(f"{gpus} GPUs (plan.gpus={gpus})", gpus=gpus, zero_stage=max(use.zero_stage, 2))
+            yield f"{gpus} GPUs (plan.gpus={gpus})", {"gpus": gpus, **shared}

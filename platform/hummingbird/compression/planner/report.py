@@ -6,7 +6,7 @@ from typing import Any
 
 from hummingbird.compression.plan import Plan, pruned_config
 from hummingbird.compression.planner.cost import InputShape, model_cost, reference_extra_flop
-from hummingbird.compression.planner.fit import GIB, verdict
+from hummingbird.compression.planner.fit import GIB, USABLE, verdict
 from hummingbird.compression.planner.memory import Memory, MemoryModel, Use
 from hummingbird.compression.planner.models import PlannedModel
 from hummingbird.compression.planner.picture import picture_lines
@@ -149,7 +149,7 @@ def _verdict_lines(told: Mapping[str, Any]) -> list[str]:
         return [f"fits {memory}{smallest}"]
     lines = [f"does not fit {memory}{smallest}. Change, in this order:"]
     lines += [f"  {words}: {_gib(size, 0)} GiB" for words, size in told["changes"]]
-    enough = told["changes"] and told["changes"][-1][1] <= told["gpu_memory_gib"] * GIB * 0.92
+    enough = told["changes"] and told["changes"][-1][1] <= told["gpu_memory_gib"] * GIB * USABLE
     if not enough:
         lines.append(
             "  none of this is enough: fewer frames, a smaller picture, a smaller plan, or a larger GPU"

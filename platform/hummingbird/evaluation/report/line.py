@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from hummingbird.compression.plan import Plan as PruningPlan
 from hummingbird.compression.plan import parts_gone
 from hummingbird.evaluation.curation import CurationScore
@@ -31,6 +33,8 @@ def line_report(
     lake: Lake,
     storage: Path,
     results: Mapping[str, Path],
+    clips: pa.Table,
+    quarantine: pa.Table,
     curation: CurationScore,
     metrics: Mapping[str, Any],
 ) -> ReportData:
@@ -38,11 +42,11 @@ def line_report(
 
     Args:
         results: ``result.json`` by verb: curate, prune, distill, feedback, evaluate, compile and benchmark.
+        clips, quarantine: the footage's rows.
         curation: curation against the truth.
         metrics: the line's own numbers, as they stand in its ``result.json``.
     """
     found = {verb: load_result(path) for verb, path in results.items()}
-    clips, quarantine = lake.read("clips"), lake.read("quarantine")
     accuracy = (curation.caption_before, curation.caption_after)
     losses = {verb: Path(found[verb]["outputs"]["losses"]) for verb in ("distill", "feedback")}
     return ReportData(

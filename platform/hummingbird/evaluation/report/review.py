@@ -76,17 +76,15 @@ def _sample(rows: Iterator[Row]) -> tuple[pa.Table, Counter[str]]:
     def key(row: Row) -> str:
         return str(row["clip_id"])
 
-    def put(pool: str, size: int, row: Row) -> None:
-        held = pools.setdefault(pool, [])
-        held.append(row)
-        if len(held) >= 2 * size:
-            pools[pool] = heapq.nsmallest(size, held, key=key)
+    def smallest(pool: str) -> list[Row]:
+        return heapq.nsmallest(_SHOWN if pool else _DRAWN, pools[pool], key=key)
 
     for row in rows:
         names = [row["verdict"], *row["reasons"]]
         counts.update(names)
-        put("", _DRAWN, row)
-        for name in names:
-            put(name, _SHOWN, row)
-    chosen = {key(row): row for row in chain.from_iterable(pools.values())}
+        for pool in ("", *names):
+            pools.setdefault(pool, []).append(row)
+            if len(pools[pool]) >= 2 * (_SHOWN if pool else _DRAWN):
+                pools[pool] = smallest(pool)
+    chosen = {key(row): row for row in chain.from_iterable(map(smallest, pools))}
     return pa.Table.from_pylist(list(chosen.values()), schema=CLIPS), counts

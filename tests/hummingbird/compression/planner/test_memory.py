@@ -75,3 +75,15 @@ def test_what_does_not_fit_is_told_what_to_change_until_it_does() -> None:
     assert [words.split(" (")[0] for words, _ in told.changes] == ["recompute activations", "2 videos a GPU"]
     assert told.changes[-1][1] == 60 * GIB
     assert verdict(replace(use, batch=1, checkpointing=True), estimate, 80).fits
+
+
+def test_a_change_that_does_not_help_is_no_part_of_the_next() -> None:
+    asked: list[Use] = []
+
+    def estimate(use: Use) -> Memory:
+        asked.append(use)
+        return made(60 * use.batch + (5 if use.zero_stage else 0))
+
+    told = verdict(Use("distill", gpus=4, batch=2, zero_stage=0), estimate, gpu_memory=80)
+    assert [words.split(" (")[0] for words, _ in told.changes] == ["1 videos a GPU"]
+    assert asked[-1].zero_stage == 0

@@ -1,0 +1,74 @@
+"""The generator without Ray's batches: which requests share a pass, and what becomes of failures."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hummingbird_serve import generator
+from hummingbird_serve.generator import MAX_FAILURES, Generator, GeneratorSettings, _groups, _Ticket
+from hummingbird_serve.requests import Event, Failure, Progress, Result, VideoRequest
+
+
+def model(prompts: list[str], steps: int, on_step: Callable[[int], None], **_: Any) -> torch.Tensor:
+    """Fails for the prompt "fail"."""
+    if "fail" in prompts:
+        raise RuntimeError("no")
+    for done in range(1, steps + 1):
+        on_step(done)
+    return torch.zeros(len(prompts), 4, 16, 16, 3, dtype=torch.uint8)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Generator:
+    monkeypatch.setattr(generator, "_load", lambda settings: lambda prompts, seeds, **o: model(prompts, **o))
+    return Generator(GeneratorSettings(Path(), 1, 4, 0.2, 4, 8, 5.0))
+
+
+def run(made: Generator, tickets: Sequence[_Ticket]) -> list[Sequence[Event]]:
+    async def collect() -> list[Sequence[Event]]:
+        return [events async for events in made._run(tickets)]
+
+    return asyncio.run(collect())
+
+
+def test_only_requests_alike_share_a_pass(request_: VideoRequest) -> None:
+    others = [
+        replace(request_, seed=2, prompt="x"),
+        replace(request_, steps=3),
+        replace(request_, guidance=1),
+    ]
+    tickets = [_Ticket(one) for one in (request_, *others, request_)]
+    assert list(_groups(tickets)) == [[0, 1, 4], [2], [3]]
+
+
+def test_a_pass_tells_each_step_and_ends_with_its_videos(made: Generator, request_: VideoRequest) -> None:
+    *steps, results = run(made, [_Ticket(request_), _Ticket(request_)])
+    assert steps == [[Progress(done, 2)] * 2 for done in range(3)]
+    assert [result.batch_size for result in results if isinstance(result, Result)] == [2, 2]
+
+
+def test_a_replica_whose_batches_all_fail_says_that_it_is_ill(
+    made: Generator, request_: VideoRequest
+) -> None:
+    for _ in range(MAX_FAILURES):
+        made.check_health()
+        failed = run(made, [_Ticket(replace(request_, prompt="fail"))])
+        assert failed[-1] == [Failure("the model failed: RuntimeError")]
+    with pytest.raises(RuntimeError, match="batches failed"):
+        made.check_health()
+    run(made, [_Ticket(request_)])
+    made.check_health()  # one that works ends the row
+
+
+def test_what_nobody_waits_for_is_given_up(made: Generator, request_: VideoRequest) -> None:
+    tickets = [_Ticket(request_), _Ticket(request_)]
+    for ticket in tickets:
+        ticket.gone = True
+    assert [type(event) for (event, _) in run(made, tickets)] == [Failure]
+    made.check_health()
+    tickets[0].gone = False
+    assert isinstance(run(made, tickets)[-1][0], Result)
