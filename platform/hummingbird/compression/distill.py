@@ -11,7 +11,7 @@ from hummingbird.compression.methods.distillation import Distillation
 from hummingbird.compression.stage import Build, Stage, Start, run_stage, shared_features
 from hummingbird.config.distill import DistillSettings
 from hummingbird.config.settings import Settings
-from hummingbird.models.pipeline import load_pipeline
+from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
 from hummingbird.models.unet import VideoUNet
 
 
@@ -45,4 +45,10 @@ def _build(settings: DistillSettings, start: Start, device: torch.device) -> tup
     teacher, student = pipeline.unet.to(device), load_pipeline(start.student).unet.to(device)
     empty = LatentCache(start.cache).empty_text.to(device)
     guided = Teacher(teacher, empty, shared_features(teacher, student))
-    return student, Distillation(guided, pipeline.scheduler, settings.guidance, settings.feature_weight)
+    guidance = target_guidance(settings, pipeline)
+    return student, Distillation(guided, pipeline.scheduler, guidance, settings.feature_weight)
+
+
+def target_guidance(settings: DistillSettings, teacher: TextToVideoPipeline) -> float:
+    """The guidance scale of the target: the one that is set, or the teacher's own."""
+    return settings.guidance or float(teacher.scheduler.config.guidance)

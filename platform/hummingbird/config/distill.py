@@ -15,5 +15,7 @@ class DistillSettings(Section):
     )
     batch: PositiveInt = Field(4, description="samples a step and worker")
     learning_rate: PositiveFloat = Field(3e-4, description="peak learning rate of AdamW")
-    guidance: PositiveFloat = Field(4.0, description="guidance scale of the teacher's target")
+    guidance: PositiveFloat | None = Field(
+        None, description="guidance scale of the teacher's target; none: what the teacher is sampled with"
+    )
     feature_weight: NonNegativeFloat = Field(0.1, description="weight of the feature loss")

@@ -18,9 +18,11 @@ class FeedbackSettings(Section):
     batch: PositiveInt = Field(4, description="samples a step and worker")
     learning_rate: PositiveFloat = Field(3e-4, description="peak learning rate of AdamW")
     guidance_min: NonNegativeFloat = Field(
-        2.0, description="smallest w of the target cond + w (cond - uncond); the student embeds w"
+        1.0, description="smallest w of the target cond + w (cond - uncond); the student embeds w"
     )
-    guidance_max: NonNegativeFloat = Field(4.0, description="largest w")
+    guidance_max: NonNegativeFloat = Field(
+        3.0, description="largest w; w is one less than the guidance scale that a teacher is sampled with"
+    )
     guidance_size: PositiveInt = Field(64, multiple_of=2, description="size of the embedding of w")
     target: Literal["student", "average"] = Field(
         "student", description="whose estimate is the target: the student's own or its moving average's"

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from hummingbird.compression.cache import LatentCache
+from hummingbird.compression.distill import target_guidance
 from hummingbird.compression.loop import LOSSES, Job
 from hummingbird.compression.methods.base import Method, Teacher
 from hummingbird.compression.methods.distillation import Distillation
@@ -74,7 +75,7 @@ def run_cell(study: Study, cell: Cell) -> dict[str, Any] | None:
         return None
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(study.settings.training.threads)
-    guidance = study.settings.distill.guidance
+    guidance = target_guidance(study.settings.distill, load_pipeline(study.teacher))
     label = f"{cell.name}, seed {cell.seed}"
     result: dict[str, Any] = {"name": cell.name, "seed": cell.seed}
     result["before"] = _stored(
@@ -105,7 +106,8 @@ def build_student(
     taught = pipeline.unet.to(device)
     student = prune_unet(taught, plan)
     guided = Teacher(taught, LatentCache(cache).empty_text.to(device), shared_features(taught, student))
-    return student, Distillation(guided, pipeline.scheduler, settings.guidance, settings.feature_weight)
+    guidance = target_guidance(settings, pipeline)
+    return student, Distillation(guided, pipeline.scheduler, guidance, settings.feature_weight)
 
 
 def _untrained(study: Study, plan: Plan | None) -> VideoUNet:

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hummingbird.compression.distill import distill
+from hummingbird.compression.distill import distill, target_guidance
 from hummingbird.compression.feedback import feedback, with_guidance_embedding
 from hummingbird.compression.prune import prune
+from hummingbird.config.distill import DistillSettings
 from hummingbird.config.loading import load_settings
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from hummingbird.lake.lake import Lake
+from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.pipeline import load_pipeline
 from hummingbird.models.unet import VideoUNet
 
@@ -107,6 +109,13 @@ def test_bad_starts_are_named(tiny: Settings, tmp_path: Path) -> None:
     np.save(tiny.training.cache / "empty.npy", np.ones((6, 16), np.float16))
     with pytest.raises(InputError, match="another text encoder"):
         distill(tiny)
+
+
+def test_the_target_is_guided_as_the_teacher_is_sampled_unless_told_otherwise(tiny_teacher: Path) -> None:
+    teacher = load_pipeline(tiny_teacher)
+    teacher.scheduler = Diffusion.from_config(teacher.scheduler.config, guidance=6.0)
+    assert target_guidance(DistillSettings(), teacher) == 6.0
+    assert target_guidance(DistillSettings(guidance=2.0), teacher) == 2.0
 
 
 def test_a_new_guidance_embedding_changes_no_output(tiny_teacher: Path) -> None:
