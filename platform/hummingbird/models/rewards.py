@@ -50,9 +50,12 @@ class TextVideoScorer(ModelMixin, ConfigMixin):
         )  # fmt: skip
 
     def image_score(self, frames: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Similarity (N,) in -1..1 of frames (N, 3, H, W) in 0..1 with texts (N, L); differentiable in the frames."""
-        image = self.embed_frames(frames)
-        return (image * self.embed_text(input_ids, attention_mask)[0]).sum(-1)
+        """Similarity (B K,) in -1..1 of frames (B K, 3, H, W) in 0..1, K after each other, with their texts (B, L).
+
+        Differentiable in the frames.
+        """
+        text = self.embed_text(input_ids, attention_mask)[0]
+        return (self.embed_frames(frames) * text.repeat_interleave(len(frames) // len(text), 0)).sum(-1)
 
     def video_score(self, video: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Similarity (B,) in -1..1 of videos (B, T, 3, H, W) in 0..1 with texts (B, L).

@@ -34,6 +34,14 @@ def test_scores_are_cosines_with_gradients_to_the_pixels(
     assert (video.grad.abs().sum((1, 2, 3, 4)) > 0).all()
 
 
+def test_frames_after_each_other_belong_to_one_text(
+    scorer: TextVideoScorer, text: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    frames = torch.rand(2, 3, 3, 64, 64)
+    each = torch.stack([scorer.image_score(frames[:, k], *text) for k in range(3)], 1)
+    torch.testing.assert_close(scorer.image_score(frames.flatten(0, 1), *text), each.flatten())
+
+
 def test_the_order_of_frames_matters_to_the_video_reward(
     scorer: TextVideoScorer, text: tuple[torch.Tensor, torch.Tensor]
 ) -> None:

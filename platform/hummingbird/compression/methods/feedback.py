@@ -136,8 +136,5 @@ def _rewards(
     ids, mask = batch["input_ids"], batch["attention_mask"]
     video = reward.scorer.video_score(pixels[:, position[: len(even)]], ids, mask).float().mean()
     images = pixels[:, position[len(even) :]]
-    repeats = images.shape[1]
-    image = reward.scorer.image_score(
-        images.flatten(0, 1), ids.repeat_interleave(repeats, 0), mask.repeat_interleave(repeats, 0)
-    )
+    image = reward.scorer.image_score(images.flatten(0, 1), ids, mask)
     return image.float().mean(), video
