@@ -237,7 +237,7 @@ def _one_row(name: TableName, row: dict[str, object]) -> pa.Table:
 
 
 def _equal(column: str, value: object) -> BooleanExpression:
-    return EqualTo(column, value)  # type: ignore[call-arg, misc]  # pyiceberg's own constructor, not pydantic's
+    return EqualTo(column, value)  # type: ignore[call-arg]  # pyiceberg's own constructor, not pydantic's
 
 
 def _of_sources(sources: set[str]) -> BooleanExpression:
@@ -246,9 +246,9 @@ def _of_sources(sources: set[str]) -> BooleanExpression:
     The bounds spare reading most files: pyiceberg looks at no file's range for an "in" of more than 200 values.
     """
     return And(
-        GreaterThanOrEqual("source_uri", min(sources)),  # type: ignore[call-arg, misc]
-        LessThanOrEqual("source_uri", max(sources)),  # type: ignore[call-arg, misc]
-        In("source_uri", sources),  # type: ignore[call-arg, misc]
+        GreaterThanOrEqual("source_uri", min(sources)),  # type: ignore[call-arg]
+        LessThanOrEqual("source_uri", max(sources)),  # type: ignore[call-arg]
+        In("source_uri", sources),  # type: ignore[call-arg]
     )
 
 

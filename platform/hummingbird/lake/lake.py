@@ -206,7 +206,7 @@ class Lake:
         return Scan(name, self._committer.table(name), where, wanted, columns)
 
     def _find(self, table: str, key: str, value: str) -> dict[str, Any] | None:
-        which = EqualTo(key, value)  # type: ignore[call-arg, misc]  # no text: quotes may stand in a value
+        which = EqualTo(key, value)  # type: ignore[call-arg]  # no text: quotes may stand in a value
         found = self._scan(table, which, None, None).read().to_pylist()
         return parse_json(found[0]) if found else None
 

@@ -45,7 +45,7 @@ def expire(catalog: Catalog, table: Tables, sequence: int) -> None:
     # What was named before there were tags has none.
     named = _referred(clips) | _values(runs, "input_snapshot") | _values(models, "snapshot_id")
     kept_clips, kept_quarantine = set(named), set[int]()
-    newest: BooleanExpression = GreaterThan("sequence", sequence - NEWEST)  # type: ignore[call-arg, misc]
+    newest: BooleanExpression = GreaterThan("sequence", sequence - NEWEST)  # type: ignore[call-arg]
     for which in (newest, *_among("clips_snapshot", sorted(named))):
         rows = runs.scan(row_filter=which, selected_fields=("clips_snapshot", "quarantine_snapshot"))
         for row in rows.to_arrow().to_pylist():
@@ -77,10 +77,10 @@ def _referred(table: Table) -> set[int]:
 
 
 def _values(table: Table, column: str) -> set[int]:
-    which: BooleanExpression = NotNull(column)  # type: ignore[call-arg, misc]
+    which: BooleanExpression = NotNull(column)  # type: ignore[call-arg]
     return set(table.scan(row_filter=which, selected_fields=(column,)).to_arrow()[column].to_pylist())
 
 
 def _among(column: str, values: Sequence[int]) -> Iterator[BooleanExpression]:
     for start in range(0, len(values), _VALUES):
-        yield In(column, set(values[start : start + _VALUES]))  # type: ignore[call-arg, misc]
+        yield In(column, set(values[start : start + _VALUES]))  # type: ignore[call-arg]
