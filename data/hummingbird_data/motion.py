@@ -17,10 +17,10 @@ _EDGE = 40.0  # least Sobel response of an edge
 _FEW_EDGES = 32  # with fewer there is nothing to fit a zoom to
 _ITERATIONS = 10
 _BLOCK = 8  # pixels: side of the blocks in which a change of the picture is looked for
-_CHANGED = 3.0  # grey levels: least change of a block that is more than coding noise
-_REFRESHED, _FREEZE_SHARE = 6.0, 0.15
-"""A coder that refreshes a still picture changes it by 3 to 4 grey levels, where moving objects change it by 36 and
-more. So changes up to ``_REFRESHED`` do not end a freeze where they are below this share of the clip's strongest."""
+_CHANGED, _REFRESHED = 3.0, 6.0
+"""Grey levels by which a coder may change a block of a still picture: at any time, and where it refreshes the picture
+(3 to 4 were seen, and 9 or more where objects move slowly)."""
+_NOISE_SHARE = 0.15  # coding noise lies below this share of a clip's strong changes, if anything moves in it
 
 _BACK = 2  # frames: each picture may be shown twice
 
@@ -87,6 +87,14 @@ def changes(frames: Frames) -> NDArray[np.float32]:
     return result
 
 
+def coding_noise(change: NDArray[np.float32]) -> float:
+    """Changes (T, H, W) of a clip up to so many grey levels are its coder's and not the scene's."""
+    strong = float(np.percentile(change.max(axis=(1, 2)), 90))
+    if strong <= _REFRESHED:
+        return _REFRESHED  # nothing moves
+    return float(np.clip(_NOISE_SHARE * strong, _CHANGED, _REFRESHED))
+
+
 def optical_flow(gray: Gray) -> NDArray[np.float32]:
     """Dense flow (dx, dy) in pixels between neighbours of ``gray`` (T, H, W): (T - 1, H, W, 2)."""
     cv2.setNumThreads(1)
@@ -105,7 +113,8 @@ def motion_score(flows: NDArray[np.float32], change: NDArray[np.float32], second
     if not len(flows):
         return 0.0
     # Flow alone is not enough: on even or periodic texture coding noise makes it drift.
-    speed = np.percentile(np.linalg.norm(flows, axis=-1) * (change > _CHANGED), 99, axis=(1, 2))
+    moving = change > coding_noise(change)
+    speed = np.percentile(np.linalg.norm(flows, axis=-1) * moving, 99, axis=(1, 2))
     return float(speed.sum() / seconds.sum() / flows.shape[2])
 
 
@@ -114,9 +123,8 @@ def freeze_score(change: NDArray[np.float32], seconds: Seconds) -> float:
     if not len(change):
         return 0.0
     most = change.max(axis=(1, 2))
-    still = np.clip(_FREEZE_SHARE * np.percentile(most, 90), _CHANGED, _REFRESHED)
     longest = run = 0.0
-    for moving, step in zip(most > still, seconds, strict=True):
+    for moving, step in zip(most > coding_noise(change), seconds, strict=True):
         run = 0.0 if moving else run + float(step)
         longest = max(longest, run)
     return longest

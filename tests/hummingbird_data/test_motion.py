@@ -63,6 +63,13 @@ def test_a_still_picture_is_static(shot: Callable) -> None:
     assert found(np.repeat(shot(1, fps=FPS)[:1], 30, 0)) == {"static"}
 
 
+def test_a_still_picture_that_a_coder_refreshes_is_static(shot: Callable) -> None:
+    frames = np.repeat(shot(1, fps=FPS)[:1], 30, 0).astype(int)
+    frames[::4, 40:60, 40:60] += 4
+    frames[2::4, 80:100, 20:40] -= 4
+    assert found(np.clip(frames, 0, 255).astype(np.uint8)) == {"static"}
+
+
 def test_a_stretch_without_change_is_a_freeze_and_its_length_is_the_score(shot: Callable) -> None:
     frames = shot(2, fps=FPS, motion="turning").copy()
     frames[12:24] = frames[12]
