@@ -43,9 +43,7 @@ LATE = (0.4, 700)
 OBJECT_WEIGHT, SETTLED = 5.0, 750
 """Errors where objects are count this many times, but not at timesteps from ``SETTLED`` on: where it is not yet known
 where they will be, the weight would make them appear too large."""
-SATURATED = (
-    70  # least range of a pixel's colours, 0 to 255, that belongs to an object: backgrounds are nearly grey
-)
+SATURATED = 70  # least range of an object's colours, 0 to 255: backgrounds are nearly grey
 FIRST_PLACE_SHARE, PLACE_SHARE = 0.5, 0.01
 """Of the steps on single frames: those on clips' first frames alone, and those until each further frame is added."""
 
