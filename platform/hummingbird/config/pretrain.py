@@ -10,10 +10,10 @@ from hummingbird.config.section import AbsolutePath, Section
 class PretrainSettings(Section):
     """Which model is pretrained, for how long, and where it goes."""
 
-    part: Literal["autoencoder", "text", "rewards", "teacher", "quality", "captioner"] = Field(
+    part: Literal["autoencoder", "text", "rewards", "teacher", "student", "quality", "captioner"] = Field(
         "teacher",
         description="the model to train; rewards and teacher need the text encoder of `weights`, the teacher "
-        "the autoencoder too",
+        "the autoencoder too; student trains nothing: it is what quickstart made in the same storage",
     )
     steps: PositiveInt = Field(20_000, description="optimizer steps at most")
     minutes: PositiveFloat | None = Field(
@@ -35,6 +35,9 @@ class PretrainSettings(Section):
         1, description="samples a step, as a multiple of what suits a CPU; a GPU takes 32"
     )
     processes: NonNegativeInt = Field(0, description="processes that draw samples beside the training")
+    workers: PositiveInt = Field(
+        1, description="processes that train the teacher together on a CPU, which share its threads"
+    )
     threads: PositiveInt = Field(2, description="threads of torch")
     weights: AbsolutePath | None = Field(
         None, description="folder of weights to read from and to ship the result to; none: the package's own"

@@ -199,10 +199,12 @@ def render(
 
 
 def draw_clip(rng: np.random.Generator) -> tuple[NDArray[np.uint8], str]:
-    """Frames (FRAMES, SIZE, SIZE, 3) from somewhere in a random scene, and its caption."""
+    """Frames (FRAMES, SIZE, SIZE, 3) of a random scene from its start, and its caption.
+
+    As in footage, whose shots begin with their scenes: a frame's place in the clip tells how far a thing has turned.
+    """
     scene = sample_scene(rng, duration=float(rng.uniform(2.0, 3.6)))
-    offset = rng.uniform(0, scene.duration - FRAMES / FPS + 1e-3)
-    return render(scene, offset + np.arange(FRAMES) / FPS), caption(scene)
+    return render_clip(scene), caption(scene)
 
 
 def render_clip(scene: Scene, size: int = SIZE, frames: int = FRAMES, fps: float = FPS) -> NDArray[np.uint8]:

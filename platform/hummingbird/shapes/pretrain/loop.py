@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from hummingbird.shapes.pretrain.workers import agree, average_gradients, place
+
 Losses = Mapping[str, Tensor]
 
 
@@ -28,6 +30,7 @@ class Course:
         device: of the model and its samples.
         batch_factor: how many times the samples that suit a CPU a step takes.
         processes: that draw samples beside the training.
+        workers: processes that train, see `hummingbird.shapes.pretrain.workers`; a step has the samples of all.
     """
 
     steps: int
@@ -37,6 +40,7 @@ class Course:
     device: str = "cpu"
     batch_factor: int = 1
     processes: int = 0
+    workers: int = 1
 
 
 class Average:
@@ -69,11 +73,12 @@ def train(
 ) -> dict[str, float]:
     """Train ``module`` in place and leave it with its averaged weights.
 
-    Goes on from ``folder`` where a run of the same length stopped there.
+    Goes on from ``folder`` where a run of the same length stopped there. Of several workers each calls this, and the
+    first one keeps checkpoints and log.
 
     Args:
         loss_of: the losses of one step, given its number; their sum is minimised. Data must depend on the step's
-            number alone, so that a run that was cut in two sees what an unbroken one sees.
+            number and the worker alone, so that a run that was cut in two sees what an unbroken one sees.
         course: its device and start are the caller's matter: ``module`` comes as it is to be trained.
 
     Returns:
@@ -81,19 +86,19 @@ def train(
     """
     steps, minutes, lr = course.steps, course.minutes, course.lr
     folder.mkdir(parents=True, exist_ok=True)
-    device = next(module.parameters()).device
+    device, first = next(module.parameters()).device, place()[0] == 0
     optimizer = torch.optim.AdamW(module.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
     average = Average(module, decay)
     start, spent = _resume(folder, module, optimizer, average)
     last: dict[str, float] = {}
     began = time.monotonic() - spent
     with (
-        tqdm(total=steps, initial=start, desc=folder.name, unit="step") as bar,
+        tqdm(total=steps, initial=start, desc=folder.name, unit="step", disable=not first) as bar,
         (folder / "log.jsonl").open("a") as log,
     ):
         for step in range(start, steps):
             seconds = time.monotonic() - began
-            done = max(step / steps, seconds / (minutes * 60) if minutes else 0.0)
+            done = agree(max(step / steps, seconds / (minutes * 60) if minutes else 0.0))
             if done >= 1:
                 break
             rate = lr * min(1.0, (step + 1) / warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
@@ -104,6 +109,7 @@ def train(
             total = torch.stack([value.float() for value in losses.values()]).sum()
             optimizer.zero_grad(set_to_none=True)
             total.backward()
+            average_gradients(module)
             nn.utils.clip_grad_norm_(module.parameters(), clip)
             optimizer.step()
             average.update(module)
@@ -114,13 +120,16 @@ def train(
                 if not math.isfinite(sum(last.values())):
                     raise FloatingPointError(f"a loss is not finite at step {step}: {last}")
                 bar.set_postfix(last)
-                log.write(json.dumps({"step": step, **last, "lr": rate, "seconds": round(seconds, 1)}) + "\n")
-                log.flush()
-            if (step + 1) % checkpoint_every == 0:
+                if first:
+                    line = {"step": step, **last, "lr": rate, "seconds": round(seconds, 1)}
+                    log.write(json.dumps(line) + "\n")
+                    log.flush()
+            if first and (step + 1) % checkpoint_every == 0:
                 _save(folder, module, optimizer, average, step + 1, time.monotonic() - began)
             start = step + 1
     seconds = time.monotonic() - began
-    _save(folder, module, optimizer, average, start, seconds)
+    if first:
+        _save(folder, module, optimizer, average, start, seconds)
     module.load_state_dict(average.values, strict=False)
     return {"steps": start, "seconds": seconds, **last}
 

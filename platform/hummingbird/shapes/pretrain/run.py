@@ -1,5 +1,6 @@
 """The verb ``pretrain``: train one of the small models and ship it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,13 @@ def pretrain(settings: Settings) -> Path:
     """Train the part that the settings name and ship it into the folder of weights; returns ``result.json``.
 
     Goes on from its checkpoint where the same call was stopped before.
+
+    Raises:
+        InputError: a setting does not suit the part, or what the part is made from is missing.
     """
     chosen = settings.pretrain
+    if chosen.workers > 1 and chosen.part != "teacher":
+        raise InputError(f"pretrain.workers={chosen.workers}: the {chosen.part} is trained in one process")
     weights = chosen.weights or WEIGHTS
     torch.set_num_threads(chosen.threads)
     with open_run(settings, "pretrain") as run:
@@ -88,12 +94,53 @@ def ship_teacher(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
     write_card(weights / "teacher", "Teacher of the shapes world", text, facts)
 
 
+def ship_student(quickstart: Path, weights: Path) -> dict[str, Any]:
+    """Copy the few-step student that quickstart made, with its noise process; returns the facts of its card.
+
+    Args:
+        quickstart: the ``result.json`` of a quickstart.
+
+    Raises:
+        InputError: it does not exist, or the quickstart did not finish.
+    """
+    if not quickstart.is_file():
+        raise InputError(f"there is no {quickstart}: make quickstart PRESET=long makes the student to ship")
+    made = json.loads(quickstart.read_text(encoding="utf-8"))
+    if made["state"] != "finished":
+        raise InputError(f"{quickstart}: this quickstart is {made['state']}: run it again")
+    metrics, outputs = made["metrics"], made["outputs"]
+    pipeline, home = Path(outputs["student"]), weights / "student"
+    ship(VideoUNet.from_pretrained(pipeline / "unet"), home / "unet")
+    # Its own: the teacher's, which shipped pipelines share, takes 50 steps.
+    Diffusion.from_pretrained(pipeline / "scheduler").save_pretrained(home / "scheduler")
+    trained = {
+        verb: json.loads(Path(outputs["results"][verb]).read_text(encoding="utf-8"))["metrics"]
+        for verb in ("distill", "feedback")
+    }
+    facts: dict[str, Any] = {
+        "parameters": metrics["student_parameters"],
+        "share of the teacher's": metrics["student_parameters"] / metrics["teacher_parameters"],
+        "clips": metrics["kept"],
+        **{f"{verb} {key}": values[key] for verb, values in trained.items() for key in ("steps", "seconds")},
+        "prompts": metrics["prompts"],
+        **{f"total of the {name}": total for name, total in metrics["total"].items()},
+        "speedup over the eager teacher": metrics["speedup"],
+        "speedup over the compiled teacher": metrics["speedup_compiled"],
+    }
+    text = (
+        "The teacher pruned, distilled and given feedback by `make quickstart PRESET=long`: a few-step model that "
+        "embeds its guidance and makes a video in 4 steps. Scored before its weights were rounded to 16 bits."
+    )
+    write_card(home, "Student of the shapes world", text, facts)
+    return facts
+
+
 def _course(s: PretrainSettings) -> Course:
     gpu = torch.cuda.is_available()
     if s.device == "cuda" and not gpu:
         raise InputError("pretrain.device=cuda, but torch sees no GPU")
     device = ("cuda" if gpu else "cpu") if s.device == "auto" else s.device
-    return Course(s.steps, s.minutes, s.rate, s.start, device, s.batch_factor, s.processes)
+    return Course(s.steps, s.minutes, s.rate, s.start, device, s.batch_factor, s.processes, s.workers)
 
 
 def _autoencoder(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
@@ -137,6 +184,10 @@ def _teacher(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
     return facts
 
 
+def _student(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
+    return ship_student(settings.storage / "quickstart" / "result.json", weights)
+
+
 def _quality(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
     from hummingbird.shapes.pretrain.quality import pretrain_quality, ship_quality
 
@@ -160,6 +211,7 @@ _PARTS: dict[str, Callable[[Settings, Path, Path], dict[str, Any]]] = {
     "text": _text,
     "rewards": _rewards,
     "teacher": _teacher,
+    "student": _student,
     "quality": _quality,
     "captioner": _captioner,
 }

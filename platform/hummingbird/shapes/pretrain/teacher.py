@@ -21,12 +21,13 @@ from hummingbird.models.pipeline import TextToVideoPipeline, load_parts
 from hummingbird.models.unet import VideoUNet
 from hummingbird.shapes.pretrain.loop import Course, train
 from hummingbird.shapes.pretrain.prefetch import prefetched
+from hummingbird.shapes.pretrain.workers import place, run_workers
 from hummingbird.shapes.scene import FPS, FRAMES, Attributes, draw_clip, parse_caption
 
 BATCH = {1: 64, FRAMES: 8}
 """Samples a step by their frames, on a CPU: single frames show more texts in the same time."""
 ONE_OBJECT = 0.8  # share of samples with one object: half of the drawn clips have two, and are harder
-OFTEN = {"growing": 4.0, "turning": 2.0, "star": 3.0, "cross": 2.0}
+OFTEN = {"growing": 3.0, "turning": 6.0, "star": 4.0, "cross": 5.0, "triangle": 1.5, "heart": 1.5}
 """Captions with these words, which are learned last, are drawn that many times as often."""
 EMPTY_TEXT = 0.1  # share of samples without a text, for classifier-free guidance
 NOISE = {"prediction": "velocity", "beta_end": 0.02, "shared_noise": 0.75}
@@ -191,6 +192,20 @@ def pretrain_teacher(
             ``course.start`` whole clips alone are trained on.
         image_steps: steps on single frames.
     """
+    args = (folder, components, seed, course, clips, image_steps)
+    if course.workers == 1:
+        _teach(*args)
+    else:
+        parts = load_parts(components.parent / "teacher")
+        pipeline = TextToVideoPipeline(unet=VideoUNet(**shapes_teacher()), **parts).to(course.device)
+        encode_clips(pipeline, folder / "latents", seed, clips, course.processes)  # once, for all workers
+        run_workers(_teach, course.workers, *args)
+    facts: dict[str, float] = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    return facts
+
+
+def _teach(folder: Path, components: Path, seed: int, course: Course, clips: int, image_steps: int) -> None:
+    """What every worker does; the first one writes ``folder/unet`` and ``folder/facts.json``."""
     torch.manual_seed(seed)
     device, start = course.device, course.start
     unet = (
@@ -205,9 +220,10 @@ def pretrain_teacher(
     texts = torch.cat([pipeline.encode_prompts(captions[i : i + 500]).half() for i in range(0, clips, 500)])
     diffusion = Diffusion(**NOISE)
     odds = sample_odds(captions).to(device)
+    worker, workers = place()
 
     def losses(trained: VideoUNet, frames: int, step: int) -> dict[str, Tensor]:
-        generator = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
+        generator = torch.Generator(device).manual_seed(seed * 1_000_003 + step * workers + worker)
         count = BATCH[frames] * course.batch_factor
         rows = torch.multinomial(odds, count, replacement=True, generator=generator)[:, None]
         places = torch.arange(FRAMES, device=device)[None].expand(count, -1)
@@ -239,5 +255,6 @@ def pretrain_teacher(
         with_images(unet, images)
     clips_course = replace(course, lr=CLIP_RATE * course.lr)
     facts |= train(unet.train(), partial(losses, unet, FRAMES), folder, clips_course, checkpoint_every=100)
-    unet.save_pretrained(folder / "unet")
-    return facts
+    if worker == 0:
+        unet.save_pretrained(folder / "unet")
+        write_atomically(folder / "facts.json", json.dumps(facts).encode())
