@@ -110,6 +110,9 @@ def paper_plan(name: str, config: Config, *, middle: bool) -> Plan:
 NAMED_PLANS = {"hummingbird-0.9b": True, "hummingbird-0.7b": False}
 """The paper's two students: whether the middle block stays."""
 
+MADE_PLANS = Path(__file__).parent / "plans"
+"""Plans that the planner made, which are shipped: NAME.yaml."""
+
 
 def load_plan(plan: str, config: Config) -> Plan:
     """A named plan for the teacher's configuration, or one from a YAML file.
@@ -119,9 +122,10 @@ def load_plan(plan: str, config: Config) -> Plan:
     """
     if plan in NAMED_PLANS:
         return paper_plan(plan, config, middle=NAMED_PLANS[plan] and bool(config.get("middle", True)))
-    path = Path(plan).expanduser()
+    made = {path.stem: path for path in sorted(MADE_PLANS.glob("*.yaml"))}
+    path = made.get(plan, Path(plan).expanduser())
     if not path.is_file():
-        raise InputError(f"no plan '{plan}': name one of {', '.join(NAMED_PLANS)} or a YAML file")
+        raise InputError(f"no plan '{plan}': name one of {', '.join((*NAMED_PLANS, *made))} or a YAML file")
     try:
         return Plan.model_validate(yaml.load(path.read_text(encoding="utf-8"), _OnceLoader))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

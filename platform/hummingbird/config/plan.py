@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from hummingbird.config.section import Section
 
@@ -16,7 +16,8 @@ class PlanSettings(Section):
     plan: str = Field(
         "hummingbird-0.7b",
         min_length=1,
-        description="hummingbird-0.9b, hummingbird-0.7b or a YAML file; a budget makes a new one instead",
+        description="hummingbird-0.9b, hummingbird-0.7b, shapes-student or a YAML file; a budget makes a new one "
+        "instead",
     )
     budget: tuple[str, ...] = Field(
         (),
@@ -50,3 +51,9 @@ class PlanSettings(Section):
         6, description="times that importance is measured, each on what the round before left"
     )
     workers: PositiveInt = Field(2, description="Ray workers that measure importance")
+
+    @field_validator("timing", mode="before")
+    @classmethod
+    def _read_yaml(cls, value: object) -> object:
+        """YAML reads on and off as true and false."""
+        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value

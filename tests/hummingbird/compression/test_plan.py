@@ -135,3 +135,10 @@ def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     file.write_text(rich.to_yaml() + "  down.0.0: {heads: 2}\n")
     with pytest.raises(InputError, match=r"'down.0.0' stands twice"):
         load_plan(str(file), shapes_teacher())
+
+
+def test_the_shipped_plan_keeps_at_most_55_percent_of_the_small_worlds_teacher() -> None:
+    teacher = shapes_teacher()
+    plan = load_plan("shapes-student", teacher)
+    assert plan.name == "shapes-student"
+    assert parameters(pruned_config(plan, teacher)) <= 0.55 * parameters(teacher)

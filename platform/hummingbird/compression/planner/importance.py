@@ -5,15 +5,16 @@ its weights being the teacher's. Their squared difference over the teacher's mea
 unit's importance at a timestep.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from hummingbird.compression.cache import LatentCache
 from hummingbird.compression.plan import Plan
@@ -24,6 +25,8 @@ from hummingbird.config.section import InputError
 from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.pipeline import load_pipeline
 from hummingbird.models.unet import VideoUNet
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,12 @@ def remembered(measure: Measure) -> Measure:
     return ask
 
 
+def measuring(found: Iterable[T], count: int) -> Iterable[T]:
+    """The same, with a progress bar: on a CPU a round takes minutes."""
+    bar: Iterable[T] = tqdm(found, desc="importance", total=count, unit="plan")
+    return bar
+
+
 class Workers:
     """Ray actors with a probe each, that share out the plans to look at.
 
@@ -178,13 +187,13 @@ class Workers:
         self._actors = [actor.remote(teacher, calibration, "cuda" if gpu else "cpu") for _ in range(workers)]
 
     def importance(self, plans: Mapping[str, Plan]) -> dict[str, list[float]]:
-        """Importance at each timestep, by the names of the plans."""
+        """Importance at each timestep, by the names of the plans, with a progress bar."""
         from ray.util import ActorPool
 
         pool: Any = ActorPool(self._actors)
         names = list(plans)
         found = pool.map(lambda actor, name: actor.importance.remote(plans[name]), names)
-        return dict(zip(names, found, strict=True))
+        return dict(zip(names, measuring(found, len(names)), strict=True))
 
     def close(self) -> None:
         """Ends the workers."""

@@ -11,7 +11,7 @@ import torch
 from hummingbird.compression.plan import Plan, pruned_config, whole_plan
 from hummingbird.compression.planner.clock import Clock
 from hummingbird.compression.planner.cost import Cost, InputShape
-from hummingbird.compression.planner.importance import Calibration, Workers, load_probe, remembered
+from hummingbird.compression.planner.importance import Calibration, Workers, load_probe, measuring, remembered
 from hummingbird.compression.planner.ledger import CostLedger
 from hummingbird.compression.planner.models import PlannedModel
 from hummingbird.compression.planner.search import Dropped, Measure, limits, parse_budgets, search
@@ -123,6 +123,8 @@ def _measure(
 ) -> tuple[Measure, Callable[[], None]]:
     if settings.training.engine == "process":
         probe = load_probe(teacher, calibration, "cuda" if torch.cuda.is_available() else "cpu")
-        return lambda plans: {name: probe.importance(plan) for name, plan in plans.items()}, lambda: None
+        return lambda plans: {
+            name: probe.importance(plan) for name, plan in measuring(plans.items(), len(plans))
+        }, lambda: None
     workers = Workers(teacher, calibration, settings.plan.workers, settings.ray)
     return workers.importance, workers.close
