@@ -4,11 +4,12 @@ A cache folder holds ``part-*.parquet``, ``cache.json`` and ``empty.npy``. Laten
 already scaled; text embeddings float16 (L, D); ``empty.npy`` is the embedding of the empty text.
 """
 
+import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +18,12 @@ import torch
 from torch import Tensor
 
 from hummingbird.config.section import InputError
+from hummingbird.lake.lineage import weights_hash
 
-CACHE_VERSION = 1
+if TYPE_CHECKING:
+    from hummingbird.models.pipeline import TextToVideoPipeline
+
+CACHE_VERSION = 2
 CACHE_SCHEMA = pa.schema(
     [
         ("clip_id", pa.string()),
@@ -32,6 +37,18 @@ CACHE_SCHEMA = pa.schema(
 )
 
 Batch = dict[str, Tensor]
+
+
+def encoder_hashes(pipeline: "TextToVideoPipeline") -> dict[str, str]:
+    """What a cache says of its autoencoder and its text encoder: the same wherever they are stored."""
+    tokenizer = json.loads(pipeline.tokenizer.backend_tokenizer.to_str())
+    for changes_with_use in ("truncation", "padding"):
+        tokenizer.pop(changes_with_use, None)
+    text = weights_hash(pipeline.text_encoder) + json.dumps(tokenizer, sort_keys=True)
+    return {
+        "vae_hash": weights_hash(pipeline.vae),
+        "text_hash": hashlib.sha256(text.encode()).hexdigest(),
+    }
 
 
 class LatentCache:

@@ -37,9 +37,16 @@ def feedback(settings: Settings) -> Path:
         settings=chosen,
         build=partial(build_feedback, chosen, rewards),
         inputs={"rewards": None if rewards is None else weights_hash(load_scorer(rewards, chosen))},
-        noise={"steps": 4, "guidance": (chosen.guidance_min + chosen.guidance_max) / 2, "x0_scale": 1.0},
+        noise=few_step_noise(chosen),
     )
     return run_stage(settings, stage)
+
+
+def few_step_noise(settings: FeedbackSettings) -> dict[str, float]:
+    """What changes in the noise process: few-step models are trained and sampled without the rescale of x0."""
+    guidance = (settings.guidance_min + settings.guidance_max) / 2
+    changed = {"steps": 4, "guidance": guidance, "x0_scale": 1.0}
+    return changed if settings.solver_steps is None else {**changed, "solver_steps": settings.solver_steps}
 
 
 def build_feedback(settings: FeedbackSettings, rewards: Path | None, start: Start) -> Build:
@@ -55,8 +62,7 @@ def _build(
     teacher = Teacher(
         load_pipeline(start.teacher).unet.to(device), LatentCache(start.cache).empty_text.to(device)
     )
-    # Few-step models are trained and sampled without the rescale of x0.
-    diffusion = Diffusion.from_config(pipeline.scheduler.config, x0_scale=1.0)
+    diffusion = Diffusion.from_config(pipeline.scheduler.config, **few_step_noise(settings))
     reward = None if rewards is None else _reward(settings, rewards, pipeline, device)
     guidance = (settings.guidance_min, settings.guidance_max)
     return student, Feedback(teacher, diffusion, guidance, reward, settings.target)

@@ -18,6 +18,7 @@ from hummingbird.compression.cache import LatentCache, Shard
 from hummingbird.compression.engine import Engine, Pace
 from hummingbird.compression.methods.base import Method
 from hummingbird.config.training import TrainingSettings
+from hummingbird.models.precision import resolve_precision
 
 LOSSES = "losses.jsonl"
 ENGINE_STATE = "engine"
@@ -153,17 +154,6 @@ def attention_of(device: torch.device) -> AbstractContextManager[None]:
     On a CPU the fused attention's backward pass is slower than plain matrix products for short sequences.
     """
     return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
-
-
-def resolve_precision(device: torch.device, precision: str) -> str:
-    """``bf16`` or ``fp32``; for ``auto`` bf16 where the device multiplies it in hardware."""
-    if precision != "auto":
-        return precision
-    if device.type == "cuda":
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        fast = torch.cpu._is_amx_tile_supported()
-    return "bf16" if fast else "fp32"
 
 
 def mean_over_workers(terms: dict[str, Tensor]) -> dict[str, float]:

@@ -18,7 +18,6 @@ from hummingbird.compression.loop import (
     Job,
     Worker,
     load_state,
-    resolve_precision,
     run_loop,
     save_state,
 )
@@ -26,6 +25,7 @@ from hummingbird.compression.methods.base import Method
 from hummingbird.compression.progress import training_bar
 from hummingbird.config.cluster import RaySettings, connect
 from hummingbird.config.section import InputError
+from hummingbird.models.precision import resolve_precision
 
 CHECKPOINTS_KEPT = 2
 

@@ -66,6 +66,7 @@ def connect(settings: RaySettings) -> None:
             num_cpus=settings.num_cpus,
             include_dashboard=settings.dashboard,
             log_to_driver=True,
+            runtime_env={"worker_process_setup_hook": "hummingbird.config.quiet_ray.quiet_worker"},
         )
     if callable(on_termination) and threading.current_thread() is threading.main_thread():
         # Ray puts a handler of its own here, which would end the process without a word of interruption.

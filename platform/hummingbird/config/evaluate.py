@@ -41,6 +41,9 @@ class EvaluateSettings(Section):
     frames: int = Field(16, ge=16, description="frames of a video")
     fps: PositiveInt = Field(8, description="frames a second")
     batch: PositiveInt = Field(4, description="videos a pass of the model")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="of the U-Net, the same for all models; auto: bf16 where the device is fast at it"
+    )
     resamples: int = Field(1000, ge=100, description="bootstrap samples behind the 95 % intervals")
 
     @model_validator(mode="after")

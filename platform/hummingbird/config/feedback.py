@@ -24,6 +24,13 @@ class FeedbackSettings(Section):
         3.0, description="largest w; w is one less than the guidance scale that a teacher is sampled with"
     )
     guidance_size: PositiveInt = Field(64, multiple_of=2, description="size of the embedding of w")
+    solver_steps: int | None = Field(
+        None,
+        ge=4,
+        le=50,  # more would leave out the noisiest timesteps, which sampling starts from
+        description="steps of the teacher's solver, between whose timesteps estimates must agree; fewer are longer "
+        "and sooner learned; none: as the teacher is sampled",
+    )
     target: Literal["student", "average"] = Field(
         "student", description="whose estimate is the target: the student's own or its moving average's"
     )

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
-from hummingbird.compression.cache import CACHE_SCHEMA, CACHE_VERSION
+from hummingbird.compression.cache import CACHE_SCHEMA, CACHE_VERSION, encoder_hashes
 from hummingbird.compression.loop import Job
 from hummingbird.compression.methods.base import Method, Teacher
 from hummingbird.compression.methods.distillation import Distillation
@@ -30,7 +30,7 @@ SHAPE, TEXT = (4, 8, 8, 8), (6, 16)
 
 
 def _write(folder: Path, count: int = 12, parts: int = 2, pipeline: Path | None = None) -> Path:
-    """Sample i: constant latents i / 8, frame rate 8 + i. The empty text is as ``pipeline`` embeds it, or 0."""
+    """Sample i: constant latents i / 8, frame rate 8 + i. Made as if by ``pipeline``, where there is one."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     rows = [
@@ -50,10 +50,12 @@ def _write(folder: Path, count: int = 12, parts: int = 2, pipeline: Path | None 
     for part in range(parts):
         table = pa.Table.from_pylist(rows[part::parts], schema=CACHE_SCHEMA)
         pq.write_table(table, folder / f"part-{part}.parquet", row_group_size=4)
-    empty = torch.zeros(TEXT) if pipeline is None else load_pipeline(pipeline).encode_prompts([""])[0]
+    loaded = None if pipeline is None else load_pipeline(pipeline)
+    empty = torch.zeros(TEXT) if loaded is None else loaded.encode_prompts([""])[0]
     np.save(folder / "empty.npy", empty.numpy().astype(np.float16))
     about = {"schema_version": CACHE_VERSION, "snapshot_id": 7, "shape": SHAPE, "count": count, "fps": 8.0}
-    (folder / "cache.json").write_text(json.dumps({**about, "vae_hash": "v", "text_hash": "t"}))
+    hashes = {"vae_hash": "v", "text_hash": "t"} if loaded is None else encoder_hashes(loaded)
+    (folder / "cache.json").write_text(json.dumps({**about, **hashes}))
     return folder
 
 

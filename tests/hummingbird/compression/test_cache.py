@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from hummingbird.compression.cache import LatentCache, Shard
+from hummingbird.compression.cache import CACHE_VERSION, LatentCache, Shard, encoder_hashes
 from hummingbird.config.section import InputError
+from hummingbird.models.pipeline import load_pipeline
 
 
 def test_samples_come_back_as_they_were_written(tmp_path: Path, write_cache: Callable[..., Path]) -> None:
@@ -27,8 +28,8 @@ def test_a_folder_that_is_no_whole_cache_is_refused(tmp_path: Path, write_cache:
         LatentCache(tmp_path)
     folder = write_cache(tmp_path / "cache")
     about = json.loads((folder / "cache.json").read_text())
-    (folder / "cache.json").write_text(json.dumps({**about, "schema_version": 2}))
-    with pytest.raises(InputError, match="schema version 2"):
+    (folder / "cache.json").write_text(json.dumps({**about, "schema_version": CACHE_VERSION + 1}))
+    with pytest.raises(InputError, match="schema version"):
         LatentCache(folder)
     (folder / "cache.json").write_text(json.dumps({**about, "count": 13}))
     with pytest.raises(InputError, match="12 samples"):
@@ -58,3 +59,19 @@ def test_an_epoch_holds_every_clip_once_in_a_new_order() -> None:
 def test_fewer_clips_than_workers_is_an_error() -> None:
     with pytest.raises(InputError, match="1 samples"):
         Shard(count=1, rank=0, world=2, seed=0)
+
+
+def test_encoders_are_the_same_wherever_they_are_stored_and_however_used(
+    tiny_teacher: Path, tmp_path: Path
+) -> None:
+    pipeline = load_pipeline(tiny_teacher)
+    before = encoder_hashes(pipeline)
+    pipeline.encode_prompts(["a"])
+    pipeline.save_pretrained(tmp_path / "again")
+    again = load_pipeline(tmp_path / "again")
+    assert encoder_hashes(pipeline) == encoder_hashes(again) == before
+    with torch.no_grad():
+        next(again.vae.parameters()).add_(1)
+        next(again.text_encoder.parameters()).add_(1)
+    other = encoder_hashes(again)
+    assert all(other[key] != before[key] for key in before)

@@ -83,6 +83,15 @@ def test_the_teacher_is_guided_frozen_and_in_evaluation_mode() -> None:
     assert torch.equal(call["text"][2:], torch.full((2, 3, 5), -0.25))
 
 
+def test_a_teacher_without_guidance_makes_one_pass() -> None:
+    model = Known(1.0)
+    teacher = Teacher(model, torch.full((3, 5), -0.25))
+    x, t = torch.ones(SHAPE), torch.tensor([3, 4])
+    noise, (feature,) = teacher(x, t, batch()["text"], batch()["fps"], 1.0)
+    torch.testing.assert_close(noise, torch.full(SHAPE, 1.25))
+    assert feature.shape[0] == len(model.calls[0]["x"]) == 2
+
+
 def test_distillation_losses_on_known_outputs() -> None:
     teacher, student = Known(1.0), Known(0.5).eval()
     method = Distillation(

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hummingbird.compression.distill import distill, target_guidance
@@ -34,6 +33,7 @@ def tiny(
             "training.average=0.5",
             "distill.steps=3",
             "feedback.steps=3",
+            "feedback.solver_steps=20",
             "feedback.video_frames=4",
             "feedback.image_frames=2",
         ]
@@ -63,6 +63,7 @@ def test_the_three_verbs_follow_each_other_and_leave_a_lineage(tiny: Settings) -
     model = load_pipeline(few["pipeline"])
     assert model.few_steps
     assert model.scheduler.config.steps == 4
+    assert model.scheduler.few_step_timesteps(4) == [999, 749, 499, 249]  # sampled as it was trained
     assert load_pipeline(distilled["pipeline"]).scheduler.config.guidance == 1.0  # guidance is built in
     video = model(["a a"], [0], num_frames=4)
     assert video.shape[:2] == (1, 4)
@@ -106,9 +107,12 @@ def test_bad_starts_are_named(tiny: Settings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run encode first"):
         distill(cache)
     assert tiny.training.cache is not None
-    np.save(tiny.training.cache / "empty.npy", np.ones((6, 16), np.float16))
-    with pytest.raises(InputError, match="another text encoder"):
-        distill(tiny)
+    file = tiny.training.cache / "cache.json"
+    about = json.loads(file.read_text())
+    for key, part in (("vae_hash", "autoencoder"), ("text_hash", "text encoder")):
+        file.write_text(json.dumps({**about, key: "of another"}))
+        with pytest.raises(InputError, match=f"another {part}"):
+            distill(tiny)
 
 
 def test_the_target_is_guided_as_the_teacher_is_sampled_unless_told_otherwise(tiny_teacher: Path) -> None:

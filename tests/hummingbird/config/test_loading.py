@@ -28,6 +28,13 @@ def test_paths_are_absolute_and_text_is_taken_as_written() -> None:
     assert load_settings(None, ["ray.address=null"]).ray.address is None
 
 
+def test_on_and_off_may_be_written_as_the_documents_do(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("plan: {timing: off}\n")
+    assert load_settings(file, []).plan.timing == "off"
+    assert load_settings(file, ["plan.timing=on"]).plan.timing == "on"
+
+
 @pytest.mark.parametrize("storage", ["s3://bucket/runs", "file:///runs"])
 def test_a_storage_that_is_no_folder_is_not_taken_for_one(storage: str) -> None:
     with pytest.raises(InputError, match=r"storage': .*not a URI"):

@@ -77,22 +77,21 @@ class Teacher:
             t: timesteps (B,).
             text: embeddings (B, L, D).
             fps: frame rates (B,): the same for the conditional and the unconditional pass.
-            scale: guidance scale, one or (B,).
+            scale: guidance scale, one or (B,); at 1 there is only the conditional pass.
         """
-        empty = self.empty_text.to(text).expand_as(text)
-        noise, features = self.model(
-            torch.cat([x, x]),
-            torch.cat([t, t]),
-            torch.cat([text, empty]),
-            fps=torch.cat([fps, fps]),
-            return_features=True,
-        )
-        conditional, unconditional = noise.float().chunk(2)
-        if isinstance(scale, Tensor):
-            scale = scale.view(-1, *[1] * (x.dim() - 1))
-        guided = unconditional + scale * (conditional - unconditional)
+        count = len(x)
+        if isinstance(scale, Tensor) or scale != 1:
+            text = torch.cat([text, self.empty_text.to(text).expand_as(text)])
+            x, t, fps = torch.cat([x, x]), torch.cat([t, t]), torch.cat([fps, fps])
+        noise, features = self.model(x, t, text, fps=fps, return_features=True)
+        conditional, *unconditional = noise.float().split(count)
+        guided = conditional
+        if unconditional:
+            if isinstance(scale, Tensor):
+                scale = scale.view(-1, *[1] * (x.dim() - 1))
+            guided = unconditional[0] + scale * (conditional - unconditional[0])
         chosen = features if self._features is None else [features[index] for index in self._features]
-        return guided, [feature[: len(x)] for feature in chosen]
+        return guided, [feature[:count] for feature in chosen]
 
 
 def draw_stratified(high: int, count: int, generator: torch.Generator) -> Tensor:
