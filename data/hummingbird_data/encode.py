@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from hummingbird.compression.cache import CACHE_VERSION
+from hummingbird.compression.cache import CACHE_VERSION, encoder_hashes
 from hummingbird.config.cluster import connect
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.media import write_atomically
 from hummingbird.lake.runs import open_run
+from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
 from tqdm import tqdm
 
 from hummingbird_data.latents import LatentStage
-from hummingbird_data.model_files import folder_hash
 from hummingbird_data.stage import Row, add_stage, quiet_ray_data
 
 log = logging.getLogger(__name__)
@@ -38,8 +38,10 @@ def encode(settings: Settings) -> Path:
     s = settings.encode
     lake = Lake.open(settings, create=False)
     snapshot = s.snapshot if s.snapshot is not None else lake.snapshot()
-    hashes = component_hashes(settings.models.teacher)
-    about = {"snapshot_id": snapshot, **hashes, "num_frames": s.num_frames, "size": s.size, "fps": s.fps}
+    pipeline = _load_pipeline(settings.models.teacher)
+    hashes = encoder_hashes(pipeline)
+    frames = {"num_frames": s.num_frames, "size": s.size, "fps": s.fps}
+    about = {"schema_version": CACHE_VERSION, "snapshot_id": snapshot, **hashes, **frames}
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
     folder = settings.storage / "cache" / key
     with open_run(settings, "encode", inputs=hashes, snapshot_id=snapshot) as run:
@@ -49,31 +51,17 @@ def encode(settings: Settings) -> Path:
             raise InputError(f"snapshot {snapshot} holds no kept clip: nothing to encode")
         if not (folder / "cache.json").is_file():
             _make_parts(settings, folder, clips)
-            _finish(settings, folder, about, len(clips))
+            _finish(settings, pipeline, folder, about, len(clips))
         run.outputs["cache"] = str(folder)
         run.metrics["clips"] = len(clips)
         return run.result_path
 
 
-def component_hashes(pipeline: str) -> dict[str, str]:
-    """Hashes of the parts of a pipeline that a cache depends on.
-
-    Raises:
-        InputError: there is no such pipeline.
-    """
-    from hummingbird.models.pipeline import pipeline_folder
-
+def _load_pipeline(name: str) -> TextToVideoPipeline:
     try:
-        folder = pipeline_folder(pipeline)
+        return load_pipeline(name)
     except FileNotFoundError as error:
         raise InputError(str(error)) from error
-    # Shipped pipelines share one set of parts beside the U-Net.
-    home = folder if (folder / "vae").is_dir() else folder.parent / "components"
-    text = folder_hash(home / "text_encoder") + folder_hash(home / "tokenizer")
-    return {
-        "vae_hash": folder_hash(home / "vae"),
-        "text_hash": hashlib.sha256(text.encode()).hexdigest(),
-    }
 
 
 def _make_parts(settings: Settings, folder: Path, clips: list[Row]) -> None:
@@ -122,15 +110,14 @@ def _holds(path: Path, clips: list[Row]) -> bool:
     return found == [{"clip_id": clip["clip_id"], "caption": clip["caption"]} for clip in clips]
 
 
-def _finish(settings: Settings, folder: Path, about: dict[str, Any], count: int) -> None:
+def _finish(
+    settings: Settings, pipeline: TextToVideoPipeline, folder: Path, about: dict[str, Any], count: int
+) -> None:
     """The embedding of the empty text, then ``cache.json``."""
-    from hummingbird.models.pipeline import load_pipeline
-
-    pipeline = load_pipeline(settings.models.teacher)
     buffer = BytesIO()
     np.save(buffer, pipeline.encode_prompts([""])[0].numpy().astype(np.float16))
     write_atomically(folder / "empty.npy", buffer.getvalue())
     side = pipeline.latent_size * settings.encode.size // pipeline.vae.config.sample_size
     shape = [settings.encode.num_frames, pipeline.vae.config.latent_channels, side, side]
-    document = {"schema_version": CACHE_VERSION, **about, "shape": shape, "count": count}
+    document = {**about, "shape": shape, "count": count}
     write_atomically(folder / "cache.json", (json.dumps(document, indent=2) + "\n").encode())

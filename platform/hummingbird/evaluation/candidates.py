@@ -25,6 +25,7 @@ class Sampling:
     decoder: str
     frames: int
     fps: int
+    precision: str
 
     @property
     def key(self) -> str:
@@ -76,6 +77,7 @@ def sampling(model: Candidate, settings: EvaluateSettings) -> Sampling:
         decoder=decoder,
         frames=settings.frames,
         fps=settings.fps,
+        precision=settings.precision,
     )
 
 

@@ -16,9 +16,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from hummingbird.compression.cache import CACHE_SCHEMA, CACHE_VERSION
+from hummingbird.compression.cache import CACHE_SCHEMA, CACHE_VERSION, encoder_hashes
 from hummingbird.evaluation.spread import Each
-from hummingbird.lake.lineage import weights_hash
 from hummingbird.lake.media import write_atomically
 from hummingbird.models.pipeline import TextToVideoPipeline
 from hummingbird.shapes.scene import FPS, draw_clip
@@ -37,8 +36,7 @@ def draw_cache(pipeline: TextToVideoPipeline, folder: Path, seed: int, count: in
     about = {
         "schema_version": CACHE_VERSION,
         "snapshot_id": None,
-        "vae_hash": weights_hash(pipeline.vae),
-        "text_hash": weights_hash(pipeline.text_encoder),
+        **encoder_hashes(pipeline),
         "drawn": {"seed": seed, "stream": STREAM},
         "fps": FPS,
         "count": count,

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -29,6 +30,20 @@ def test_models_sample_as_their_configuration_says(small: Settings) -> None:
     assert (teacher.few_steps, teacher.steps, teacher.decoder) == (False, 2, "full")
     assert (student.few_steps, student.steps, student.decoder) == (True, 1, "small")
     assert teacher.key != student.key
+
+
+def test_half_precision_is_another_sampling_with_nearly_the_same_video() -> None:
+    rows = {"prompt": ["a red circle moving left on a striped background"], "seed": [3]}
+    frames, keys = [], set()
+    precisions: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16")
+    for precision in precisions:
+        model = Candidate(name="teacher", path="shapes-teacher", steps=2)
+        section = EvaluateSettings(models=(model,), precision=precision)
+        (chosen,) = choose(Settings(evaluate=section))
+        keys.add(chosen.key)
+        frames.append(generate.Generator(chosen)(rows)["frames"].astype(float))
+    assert len(keys) == 2
+    assert 0 < np.abs(frames[0] - frames[1]).mean() < 8
 
 
 def test_evaluation_ends_with_scores_videos_and_rows(small: Settings, ray_cluster: None) -> None:
