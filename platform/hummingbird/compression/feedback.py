@@ -45,7 +45,8 @@ def feedback(settings: Settings) -> Path:
 def few_step_noise(settings: FeedbackSettings) -> dict[str, float]:
     """What changes in the noise process: few-step models are trained and sampled without the rescale of x0."""
     guidance = (settings.guidance_min + settings.guidance_max) / 2
-    changed = {"steps": 4, "guidance": guidance, "x0_scale": 1.0}
+    steps = settings.phases if settings.phases > 1 else 4
+    changed = {"steps": steps, "guidance": guidance, "x0_scale": 1.0, "phases": settings.phases}
     return changed if settings.solver_steps is None else {**changed, "solver_steps": settings.solver_steps}
 
 

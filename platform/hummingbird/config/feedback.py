@@ -31,6 +31,11 @@ class FeedbackSettings(Section):
         description="steps of the teacher's solver, between whose timesteps estimates must agree; fewer are longer "
         "and sooner learned; none: as the teacher is sampled",
     )
+    phases: PositiveInt = Field(
+        1,
+        description="parts of the trajectory, as many as the few steps, which lead to their ends without fresh noise "
+        "(phased consistency, learned sooner); 1: every step leads to the end of it all, as in the paper",
+    )
     target: Literal["student", "average"] = Field(
         "student", description="whose estimate is the target: the student's own or its moving average's"
     )
@@ -43,4 +48,6 @@ class FeedbackSettings(Section):
     def _ordered(self) -> Self:
         if self.guidance_max < self.guidance_min:
             raise ValueError("guidance_max is below guidance_min")
+        if self.solver_steps is not None and self.phases > self.solver_steps:
+            raise ValueError("there are more phases than solver_steps")
         return self

@@ -1,4 +1,4 @@
-"""The noise process, and the two ways back: the DDIM solver and the few-step consistency sampler."""
+"""The noise process, and the ways back: the DDIM solver and the few-step consistency samplers."""
 
 from collections.abc import Sequence
 
@@ -29,9 +29,12 @@ class Diffusion(SchedulerMixin, ConfigMixin):
         prediction: ``epsilon``, the noise, as VideoCrafter2; or ``velocity``, sqrt(alpha) noise -
             sqrt(1 - alpha) x0 (arXiv 2202.00512), which where there is little signal is the signal itself and
             not a small difference from the input.
+        phases: parts of the trajectory that a few-step model was trained on. 1, a consistency model: every estimate
+            is of the trajectory's end, and sampling adds fresh noise to it. More, a phased consistency model (arXiv
+            2405.18407): a step leads to the end of its phase, without fresh noise.
 
     Raises:
-        ValueError: another ``prediction``.
+        ValueError: another ``prediction``, or more phases than solver steps.
     """
 
     @register_to_config
@@ -49,9 +52,12 @@ class Diffusion(SchedulerMixin, ConfigMixin):
         height: int | None = None,
         width: int | None = None,
         prediction: str = "epsilon",
+        phases: int = 1,
     ) -> None:
         if prediction not in ("epsilon", "velocity"):
             raise ValueError(f"prediction must be epsilon or velocity, not {prediction!r}")
+        if not 1 <= phases <= solver_steps:
+            raise ValueError(f"phases must be 1 to the {solver_steps} solver steps, not {phases}")
         # In float32, as the published schedulers: the few-step estimates at t = 999 magnify the difference.
         betas = torch.linspace(beta_start**0.5, beta_end**0.5, timesteps, dtype=torch.float32) ** 2
         self.alphas = torch.cumprod(1 - betas, dim=0)
@@ -98,12 +104,24 @@ class Diffusion(SchedulerMixin, ConfigMixin):
         scale = self._at(self.scales, earlier, x0) / self._at(self.scales, t, x0)
         return alpha.sqrt() * scale * x0 + (1 - alpha).sqrt() * eps
 
+    def x0_leading_to(self, end: Tensor, x: Tensor, t: Tensor, earlier: Tensor) -> Tensor:
+        """The estimate of x0 with which `ddim_step` goes from ``x`` at ``t`` to ``end`` at ``earlier``."""
+        alpha, alpha_end = self._at(self.alphas, t, x), self._at(self.alphas, earlier, x)
+        scale = self._at(self.scales, earlier, x) / self._at(self.scales, t, x)
+        noise = ((1 - alpha_end) / (1 - alpha)).sqrt()
+        return (end - noise * x) / (alpha_end.sqrt() * scale - noise * alpha.sqrt())
+
+    def phase_end(self, t: Tensor) -> Tensor:
+        """Where the phase of each of the timesteps (B,) ends: the next of the phases' timesteps below it, or 0."""
+        ends = torch.tensor([0, *reversed(self.few_step_timesteps(self.config.phases))], device=t.device)
+        return ends[torch.searchsorted(ends, t) - 1]
+
     def ddim_timesteps(self, steps: int) -> list[int]:
         """Descending timesteps of the solver, ``steps`` of them evenly spaced, the first the noisiest."""
         return self._spaced(steps)
 
     def few_step_timesteps(self, steps: int) -> list[int]:
-        """The consistency sampler's: of the solver's timesteps from the last, every (solver_steps // steps)th."""
+        """The consistency samplers': of the solver's timesteps from the last, every (solver_steps // steps)th."""
         self._check(steps)
         skip = len(self.solver_timesteps) // steps
         return [int(t) for t in self.solver_timesteps.flip(0)[::skip][:steps]]

@@ -27,9 +27,9 @@ DECODE_BATCH = 32  # frames decoded at a time; diffusers' upsampling takes anoth
 class TextToVideoPipeline(DiffusionPipeline):
     """Makes videos from prompts.
 
-    A U-Net that embeds the guidance scale is a few-step student: one pass a step, consistency sampling. Any other is
-    sampled with DDIM and classifier-free guidance, both passes in one batch. The small decoder is optional:
-    published checkpoints bring none.
+    A U-Net that embeds the guidance scale is a few-step student: one pass a step, consistency sampling, with fresh
+    noise or, where the scheduler has phases, without. Any other is sampled with DDIM and classifier-free guidance,
+    both passes in one batch. The small decoder is optional: published checkpoints bring none.
     """
 
     _optional_components = ("decoder",)
@@ -117,38 +117,41 @@ class TextToVideoPipeline(DiffusionPipeline):
         steps = schedule.config.steps if steps is None else steps
         shape = (self.unet.config.in_channels, num_frames, *self.latent_shape(height, width))
         x = self._noise(shape, generators, text)
-        count = len(x)
-        rates = torch.full((count,), float(fps), device=x.device)
-        if self.few_steps:
-            times = schedule.few_step_timesteps(steps)
-            scales = torch.full((count,), float(scale), device=x.device)
-            for done, time in enumerate(times, 1):
-                t = torch.full((count,), time, device=x.device)
-                x = schedule.denoised(self.unet(x, t, text, rates, scales).float(), x, t)
-                if done < len(times):
-                    later = torch.full_like(t, times[done])
-                    x = schedule.add_noise(x, self._noise(shape, generators, text), later)
-                if on_step:
-                    on_step(done)
-            return x
-        times = schedule.ddim_timesteps(steps)
-        guided = scale != 1  # at 1 the unconditional pass cancels out
-        both = torch.cat([text, self.encode_prompts([""]).expand_as(text)]) if guided else text
+        predict = self._predictor(text, float(fps), float(scale))
+        consistency = self.few_steps and schedule.config.phases == 1
+        times = schedule.few_step_timesteps(steps) if self.few_steps else schedule.ddim_timesteps(steps)
         for done, time in enumerate(times, 1):
-            t = torch.full((count,), time, device=x.device)
+            t = torch.full((len(x),), time, device=x.device)
             earlier = torch.full_like(t, times[done] if done < len(times) else 0)
-            if guided:
-                outputs = self.unet(
-                    torch.cat([x, x]), torch.cat([t, t]), both, torch.cat([rates, rates])
-                ).float()
-                wanted, free = outputs.chunk(2)
-                output = free + scale * (wanted - free)
+            output = predict(x, t)
+            if consistency:
+                x = schedule.denoised(output, x, t)
+                if done < len(times):
+                    x = schedule.add_noise(x, self._noise(shape, generators, text), earlier)
             else:
-                output = self.unet(x, t, text, rates).float()
-            x = schedule.ddim_step(*schedule.estimates(output, x, t), t, earlier)
+                x = schedule.ddim_step(*schedule.estimates(output, x, t), t, earlier)
             if on_step:
                 on_step(done)
         return x
+
+    def _predictor(self, text: Tensor, fps: float, scale: float) -> Callable[[Tensor, Tensor], Tensor]:
+        """What the guided model predicts at x and t: the scale is embedded or, else, two passes are mixed."""
+        count = len(text)
+        rates = torch.full((count,), fps, device=text.device)
+        if self.few_steps:
+            scales = torch.full((count,), scale, device=text.device)
+            return lambda x, t: self.unet(x, t, text, rates, scales).float()
+        if scale == 1:  # the unconditional pass cancels out
+            return lambda x, t: self.unet(x, t, text, rates).float()
+        both = torch.cat([text, self.encode_prompts([""]).expand_as(text)])
+
+        def guided(x: Tensor, t: Tensor) -> Tensor:
+            outputs = self.unet(torch.cat([x, x]), torch.cat([t, t]), both, torch.cat([rates, rates]))
+            wanted, free = outputs.float().chunk(2)
+            mixed: Tensor = free + scale * (wanted - free)
+            return mixed
+
+        return guided
 
     @property
     def latent_size(self) -> int:

@@ -152,6 +152,38 @@ def test_feedback_takes_one_solver_step_with_the_guided_teacher() -> None:
     assert losses.total.item() == pytest.approx(float(gap.abs().mean()), rel=2e-3)
 
 
+def test_in_phases_the_student_must_arrive_where_its_target_does() -> None:
+    """With 4 phases of 2 solver steps: at the teacher's step itself, or where the student goes from there."""
+    process = Diffusion(solver_steps=8, phases=4)
+    teacher, student = Known(1.0), Known(0.5).eval()
+    method = Feedback(Teacher(teacher, torch.full((3, 5), -0.25)), process, guidance=(2.0, 2.0))
+    seen = set()
+    for seed in range(4):
+        student.calls.clear()
+        losses = method.losses(student, student, batch(), generator(seed))
+        target_call, call = student.calls
+        x, t, x_earlier, earlier = call["x"], call["t"], target_call["x"], target_call["t"]
+        end = process.phase_end(t)
+
+        def go(x: Tensor, t: Tensor, earlier: Tensor) -> Tensor:  # the student's step: its noise is 0.75
+            return process.ddim_step(*process.estimates(torch.full_like(x, 0.75), x, t), t, earlier)
+
+        there = (earlier == end).view(-1, 1, 1, 1, 1)
+        wanted = process.x0_leading_to(torch.where(there, x_earlier, go(x_earlier, earlier, end)), x, t, end)
+        estimate = process.estimates(torch.full_like(x, 0.75), x, t)[0]
+        assert losses.total.item() == pytest.approx(float(pseudo_huber(estimate, wanted)), rel=1e-4)
+        seen |= set(there.flatten().tolist())
+    assert seen == {True, False}
+
+
+def test_in_phases_a_student_that_is_its_guided_teacher_has_nothing_to_learn() -> None:
+    process = Diffusion(solver_steps=8, phases=4)
+    same = Known(1.0)
+    method = Feedback(Teacher(same, batch()["text"][0]), process, guidance=(2.0, 2.0))
+    losses = method.losses(same, same, batch(), generator())
+    assert losses.total.item() == pytest.approx(0.0, abs=1e-4)
+
+
 def test_the_target_carries_no_gradient_and_can_come_from_the_average() -> None:
     student, average = Known(0.5).eval(), Known(0.7).eval()
     teacher = Teacher(Known(1.0), torch.zeros(3, 5))

@@ -15,6 +15,25 @@ def test_an_exact_prediction_gives_x0_and_noise_back(prediction: str) -> None:
     torch.testing.assert_close(found, (x0, noise))
 
 
+def test_an_estimate_that_leads_somewhere_is_found_again() -> None:
+    diffusion, generator = Diffusion(), torch.Generator().manual_seed(0)
+    x0, eps = (torch.randn(3, 4, 2, 4, 4, generator=generator, dtype=torch.float64) for _ in range(2))
+    t, earlier = torch.tensor([999, 499, 19]), torch.tensor([749, 0, 0])
+    x = diffusion.ddim_step(x0, eps, t, t)
+    end = diffusion.ddim_step(x0, eps, t, earlier)
+    torch.testing.assert_close(diffusion.x0_leading_to(end, x, t, earlier), x0)
+
+
+def test_phases_end_at_the_few_steps_timesteps() -> None:
+    t = torch.tensor([999, 979, 779, 759, 20, 1])
+    assert Diffusion(phases=4).few_step_timesteps(4) == [999, 759, 519, 279]
+    assert Diffusion(phases=4).phase_end(t).tolist() == [759, 759, 759, 519, 0, 0]
+    assert Diffusion().phase_end(t).tolist() == [0] * 6
+    for phases in (0, 51):
+        with pytest.raises(ValueError, match="phases must be 1 to the 50"):
+            Diffusion(phases=phases)
+
+
 def test_other_predictions_are_refused() -> None:
     with pytest.raises(ValueError, match="epsilon or velocity, not 'sample'"):
         Diffusion(prediction="sample")

@@ -68,6 +68,23 @@ def test_guidance_one_makes_one_pass_and_the_same_video(tiny_pipelines: dict[str
     assert (one.int() - nearly.int()).abs().max() <= 1
 
 
+def test_a_student_of_phases_takes_its_steps_without_fresh_noise(tiny_pipelines: dict[str, Path]) -> None:
+    student = load_pipeline(tiny_pipelines["student"])
+    text = student.encode_prompts(["red"])
+    shape = (student.unet.config.in_channels, 4, *student.latent_shape())
+
+    def draws(phases: int) -> bool:
+        student.scheduler = Diffusion.from_config(student.scheduler.config, phases=phases)
+        generator = torch.Generator().manual_seed(1)
+        student.sample(text, [generator], steps=2, num_frames=4)
+        once = torch.Generator().manual_seed(1)
+        student.scheduler.draw_noise(shape, once)
+        return not torch.equal(generator.get_state(), once.get_state())
+
+    assert draws(phases=1)
+    assert not draws(phases=2)
+
+
 def test_a_folder_without_a_part_is_named(tiny_pipelines: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no pipeline in"):
         load_pipeline(tmp_path)

@@ -1,7 +1,7 @@
 """Feedback: consistency distillation to a few steps, with an image and a video reward on decoded estimates.
 
 Sources: AMD-Hummingbird, second stage (arXiv 2503.18559); T2V-Turbo (arXiv 2405.18750); latent consistency
-models (arXiv 2310.04378).
+models (arXiv 2310.04378); phased consistency models (arXiv 2405.18407).
 """
 
 from collections.abc import Callable
@@ -56,7 +56,8 @@ class Feedback(Method):
     """The student's estimate of x0 must equal that of its target one solver step earlier.
 
     The teacher takes that step along its guided trajectory, cond + w (cond - uncond), with w drawn from a
-    range; the student embeds w. The estimate itself is decoded and rewarded.
+    range; the student embeds w. The estimate itself is decoded and rewarded. Where the noise process has phases, it is
+    at the end of its phase that the student must arrive where its target does from one step earlier.
 
     Args:
         teacher: the original teacher, guided.
@@ -102,8 +103,10 @@ class Feedback(Method):
         with torch.no_grad():
             x_earlier = self._diffusion.ddim_step(*self._diffusion.estimates(output, x, t), t, earlier)
             model = average if self._target == "average" else student
-            target = self._estimate(model, x_earlier, earlier, text, fps, w)
-        estimate = self._estimate(student, x, t, text, fps, w)
+            output = model(x_earlier, earlier, text, fps=fps, guidance=w).float()
+            target = self._wanted(output, x_earlier, earlier, x, t)
+        output = student(x, t, text, fps=fps, guidance=w).float()
+        estimate = self._estimate(output, x, t)
         consistency = pseudo_huber(estimate, target)
         terms = {"consistency": consistency}
         total = consistency
@@ -113,10 +116,21 @@ class Feedback(Method):
             terms |= {"image_reward": image, "video_reward": video}
         return Losses(total, {name: term.detach() for name, term in terms.items()})
 
-    def _estimate(
-        self, model: Denoiser, x: Tensor, t: Tensor, text: Tensor, fps: Tensor, w: Tensor
-    ) -> Tensor:
-        return self._diffusion.denoised(model(x, t, text, fps=fps, guidance=w).float(), x, t)
+    def _estimate(self, output: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        """The student's x0; in phases nothing but a step's length tells them from a teacher's."""
+        if self._diffusion.config.phases == 1:
+            return self._diffusion.denoised(output, x, t)
+        return self._diffusion.estimates(output, x, t)[0]
+
+    def _wanted(self, output: Tensor, x_earlier: Tensor, earlier: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        """What the estimate at ``x`` and ``t`` should be, for the target's output one solver step earlier."""
+        process = self._diffusion
+        if process.config.phases == 1:
+            return process.denoised(output, x_earlier, earlier)
+        end = process.phase_end(t)
+        arrived = process.ddim_step(*process.estimates(output, x_earlier, earlier), earlier, end)
+        there = (earlier == end).view(-1, *[1] * (x.dim() - 1))
+        return process.x0_leading_to(torch.where(there, x_earlier, arrived), x, t, end)
 
 
 def pseudo_huber(estimate: Tensor, target: Tensor, c: float = HUBER_C) -> Tensor:
