@@ -1,4 +1,4 @@
-"""Decoded frames as a viewer sees them: upright, with square pixels, each with its time.
+"""Decoded frames as a viewer sees them: upright, with square pixels, high dynamic range rolled off, each with its time.
 
 Runs in the child process (`hummingbird_data.child`): the bytes are not trusted.
 """
@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hummingbird_data.hdr import is_hdr, to_sdr
 from hummingbird_data.probe import Limits, VideoInfo, open_video
 from hummingbird_data.stage import StageError
 
@@ -89,13 +91,18 @@ def fitted(info: VideoInfo, short_side: int) -> tuple[int, int]:
 
 
 def _picture(frame: av.VideoFrame, size: tuple[int, int], kind: str) -> NDArray[np.uint8]:
-    made = frame.reformat(width=size[0], height=size[1], format=kind, interpolation="AREA")
-    return made.to_ndarray().astype(np.uint8, copy=False)
+    hdr = is_hdr(frame)
+    layout = "rgb48le" if hdr else kind
+    made = frame.reformat(width=size[0], height=size[1], format=layout, interpolation="AREA").to_ndarray()
+    if not hdr:
+        return made.astype(np.uint8, copy=False)
+    rgb = to_sdr(made, int(frame.color_trc))
+    return cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY) if kind == "gray" else rgb
 
 
 def _opaque(frame: av.VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
     """RGB; a transparent picture before black, as players show it."""
-    if not any(part.is_alpha for part in frame.format.components):
+    if is_hdr(frame) or not any(part.is_alpha for part in frame.format.components):
         return _picture(frame, size, "rgb24")
     rgba = _picture(frame, size, "rgba").astype(np.uint16)
     return ((rgba[..., :3] * rgba[..., 3:] + 127) // 255).astype(np.uint8)
