@@ -19,7 +19,9 @@ def guidance_embedding(guidance: Tensor, size: int) -> Tensor:
     """(B,) guidance scales to (B, size), float32: sines then cosines (latent consistency models, arXiv 2310.04378)."""
     half = size // 2
     # The published order of operations: at angles in the thousands another rounding shows in the fourth decimal.
-    frequencies = torch.exp(torch.arange(half, device=guidance.device) * -(math.log(10000.0) / (half - 1)))
+    # The exponential alone is taken in double: in single its last bit depends on the processor's mathematics library.
+    exponents = torch.arange(half, device=guidance.device) * -(math.log(10000.0) / (half - 1))
+    frequencies = exponents.double().exp().float()
     angles = guidance.float()[:, None] * 1000.0 * frequencies[None]
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
