@@ -29,7 +29,7 @@ def distill(settings: Settings) -> Path:
         after="prune",
         settings=settings.distill,
         build=partial(build_distillation, settings.distill),
-        inputs={},
+        inputs=lambda pipeline: {},
         noise={"steps": 50, "guidance": 1.0},
     )
     return run_stage(settings, stage)

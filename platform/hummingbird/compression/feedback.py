@@ -20,6 +20,10 @@ from hummingbird.models.unet import VideoUNet
 from hummingbird.shapes import weights_folder
 
 SHIPPED = "shapes-"
+_NO_DECODER = (
+    "the student's pipeline has no small decoder for the rewards to look through: give it one, or set "
+    "feedback.image_reward=0 and feedback.video_reward=0"
+)
 
 
 def feedback(settings: Settings) -> Path:
@@ -36,10 +40,28 @@ def feedback(settings: Settings) -> Path:
         after="distill",
         settings=chosen,
         build=partial(build_feedback, chosen, rewards),
-        inputs={"rewards": None if rewards is None else weights_hash(load_scorer(rewards, chosen))},
+        inputs=partial(feedback_inputs, chosen, rewards),
         noise=few_step_noise(chosen),
     )
     return run_stage(settings, stage)
+
+
+def feedback_inputs(
+    settings: FeedbackSettings, rewards: Path | None, student: TextToVideoPipeline
+) -> dict[str, str | None]:
+    """Hashes of the rewards, and of the small decoder that they look through.
+
+    Raises:
+        InputError: the student's pipeline has no small decoder.
+    """
+    if rewards is None:
+        return {"rewards": None}
+    if student.decoder is None:
+        raise InputError(_NO_DECODER)
+    return {
+        "rewards": weights_hash(load_scorer(rewards, settings)),
+        "decoder": weights_hash(student.decoder),
+    }
 
 
 def few_step_noise(settings: FeedbackSettings) -> dict[str, float]:
@@ -122,10 +144,7 @@ def _reward(
     settings: FeedbackSettings, folder: Path, pipeline: TextToVideoPipeline, device: torch.device
 ) -> Reward:
     if pipeline.decoder is None:
-        raise InputError(
-            "the student's pipeline has no small decoder for the rewards to look through: give it one, or set "
-            "feedback.image_reward=0 and feedback.video_reward=0"
-        )
+        raise InputError(_NO_DECODER)
     pipeline.decoder.requires_grad_(False).to(device)
     return Reward(
         decode=partial(pipeline.decode, decoder="small"),

@@ -53,7 +53,7 @@ class Stage:
         after: the verb whose student it goes on from when ``models.student`` names none.
         settings: the section.
         build: what every worker builds, made from the start.
-        inputs: what the result depends on besides teacher, student and cache.
+        inputs: what the result depends on besides teacher, student and cache, given the student's pipeline.
         noise: what changes in the configuration of the noise process, with the ``steps`` and ``guidance``
             that the result is sampled with where a call says nothing else.
     """
@@ -63,7 +63,7 @@ class Stage:
     after: str
     settings: DistillSettings | FeedbackSettings
     build: Callable[[Start], Build]
-    inputs: Mapping[str, object]
+    inputs: Callable[[TextToVideoPipeline], Mapping[str, object]]
     noise: Mapping[str, float]
 
 
@@ -92,7 +92,7 @@ def run_stage(settings: Settings, stage: Stage) -> Path:
         "student": weights_hash(pipeline.unet),
         "noise": [_noise(one) for one in (taught, pipeline)],
         "cache": {key: about[key] for key in ("snapshot_id", "vae_hash", "text_hash", "shape", "count")},
-        **stage.inputs,
+        **stage.inputs(pipeline),
     }
     sections = ("training", stage.verb)
     with open_run(settings, stage.verb, sections, inputs, snapshot_id=about["snapshot_id"]) as run:

@@ -10,10 +10,12 @@ from hummingbird.config.section import AbsolutePath, Section
 class PretrainSettings(Section):
     """Which model is pretrained, for how long, and where it goes."""
 
-    part: Literal["autoencoder", "text", "rewards", "teacher", "student", "quality", "captioner"] = Field(
+    part: Literal[
+        "autoencoder", "decoder", "text", "rewards", "teacher", "student", "quality", "captioner"
+    ] = Field(
         "teacher",
-        description="the model to train; rewards and teacher need the text encoder of `weights`, the teacher "
-        "the autoencoder too; student trains nothing: it is what quickstart made in the same storage",
+        description="the model to train; decoder and teacher need the autoencoder of `weights`, rewards and teacher "
+        "its text encoder; student trains nothing: it is what quickstart made in the same storage",
     )
     steps: PositiveInt = Field(20_000, description="optimizer steps at most")
     minutes: PositiveFloat | None = Field(
@@ -28,7 +30,7 @@ class PretrainSettings(Section):
         None, description="folder of weights to go on from; none: from scratch"
     )
     rate: PositiveFloat = Field(
-        1e-3, description="learning rate of autoencoder, text encoder, rewards and teacher"
+        1e-3, description="learning rate of autoencoder, decoder, text encoder, rewards and teacher"
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where torch sees one")
     batch_factor: PositiveInt = Field(

@@ -32,7 +32,10 @@ def benchmark(settings: Settings, folder: Path | None = None) -> Path:
     student = find_pipeline("student", s.student or settings.models.student or "shapes-student")
     if not is_few_step(student):
         raise InputError(f"{student} is no few-step student: feedback makes one (benchmark.student)")
-    inputs = {"teacher": pipeline_hash(teacher), "student": pipeline_hash(student)}
+    inputs = {
+        "teacher": pipeline_hash(teacher, s.teacher_decoder),
+        "student": pipeline_hash(student, s.student_decoder),
+    }
     packages = (
         s.teacher_package or _compile(settings, teacher, s.teacher_decoder),
         s.student_package or _compile(settings, student, s.student_decoder),

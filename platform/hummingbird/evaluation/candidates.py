@@ -70,7 +70,7 @@ def sampling(model: Candidate, settings: EvaluateSettings) -> Sampling:
     return Sampling(
         name=model.name,
         folder=str(folder),
-        weights_hash=pipeline_hash(folder),
+        weights_hash=pipeline_hash(folder, decoder),
         few_steps=few,
         steps=model.steps or (settings.few_steps if few else settings.steps),
         guidance=next(g for g in (model.guidance, settings.guidance, own_guidance(folder)) if g is not None),
@@ -99,10 +99,10 @@ def own_guidance(folder: Path) -> float:
     return float(_config(folder, "scheduler")["guidance"])
 
 
-def pipeline_hash(folder: Path) -> str:
-    """SHA-256 (hex) of all weights and configurations, wherever the parts are."""
+def pipeline_hash(folder: Path, decoder: str) -> str:
+    """SHA-256 (hex) of all weights and configurations, wherever the parts are; the small decoder's if it decodes."""
     digest = hashlib.sha256()
-    for part in ("unet", *PARTS):
+    for part in ("unet", *(part for part in PARTS if part != "decoder" or decoder == "small")):
         for path in sorted(_part(folder, part).rglob("*")):
             if path.is_file() and path.suffix in {".safetensors", ".json", ".txt"}:
                 digest.update(f"{part}/{path.name}\0".encode())

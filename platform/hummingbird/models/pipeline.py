@@ -221,9 +221,11 @@ class TextToVideoPipeline(DiffusionPipeline):
         module = self.vae if decoder == "full" else self.decoder
         if module is None:
             raise ValueError("this pipeline has no small decoder: choose the full one")
-        flat = latents.transpose(1, 2).flatten(0, 1) / self.vae.config.scaling_factor
-        if decoder == "small":
+        flat = latents.transpose(1, 2).flatten(0, 1)
+        if decoder == "small":  # which takes scaled latents, as published ones of its class do
             flat = flat.contiguous(memory_format=torch.channels_last)
+        else:
+            flat = flat / self.vae.config.scaling_factor
         pixels = torch.cat([module.decode(part).sample for part in flat.split(DECODE_BATCH)])
         return (pixels.float() / 2 + 0.5).clamp(0, 1).unflatten(0, latents.shape[:3:2])
 

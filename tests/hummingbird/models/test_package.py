@@ -117,7 +117,7 @@ def test_a_folder_without_a_package_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_manifest_of_another_version_is_refused(tmp_path: Path) -> None:
-    fields = manifest().model_dump() | {"schema_version": 2}
+    fields = manifest().model_dump() | {"schema_version": 3}
     (tmp_path / "manifest.json").write_text(json.dumps(fields))
     with pytest.raises(InputError, match="compile the model again"):
         read_manifest(tmp_path)

@@ -1,13 +1,13 @@
-"""The frame-wise KL autoencoder and the small decoder of its latents, trained side by side on drawn frames."""
+"""The frame-wise KL autoencoder, trained on drawn frames."""
 
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny
+from diffusers import AutoencoderKL
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from hummingbird.shapes.pretrain.loop import Course, train
 from hummingbird.shapes.pretrain.prefetch import prefetched
@@ -33,23 +33,6 @@ def make_autoencoder() -> AutoencoderKL:
     )
 
 
-def make_decoder() -> AutoencoderTiny:
-    """TAESD's class; its encoder stays untrained at the least size, since only the decoder is used."""
-    return AutoencoderTiny(
-        encoder_block_out_channels=(8, 8, 8, 8),
-        decoder_block_out_channels=(32, 32, 32, 32),
-        num_encoder_blocks=(0, 0, 0, 0),
-        num_decoder_blocks=(3, 3, 2, 0),
-        latent_channels=LATENT_CHANNELS,
-    )
-
-
-class _Both(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.vae, self.decoder = make_autoencoder(), make_decoder()
-
-
 def draw_frames(seed: int, count: int, step: int) -> NDArray[np.uint8]:
     """Frames of random scenes at random times, uint8 (count, SIZE, SIZE, 3); four a scene."""
     rng = np.random.default_rng((seed, step))
@@ -60,12 +43,12 @@ def draw_frames(seed: int, count: int, step: int) -> NDArray[np.uint8]:
     return np.concatenate(frames)[:count]
 
 
-def _pixels(frames: NDArray[np.uint8], device: str) -> Tensor:
+def to_pixels(frames: NDArray[np.uint8], device: str) -> Tensor:
     """(N, 3, H, W) in [-1, 1]."""
     return torch.from_numpy(frames).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def _difference(made: Tensor, true: Tensor) -> Tensor:
+def pixel_loss(made: Tensor, true: Tensor) -> Tensor:
     """L1 and squared error of pixels, and squared error of their differences along both axes.
 
     Saturated pixels count more: the shapes take a tenth of the area and carry all that a prompt asks for.
@@ -80,63 +63,51 @@ def _difference(made: Tensor, true: Tensor) -> Tensor:
     return loss
 
 
-def pretrain_autoencoder(
-    folder: Path,
-    seed: int,
-    course: Course,
-) -> dict[str, float]:
-    """Train both and save them as ``folder/vae`` and ``folder/decoder``.
+def psnr(made: Tensor, true: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB of pixels in [-1, 1]."""
+    error = (made.clamp(-1, 1) - true).square().mean().item() / 4
+    return -10 * float(np.log10(error))
+
+
+def pretrain_autoencoder(folder: Path, seed: int, course: Course) -> dict[str, float]:
+    """Train it and save it as ``folder/vae``.
 
     Args:
-        course: where it starts from a folder with ``vae`` and ``decoder``, the encoder stays as it is, so that latents
-            and models of them stay valid.
+        course: where it starts from a folder with ``vae``, the encoder stays as it is, so that latents and models of
+            them stay valid.
 
     Returns:
-        Training facts, and the peak signal-to-noise ratio in dB of both on frames of another seed.
+        Training facts, and ``psnr``, the peak signal-to-noise ratio in dB on frames of another seed.
     """
     torch.manual_seed(seed)
-    batch, start, device = BATCH * course.batch_factor, course.start, course.device
-    both = _Both().to(device)
+    start, device = course.start, course.device
+    vae = make_autoencoder().to(device)
     if start:
-        both.vae.load_state_dict(AutoencoderKL.from_pretrained(start / "vae").state_dict())
-        both.decoder.load_state_dict(AutoencoderTiny.from_pretrained(start / "decoder").state_dict())
-        both.vae.encoder.requires_grad_(False)
-        both.vae.quant_conv.requires_grad_(False)
-    both.decoder.to(
-        memory_format=torch.channels_last
-    )  # 1.6 times faster in bf16 on a CPU; the other is slower so
+        vae.load_state_dict(AutoencoderKL.from_pretrained(start / "vae").state_dict())
+        vae.encoder.requires_grad_(False)
+        vae.quant_conv.requires_grad_(False)
 
     def losses(step: int) -> dict[str, Tensor]:
-        true = _pixels(drawn(step), device)
-        posterior = both.vae.encode(true).latent_dist
+        true = to_pixels(drawn(step), device)
+        posterior = vae.encode(true).latent_dist
         torch.manual_seed(seed * 1_000_003 + step)
         latents = posterior.sample()
-        made = both.vae.decode(latents).sample
-        # AutoencoderTiny decodes scaled latents into [-1, 1]; here they are scaled once, by the pipeline.
-        with_layout = latents.detach().contiguous(memory_format=torch.channels_last)
-        small = both.decoder.decode(with_layout).sample
+        made = vae.decode(latents).sample
         return {
-            "full": _difference(made.float(), true),
-            "small": _difference(small.float(), true),
+            "pixels": pixel_loss(made.float(), true),
             "kl": KL_WEIGHT * posterior.kl().mean() / latents[0].numel(),
         }
 
-    with prefetched(partial(draw_frames, seed, batch), course.processes) as drawn:
-        facts = train(both, losses, folder, course, decay=0.998)
-    both.eval()
+    with prefetched(partial(draw_frames, seed, BATCH * course.batch_factor), course.processes) as drawn:
+        facts = train(vae, losses, folder, course, decay=0.998)
+    vae.eval()
     with torch.no_grad():
-        true = _pixels(draw_frames(seed, 256, 2**32), device)
-        latents = both.vae.encode(true).latent_dist.mean
+        true = to_pixels(draw_frames(seed, 256, 2**32), device)
+        latents = vae.encode(true).latent_dist.mean
         scale = (
             AutoencoderKL.load_config(start / "vae")["scaling_factor"] if start else float(1 / latents.std())
         )
-        both.vae.register_to_config(scaling_factor=scale)
-        for name, made in (
-            ("full", both.vae.decode(latents).sample),
-            ("small", both.decoder.decode(latents).sample),
-        ):
-            error = (made.clamp(-1, 1) - true).square().mean().item() / 4
-            facts[f"psnr_{name}"] = -10 * float(np.log10(error))
-    both.vae.save_pretrained(folder / "vae")
-    both.decoder.save_pretrained(folder / "decoder")
+        vae.register_to_config(scaling_factor=scale)
+        facts["psnr"] = psnr(vae.decode(latents).sample, true)
+    vae.save_pretrained(folder / "vae")
     return facts

@@ -19,6 +19,7 @@ from hummingbird.models.unet import VideoUNet
 from hummingbird.shapes import WEIGHTS
 from hummingbird.shapes.pretrain.autoencoder import pretrain_autoencoder
 from hummingbird.shapes.pretrain.card import ship, write_card
+from hummingbird.shapes.pretrain.decoder import pretrain_decoder
 from hummingbird.shapes.pretrain.loop import Course
 from hummingbird.shapes.pretrain.rewards import pretrain_rewards
 from hummingbird.shapes.pretrain.teacher import GUIDANCE, NOISE, pretrain_teacher
@@ -50,12 +51,19 @@ def pretrain(settings: Settings) -> Path:
 
 
 def ship_autoencoder(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
-    """Copy a trained autoencoder and small decoder into the shared components."""
-    home = weights / "components"
-    ship(AutoencoderKL.from_pretrained(folder / "vae"), home / "vae")
-    ship(AutoencoderTiny.from_pretrained(folder / "decoder"), home / "decoder")
-    text = f"Frame-wise KL autoencoder (8 times smaller, 16 channels) and a small decoder of its latents. {_DRAWN}"
-    write_card(home / "vae", "Autoencoder of the shapes world", text, facts)
+    """Copy a trained autoencoder into the shared components."""
+    home = weights / "components" / "vae"
+    ship(AutoencoderKL.from_pretrained(folder / "vae"), home)
+    text = f"Frame-wise KL autoencoder: 8 times smaller, 16 channels. {_DRAWN}"
+    write_card(home, "Autoencoder of the shapes world", text, facts)
+
+
+def ship_decoder(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
+    """Copy a trained small decoder into the shared components."""
+    home = weights / "components" / "decoder"
+    ship(AutoencoderTiny.from_pretrained(folder / "decoder"), home)
+    text = f"Small decoder of the autoencoder's scaled latents, of TAESD's class. {_DRAWN}"
+    write_card(home, "Small decoder of the shapes world", text, facts)
 
 
 def ship_text(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
@@ -151,6 +159,13 @@ def _autoencoder(settings: Settings, folder: Path, weights: Path) -> dict[str, A
     return facts
 
 
+def _decoder(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
+    facts = pretrain_decoder(folder, weights / "components", settings.seed, _course(settings.pretrain))
+    facts = {"seed": settings.seed, **facts}
+    ship_decoder(folder, weights, facts)
+    return facts
+
+
 def _text(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:
     s = settings.pretrain
     facts = {
@@ -208,6 +223,7 @@ def _captioner(settings: Settings, folder: Path, weights: Path) -> dict[str, Any
 
 _PARTS: dict[str, Callable[[Settings, Path, Path], dict[str, Any]]] = {
     "autoencoder": _autoencoder,
+    "decoder": _decoder,
     "text": _text,
     "rewards": _rewards,
     "teacher": _teacher,
