@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from hummingbird.compression.distill import distill, target_guidance
-from hummingbird.compression.feedback import feedback, with_guidance_embedding
+from hummingbird.compression.feedback import feedback, feedback_inputs, with_guidance_embedding
 from hummingbird.compression.prune import prune
 from hummingbird.config.distill import DistillSettings
 from hummingbird.config.loading import load_settings
@@ -120,6 +120,21 @@ def test_the_target_is_guided_as_the_teacher_is_sampled_unless_told_otherwise(ti
     teacher.scheduler = Diffusion.from_config(teacher.scheduler.config, guidance=6.0)
     assert target_guidance(DistillSettings(), teacher) == 6.0
     assert target_guidance(DistillSettings(guidance=2.0), teacher) == 2.0
+
+
+def test_feedback_depends_on_the_decoder_that_the_rewards_look_through(
+    tiny: Settings, tiny_teacher: Path, tiny_rewards: Path
+) -> None:
+    student = load_pipeline(tiny_teacher)
+    before = feedback_inputs(tiny.feedback, tiny_rewards, student)
+    assert student.decoder is not None
+    with torch.no_grad():
+        next(student.decoder.parameters()).add_(1.0)
+    assert feedback_inputs(tiny.feedback, tiny_rewards, student) != before
+    student.decoder = None
+    with pytest.raises(InputError, match="no small decoder"):
+        feedback_inputs(tiny.feedback, tiny_rewards, student)
+    assert feedback_inputs(tiny.feedback, None, student) == {"rewards": None}
 
 
 def test_a_new_guidance_embedding_changes_no_output(tiny_teacher: Path) -> None:
