@@ -34,22 +34,22 @@ def feedback(settings: Settings) -> Path:
     """
     chosen = settings.feedback
     rewards = rewards_folder(settings.models.rewards) if chosen.image_reward or chosen.video_reward else None
+    # Looked at first: a wrong setting is named before anything is loaded.
+    scorer = None if rewards is None else weights_hash(load_scorer(rewards, chosen))
     stage = Stage(
         verb="feedback",
         kind="feedback",
         after="distill",
         settings=chosen,
         build=partial(build_feedback, chosen, rewards),
-        inputs=partial(feedback_inputs, chosen, rewards),
+        inputs=partial(feedback_inputs, scorer),
         noise=few_step_noise(chosen),
     )
     return run_stage(settings, stage)
 
 
-def feedback_inputs(
-    settings: FeedbackSettings, rewards: Path | None, student: TextToVideoPipeline
-) -> dict[str, str | None]:
-    """Hashes of the rewards, and of the small decoder that they look through.
+def feedback_inputs(rewards: str | None, student: TextToVideoPipeline) -> dict[str, str | None]:
+    """The hash of the rewards, and of the small decoder that they look through.
 
     Raises:
         InputError: the student's pipeline has no small decoder.
@@ -58,10 +58,7 @@ def feedback_inputs(
         return {"rewards": None}
     if student.decoder is None:
         raise InputError(_NO_DECODER)
-    return {
-        "rewards": weights_hash(load_scorer(rewards, settings)),
-        "decoder": weights_hash(student.decoder),
-    }
+    return {"rewards": rewards, "decoder": weights_hash(student.decoder)}
 
 
 def few_step_noise(settings: FeedbackSettings) -> dict[str, float]:
