@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from hummingbird.config.curate import EngineName
+from hummingbird.config.curate import CurateSettings, EngineName
 from hummingbird.config.endpoint import EndpointSettings
 from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
@@ -11,7 +11,7 @@ from hummingbird.config.settings import Settings
 from hummingbird_data.caption_checks import CaptionChecks
 from hummingbird_data.captions import Asking, Captioning
 from hummingbird_data.engines import Engine
-from hummingbird_data.model_files import folder_hash, is_shipped, licence, model_folder
+from hummingbird_data.model_files import actors_for, folder_hash, is_shipped, licence, model_folder
 from hummingbird_data.prompts import load_prompt
 
 AT_ENDPOINT = "endpoint:"
@@ -35,9 +35,9 @@ def captioning_of(settings: Settings) -> Words:
         InputError: no such model, prompt or tokenizer, or no URL for the engine http.
     """
     s = settings.curate
-    shared: dict[str, Any] = {"actors": s.caption_actors, "gpus": s.model_gpus, "batch_rows": s.caption_batch}
+    shared: dict[str, Any] = {"gpus": s.model_gpus, "batch_rows": s.caption_batch}
     engine, models, licences = _engine(
-        "captioner", s.caption_engine, settings.models.captioner, s.caption_endpoint
+        "captioner", s.caption_engine, settings.models.captioner, s.caption_endpoint, s
     )
     describing = Engine(
         **engine,
@@ -52,7 +52,7 @@ def captioning_of(settings: Settings) -> Words:
     rewrite = None
     if settings.models.rewriter is not None:
         engine, more, its = _engine(
-            "rewriter", s.rewrite_engine, settings.models.rewriter, s.rewrite_endpoint
+            "rewriter", s.rewrite_engine, settings.models.rewriter, s.rewrite_endpoint, s
         )
         rewriting = Engine(
             **engine, **shared, frames=0, max_tokens=s.rewrite_tokens, arguments=s.rewrite_vllm
@@ -73,16 +73,25 @@ def captioning_of(settings: Settings) -> Words:
 
 
 def _engine(
-    part: str, kind: EngineName, model: str, endpoint: EndpointSettings
+    part: str, kind: EngineName, model: str, endpoint: EndpointSettings, s: CurateSettings
 ) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
     """What an engine is made of, and the hash and the licence of its model."""
     if kind == "http":
         if endpoint.url is None:
             step = "caption" if part == "captioner" else "rewrite"
             raise InputError(f"the engine http needs a URL: curate.{step}_endpoint.url=http://host:8000/v1")
-        known = {"kind": kind, "model": model, "name": model, "endpoint": endpoint}
+        known = {
+            "kind": kind,
+            "model": model,
+            "name": model,
+            "endpoint": endpoint,
+            "actors": s.caption_actors or 1,
+        }
         return known, {part: AT_ENDPOINT + model}, {part: endpoint.licence}
     folder = model_folder(model)
     digest = folder_hash(folder)
-    known = {"kind": kind, "model": str(folder), "name": f"{model}@{digest[:12]}"}
+    actors = s.caption_actors or 1  # vLLM is an actor itself
+    if kind == "transformers":
+        actors = actors_for(s.caption_actors, folder, s.model_gpus)
+    known = {"kind": kind, "model": str(folder), "name": f"{model}@{digest[:12]}", "actors": actors}
     return known, {part: digest}, {part: licence(folder)}

@@ -25,7 +25,7 @@ def clip_frames(row: Row) -> tuple[Frames, float]:
 def _read(path: str) -> tuple[Frames, float]:
     with av.open(path) as container:
         stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = 1  # the cluster's cores are shared out by Ray
         frames = [frame.to_ndarray(format="rgb24") for frame in decoding.each(container.decode(stream))]
         rate = stream.average_rate
     if not frames or not rate:

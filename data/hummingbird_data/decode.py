@@ -53,7 +53,7 @@ def decode(
     first = None
     container, stream = open_video(path)
     with container:
-        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = 1  # the cluster's cores are shared out by Ray
         try:
             for frame in container.decode(stream):
                 decoded += 1

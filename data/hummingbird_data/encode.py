@@ -20,10 +20,11 @@ from hummingbird.config.settings import Settings
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.media import write_atomically
 from hummingbird.lake.runs import open_run
-from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
+from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline, pipeline_folder
 from tqdm import tqdm
 
 from hummingbird_data.latents import LatentStage
+from hummingbird_data.model_files import actors_for
 from hummingbird_data.stage import Row, add_stage, quiet_ray_data
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ def _make_parts(settings: Settings, folder: Path, clips: list[Row]) -> None:
         num_frames=s.num_frames,
         size=s.size,
         fps=s.fps,
-        actors=s.actors,
+        actors=actors_for(s.actors, pipeline_folder(settings.models.teacher), s.model_gpus),
         gpus=s.model_gpus,
     )
     dataset: ray.data.Dataset = ray.data.from_items(missing, override_num_blocks=len(missing))

@@ -38,7 +38,7 @@ class Engine:
         name: recorded with each caption.
         frames: shown of each clip, at even distances; 0: a language model, which is asked without any.
         max_tokens: most that it writes.
-        actors, gpus, batch_rows: actors, GPUs of each, clips at once.
+        actors, gpus, batch_rows: actors (0: tasks, of transformers alone), GPUs of each, clips at once.
         endpoint: of the kind http.
         arguments: further ones of the kind vllm.
     """

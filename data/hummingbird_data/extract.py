@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from hummingbird_data.borders import Profile, shot_boxes
 from hummingbird_data.clips import ClipSettings, cut_windows, write_clips
 from hummingbird_data.decode import LumaSettings, decode
@@ -28,6 +30,7 @@ def extract(
     size and frame count.
     Raises `StageError` for what cannot be read.
     """
+    cv2.setNumThreads(1)  # the cluster's cores are shared out by Ray
     watch = Stopwatch()
     source, bounds, cutting = Path(path), Limits(**limits), ClipSettings(**clips)
     info = probe(source, bounds)

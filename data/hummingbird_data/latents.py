@@ -32,7 +32,7 @@ class LatentStage(Stage):
     num_frames: int
     size: int
     fps: float
-    actors: int = 1
+    actors: int = 0
     gpus: float = 0.0
     _pipeline: Any = field(default=None, init=False, repr=False)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from hummingbird.config.section import InputError
 
 _SHIPPED = "shapes-"
+_SMALL = 512 << 20  # bytes: a model that every core may hold a copy of
 _COUNT = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".json", ".txt", ".jinja", ".model"}
 
 
@@ -33,6 +34,17 @@ def model_folder(name: str) -> Path:
 def is_shipped(name: str) -> bool:
     """Whether ``name`` is that of weights of the small world that come with the project."""
     return name.startswith(_SHIPPED)
+
+
+def actors_for(given: int | None, folder: Path, gpus: float) -> int:
+    """How many actors are to hold the model in ``folder``, where the settings do not say.
+
+    None on CPUs where it is small: every process that does the work then holds it, so that all cores take part.
+    """
+    if given is not None or gpus:
+        return given or 1
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.suffix in _COUNT)
+    return 0 if size <= _SMALL else 1
 
 
 def folder_hash(folder: Path) -> str:

@@ -14,7 +14,7 @@ from hummingbird_data.captioning import AT_ENDPOINT, captioning_of
 from hummingbird_data.captions import Captioning
 from hummingbird_data.clips import ClipSettings
 from hummingbird_data.duplicates import HashStage
-from hummingbird_data.model_files import folder_hash, is_shipped, licence, model_folder
+from hummingbird_data.model_files import actors_for, folder_hash, is_shipped, licence, model_folder
 from hummingbird_data.motion import MotionStage
 from hummingbird_data.order_statistics import Chunks
 from hummingbird_data.probe import Limits
@@ -125,7 +125,8 @@ def _scoring(settings: Settings, quality: Path | None) -> tuple[Stage, ...]:
         TechnicalStage(decides=s.technical, known=known),
     ]
     if quality is not None:
-        stages.append(QualityStage(model=quality, actors=s.quality_actors, gpus=s.model_gpus))
+        actors = actors_for(s.quality_actors, quality, s.model_gpus)
+        stages.append(QualityStage(model=quality, actors=actors, gpus=s.model_gpus))
     return tuple(stages)
 
 

@@ -22,13 +22,17 @@ class QualityStage(Stage):
     inputs: ClassVar[tuple[str, ...]] = ("media_path", "storage", "technical_by")
     outputs: ClassVar[tuple[str, ...]] = ("quality_technical", "quality_aesthetic", "quality_overall")
     model: Path
-    actors: int = 1
+    actors: int = 0
     gpus: float = 0.0
-    # Nothing is set aside for the actors: they wait for the tasks before them most of the time, and on a machine
-    # with one core those tasks would wait for a core for ever.
-    cpus: float = 0.0
+    cpus: float = 1.0
     batch_rows: int = 1
     _model: "DOVER | None" = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.actors:
+            # Nothing is set aside for them: they wait for the tasks before them most of the time, and on a machine
+            # with one core those tasks would wait for a core for ever.
+            self.cpus = 0.0
 
     def setup(self) -> None:
         import torch

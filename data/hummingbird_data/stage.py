@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import cv2
+
 from hummingbird_data.metrics import count, decoding
 from hummingbird_data.progress import SECONDS
 
@@ -32,7 +34,8 @@ class StageError(Exception):
 class Stage(ABC):
     """One step, on one row at a time. A subclass is a small dataclass: its fields are its settings.
 
-    ``actors`` is the size of the pool of actors that keep the stage's model loaded; 0 runs it as tasks.
+    ``actors`` is the size of the pool of actors that keep the stage's model loaded; 0 runs it as tasks, whose
+    processes keep it as well: what a process has set up, it uses for all tasks of a run.
     """
 
     name: ClassVar[str]
@@ -60,6 +63,7 @@ class StageRunner:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
+        cv2.setNumThreads(1)  # the cluster's cores are shared out by Ray
         stage.setup()
 
     def __call__(self, row: Row) -> list[Row]:
@@ -124,12 +128,15 @@ class StageRunner:
 
 class _BatchRunner(StageRunner):
     def __call__(self, batch: Any) -> Any:
-        import pyarrow as pa
+        return _table(self.timed(batch.to_pylist()))
 
-        rows = self.timed(batch.to_pylist())
-        # Arrow takes the columns from the first row alone, which may have no error where another has.
-        names = dict.fromkeys(name for row in rows for name in row)
-        return pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])
+
+def _table(rows: Sequence[Row]) -> Any:
+    import pyarrow as pa
+
+    # Arrow takes the columns from the first row alone, which may have no error where another has.
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])
 
 
 def add_stage(dataset: "Dataset", stage: Stage) -> "Dataset":
@@ -137,28 +144,31 @@ def add_stage(dataset: "Dataset", stage: Stage) -> "Dataset":
     from ray.data import ActorPoolStrategy
 
     resources: dict[str, Any] = {"num_cpus": stage.cpus, "num_gpus": stage.gpus}
-    if stage.actors == 0:
+    if stage.actors == 0 and stage.batch_rows == 1:
         return dataset.flat_map(_Task(stage), **resources)
-    resources["compute"] = ActorPoolStrategy(size=stage.actors)
-    resources["fn_constructor_args"] = (stage,)
-    return dataset.map_batches(_BatchRunner, batch_size=stage.batch_rows, batch_format="pyarrow", **resources)
+    run: Any = _BatchTask(stage)
+    if stage.actors:
+        run = _BatchRunner
+        resources |= {"compute": ActorPoolStrategy(size=stage.actors), "fn_constructor_args": (stage,)}
+    return dataset.map_batches(run, batch_size=stage.batch_rows, batch_format="pyarrow", **resources)
 
 
 class _Task:
-    """A stage as Ray tasks: set up once in each process that runs it."""
+    """A stage as Ray tasks, a row at a time."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.__name__ = stage.name  # what Ray's progress and dashboard show
-        self._runner: StageRunner | None = None
 
     def __call__(self, row: Row) -> list[Row]:
-        if self._runner is None:
-            self._runner = StageRunner(self.stage)
-        return self._runner.timed([row])
+        return _runner(self.stage).timed([row])
 
-    def __reduce__(self) -> tuple[type["_Task"], tuple[Stage]]:
-        return (_Task, (self.stage,))
+
+class _BatchTask(_Task):
+    """A stage as Ray tasks, a batch of rows at a time."""
+
+    def __call__(self, batch: Any) -> Any:
+        return _table(_runner(self.stage).timed(batch.to_pylist()))
 
 
 def run_plain(rows: Iterable[Row], stages: Sequence[Stage]) -> Iterator[Row]:
@@ -168,7 +178,7 @@ def run_plain(rows: Iterable[Row], stages: Sequence[Stage]) -> Iterator[Row]:
     if not stages:
         yield from rows
         return
-    runner = _plain_runner(stages[-1])
+    runner = _runner(stages[-1])
     waiting = iter(rows)
     while batch := list(islice(waiting, stages[-1].batch_rows)):
         yield from runner.timed(batch)
@@ -177,8 +187,8 @@ def run_plain(rows: Iterable[Row], stages: Sequence[Stage]) -> Iterator[Row]:
 _runners: dict[str, StageRunner] = {}
 
 
-def _plain_runner(stage: Stage) -> StageRunner:
-    """One runner a stage and its settings, which its text holds: models are loaded once."""
+def _runner(stage: Stage) -> StageRunner:
+    """One runner a process, a stage and its settings, which its text holds: models are loaded once."""
     key = repr(stage)
     if key not in _runners:
         _runners[key] = StageRunner(stage)

@@ -1,9 +1,9 @@
-"""What a model's folder hashes to, and the licence that its card states."""
+"""What a model's folder hashes to, the licence that its card states, and how many actors are to hold it."""
 
 from pathlib import Path
 
 import pytest
-from hummingbird_data.model_files import folder_hash, licence
+from hummingbird_data.model_files import actors_for, folder_hash, licence
 
 
 @pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin", "model.pt"])
@@ -23,3 +23,15 @@ def test_other_weights_have_another_hash_and_documents_do_not_count(tmp_path: Pa
 def test_a_licence_is_what_the_card_states(tmp_path: Path, header: str, stated: str) -> None:
     (tmp_path / "README.md").write_text(f"---\n{header}\n---\n")
     assert licence(tmp_path) == stated
+
+
+@pytest.mark.parametrize(
+    ("given", "megabytes", "gpus", "actors"),
+    [(None, 1, 0.0, 0), (None, 600, 0.0, 1), (None, 1, 1.0, 1), (3, 1, 0.0, 3), (3, 600, 1.0, 3)],
+)
+def test_on_cpus_every_process_holds_a_small_model_and_one_actor_a_large_one(
+    tmp_path: Path, given: int | None, megabytes: int, gpus: float, actors: int
+) -> None:
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(megabytes << 20)  # a sparse file
+    assert actors_for(given, tmp_path, gpus) == actors

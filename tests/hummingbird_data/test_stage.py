@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 import pytest
-from hummingbird_data.stage import Row, Stage, StageError, StageRunner, _BatchRunner, add_stage
+from hummingbird_data.stage import Row, Stage, StageError, StageRunner, _BatchRunner, _BatchTask, add_stage
 
 
 @dataclass
@@ -70,6 +70,18 @@ def test_columns_that_are_not_declared_are_an_error() -> None:
 
     with pytest.raises(TypeError, match="declares"):
         StageRunner(Sloppy()).run([{"number": 2}])
+
+
+def test_a_process_sets_a_stage_up_once_for_all_its_tasks() -> None:
+    loads = []
+
+    class Loading(Halve):
+        def setup(self) -> None:
+            loads.append(self.batch_rows)
+
+    for rows in (7, 7, 8):
+        assert _BatchTask(Loading(batch_rows=rows))(pa.table({"number": [4]}))["half"].to_pylist() == [2]
+    assert loads == [7, 8]
 
 
 @pytest.mark.parametrize("actors", [0, 1])

@@ -131,6 +131,12 @@ class CurateSettings(Section):
     rewrite_prompt: str = Field("rewrite", description="a shipped prompt's name or a prompt file")
     rewrite_tokens: PositiveInt = Field(160, description="most tokens that the rewriter writes")
 
-    quality_actors: PositiveInt = Field(1, description="actors that hold the quality model")
-    caption_actors: PositiveInt = Field(1, description="actors that hold the captioner or the rewriter")
+    quality_actors: PositiveInt | None = Field(
+        None,
+        description="actors that hold the quality model; none: 1, but of a small model on CPUs each process that scores "
+        "holds a copy",
+    )
+    caption_actors: PositiveInt | None = Field(
+        None, description="actors that hold the captioner or the rewriter; none: as quality_actors"
+    )
     model_gpus: NonNegativeFloat = Field(0.0, description="GPUs of each of these actors")

@@ -13,5 +13,9 @@ class EncodeSettings(Section):
     size: PositiveInt = Field(64, description="pixels: samples are square, cropped from the centre")
     fps: PositiveFloat = Field(8.0, description="frames a second that clips are sampled at")
     part_clips: PositiveInt = Field(64, description="clips in one file of the cache: the unit of a restart")
-    actors: PositiveInt = Field(1, description="actors that hold the autoencoder and the text encoder")
+    actors: PositiveInt | None = Field(
+        None,
+        description="actors that hold the autoencoder and the text encoder; none: 1, but of small models on CPUs each "
+        "process that encodes holds a copy",
+    )
     model_gpus: NonNegativeFloat = Field(0.0, description="GPUs of each of these actors")
