@@ -7,6 +7,7 @@ DeepSpeed are imported only where they run.
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,14 @@ def train_on_ray(job: Job, settings: RaySettings) -> None:
     from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
+    class Trainer(TorchTrainer):
+        controller: Any = None
+
+        def _register_sigint_handler(self, controller: Any) -> None:
+            """Registers none. Ray's would end the process as if all were well, and stay when the training is over, so
+            that Ctrl-C did nothing any more: an interruption is a KeyboardInterrupt, as everywhere."""
+            self.controller = controller
+
     resources = ray.cluster_resources()
     device = _device(job.training.device, resources.get("GPU", 0) > 0)
     workers = job.training.workers
@@ -88,7 +97,7 @@ def train_on_ray(job: Job, settings: RaySettings) -> None:
                 f"training.workers={workers} need {workers * count} {unit}s, the Ray cluster has "
                 f"{resources.get(unit, 0):g}: use fewer workers or threads, or another training.device"
             )
-    trainer = TorchTrainer(
+    trainer = Trainer(
         train_worker,
         train_loop_config={"job": job},
         torch_config=TorchConfig(backend="nccl" if device == "cuda" else "gloo"),
@@ -103,7 +112,13 @@ def train_on_ray(job: Job, settings: RaySettings) -> None:
             logging_config=LoggingConfig(log_level="WARNING"),  # the progress bar says enough
         ),
     )
-    hopeless = trainer.fit().return_value
+    try:
+        hopeless = trainer.fit().return_value
+    except KeyboardInterrupt:
+        if trainer.controller is not None:
+            with suppress(ray.exceptions.RayActorError):  # which is how it ends
+                ray.get(trainer.controller.abort.remote())
+        raise
     if hopeless is not None:
         raise FloatingPointError(hopeless)
 

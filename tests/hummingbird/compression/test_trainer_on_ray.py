@@ -4,13 +4,16 @@ import dataclasses
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import ray
 import torch
 from hummingbird.compression.loop import Job
 from hummingbird.compression.methods.base import Method
@@ -60,6 +63,22 @@ def test_a_lost_worker_is_replaced_and_the_run_ends_as_without_the_loss(
     weights = load_file(whole.folder / "unet" / UNET)
     for name, tensor in load_file(killed.folder / "unet" / UNET).items():
         torch.testing.assert_close(tensor, weights[name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("interruptible", "ray_cluster")
+def test_an_interruption_ends_the_training_and_later_ones_are_heard(make_job: Callable[..., Job]) -> None:
+    job = make_job(steps=10_000)
+
+    def interrupt() -> None:
+        wait_for(lambda: (job.folder / "losses.jsonl").is_file() and bool(log_of(job)), 120)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        train(job, RaySettings())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    wait_for(lambda: ray.available_resources().get("CPU") == 2, 60)  # its workers are gone
 
 
 def test_more_workers_than_the_cluster_has_is_an_error_not_a_wait(

@@ -4,7 +4,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -31,14 +30,6 @@ def test_two_workers_learn_what_one_with_all_the_samples_does(tmp_path: Path) ->
 def test_a_worker_that_fails_ends_the_others(tmp_path: Path) -> None:
     with pytest.raises(ProcessRaisedException):  # whose, depends on who is seen first
         run_workers(fail_in_one, 2, tmp_path)
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """SIGINT raises KeyboardInterrupt, also where a shell started the tests in the background and had it ignored."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, previous)
 
 
 @pytest.mark.usefixtures("interruptible")
