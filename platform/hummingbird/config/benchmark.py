@@ -12,6 +12,7 @@ class BenchmarkSettings(Section):
     student: str | None = Field(
         None, description="pipeline folder of the student; none: models.student, else the shipped one"
     )
+    compile_teacher: bool = Field(True, description="time the teacher compiled too: minutes to compile it")
     teacher_package: AbsolutePath | None = Field(None, description="compiled teacher; none: compiled here")
     student_package: AbsolutePath | None = Field(None, description="compiled student; none: compiled here")
     teacher_steps: PositiveInt = Field(50, description="DDIM steps of the teacher, guided as it was made for")

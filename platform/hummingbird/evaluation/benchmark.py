@@ -21,7 +21,7 @@ def benchmark(settings: Settings, folder: Path | None = None) -> Path:
 
     Metrics: ``timings`` by name (median ``seconds``, ``parts``, every repeat, a ``note``),
     ``seconds_per_video`` (``teacher``: eager, ``student``: compiled), ``speedup`` (their ratio),
-    ``speedup_compiled`` (compiled teacher to compiled student), ``device``.
+    ``speedup_compiled`` (compiled teacher to compiled student; None where ``compile_teacher`` is off), ``device``.
     A package that is not named is compiled first, once; a benchmark that finished is not run again.
 
     Raises:
@@ -37,7 +37,7 @@ def benchmark(settings: Settings, folder: Path | None = None) -> Path:
         "student": pipeline_hash(student, s.student_decoder),
     }
     packages = (
-        s.teacher_package or _compile(settings, teacher, s.teacher_decoder),
+        (s.teacher_package or _compile(settings, teacher, s.teacher_decoder)) if s.compile_teacher else None,
         s.student_package or _compile(settings, student, s.student_decoder),
     )
     with open_run(settings, "benchmark", ("benchmark", "compile"), inputs=inputs, folder=folder) as run:
@@ -54,10 +54,14 @@ def benchmark(settings: Settings, folder: Path | None = None) -> Path:
             timings={c.name: timings[c.name].as_json() | {"note": c.note} for c in contestants},
             seconds_per_video={"teacher": seconds["teacher, eager"], "student": seconds["student, compiled"]},
             speedup=seconds["teacher, eager"] / seconds["student, compiled"],
-            speedup_compiled=seconds["teacher, compiled"] / seconds["student, compiled"],
+            speedup_compiled=(
+                seconds["teacher, compiled"] / seconds["student, compiled"] if s.compile_teacher else None
+            ),
             device=device_name(),
         )
-        run.outputs.update(teacher_package=packages[0], student_package=packages[1])
+        run.outputs.update(student_package=packages[1])
+        if packages[0] is not None:
+            run.outputs.update(teacher_package=packages[0])
     return run.result_path
 
 
@@ -68,7 +72,7 @@ def _compile(settings: Settings, model: Path, decoder: str) -> Path:
 
 
 def _contestants(
-    settings: Settings, folders: tuple[Path, Path], packages: tuple[Path, Path]
+    settings: Settings, folders: tuple[Path, Path], packages: tuple[Path | None, Path]
 ) -> list[Contestant]:
     s = settings.benchmark
     sampling = ((s.teacher_steps, s.teacher_decoder), (s.student_steps, s.student_decoder))
@@ -86,5 +90,7 @@ def _contestants(
         note = f"{steps} steps, {'two passes' if name == 'teacher' else 'one pass'} each, {decoder} decoder"
         eager: VideoPipeline = load_pipeline(folder).to(settings.compile.device)
         made.append(Contestant(f"{name}, eager", eager, options, s.fps, note))
-        made.append(Contestant(f"{name}, compiled", CompiledPipeline.load(package), options, s.fps, note))
+        if package is not None:
+            compiled = CompiledPipeline.load(package)
+            made.append(Contestant(f"{name}, compiled", compiled, options, s.fps, note))
     return made

@@ -5,6 +5,7 @@ import json
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -257,7 +258,9 @@ def _compile(
     # Sizes 0 and 1 are special to export; an example of 2 leaves the size free.
     shown = example(2)
     batch = torch.export.Dim("batch", min=1, max=most)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # Of torch about torch.
+        warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
         exported = torch.export.export(module, shown, dynamic_shapes=_free(module, shown, batch))
         # Threads at run time as they are set at run time, not as they were here.
         options = {"cpp.dynamic_threads": True} if settings.device == "cpu" else {}
