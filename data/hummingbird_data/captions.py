@@ -16,6 +16,7 @@ from hummingbird.config.section import InputError
 
 from hummingbird_data.caption_checks import CaptionChecks, tidy
 from hummingbird_data.engines import Engine
+from hummingbird_data.progress import SECONDS
 from hummingbird_data.prompts import Prompt
 from hummingbird_data.stage import Row
 
@@ -70,17 +71,19 @@ class _Clip:
 
 @dataclass(frozen=True)
 class _Told:
-    """The last answer about a clip. ``problem``: the check that it failed; ``error``: there is none."""
+    """The last answer about a clip. ``problem``: the check that it failed; ``error``: there is none; ``seconds``: what
+    all answers took, where the engine tells."""
 
     text: str
     tries: int
     frames_hash: str | None = None
     problem: str | None = None
     error: str | None = None
+    seconds: float = 0.0
 
 
 def write_captions(rows: list[Row], captioning: Captioning, storage: Path) -> dict[str, Row]:
-    """Captions by ``clip_id``: the columns `CAPTION_COLUMNS`, or ``error`` and ``error_stage``.
+    """By ``clip_id`` the columns `CAPTION_COLUMNS` and ``seconds_captions``, or ``error`` and ``error_stage``.
 
     Args:
         rows: clips with ``clip_id``, ``media_path`` and ``caption_original``.
@@ -126,6 +129,7 @@ def _row(described: _Told, told: _Told, captioning: Captioning) -> Row:
         "caption_rewrite_prompt": rewrite.prompt.label if rewrite else None,
         "caption_tries": described.tries + (told.tries if rewrite else 0),
         "caption_problem": told.problem,
+        f"{SECONDS}captions": described.seconds + (told.seconds if rewrite else 0.0),
     }
 
 
@@ -141,7 +145,8 @@ def _ask(
         answers = _round(waiting, told, asking, attempt, storage)
         for clip_id, answer in answers.items():
             before = told.get(clip_id)
-            told[clip_id] = _judged(answer, attempt + 1, clips[clip_id], problem_of)
+            spent = (before.seconds if before else 0.0) + (answer.get(f"{SECONDS}captions") or 0.0)
+            told[clip_id] = replace(_judged(answer, attempt + 1, clips[clip_id], problem_of), seconds=spent)
             if before and answer["answer"] is not None and before.frames_hash != answer["frames_hash"]:
                 changed = "its frames were not the same at a second look"
                 told[clip_id] = replace(told[clip_id], error=changed, problem=None)

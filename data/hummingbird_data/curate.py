@@ -30,7 +30,7 @@ from hummingbird_data.outcome import commit, counts, failure, publish
 from hummingbird_data.plan import Plan
 from hummingbird_data.progress import Progress, stage_speeds
 from hummingbird_data.sources import Source, Sources, batches, find_sources
-from hummingbird_data.stage import Row, Stage, add_stage, quiet_ray_data, run_plain
+from hummingbird_data.stage import Row, Stage, add_stages, quiet_ray_data, run_plain
 from hummingbird_data.verdict import with_verdict
 
 Stages = dict[str, list[float]]
@@ -204,8 +204,7 @@ def _run(rows: list[Row], stages: Sequence[Stage], plan: Plan, blocks: int) -> I
         return run_plain(rows, stages)
     import ray.data
 
-    dataset = ray.data.from_items(rows, override_num_blocks=blocks)
-    for stage in stages:
-        dataset = add_stage(dataset, stage)
-    made: Iterable[Row] = dataset.iter_rows()
+    made: Iterable[Row] = add_stages(
+        ray.data.from_items(rows, override_num_blocks=blocks), stages
+    ).iter_rows()
     return made

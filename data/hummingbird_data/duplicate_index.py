@@ -50,6 +50,7 @@ _CHUNK = 4096  # clips in memory at once
 # the middle, and 1.3 % of pairs are nearer than the radius.
 _CELLS_TABLES, _PROJECTIONS, _WIDTH = 12, 12, 100.0
 _RADIUS = 45.0
+_CLOSE = 15.0  # so near, pictures are compared whatever their hashes say: a crop turns the bits of a regular background
 
 
 class DuplicateIndex(OnDisk):
@@ -137,7 +138,10 @@ class DuplicateIndex(OnDisk):
                     distance <= _RADIUS
                     and known["clip_id"] != row["clip_id"]
                     and not of_shot
-                    and near(known["perceptual_hash"], row["perceptual_hash"], self.limits)
+                    and (
+                        distance <= _CLOSE
+                        or near(known["perceptual_hash"], row["perceptual_hash"], self.limits)
+                    )
                 ):
                     yield known
 

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from hummingbird_data.latents import LatentStage
 from hummingbird_data.model_files import actors_for
-from hummingbird_data.stage import Row, add_stage, quiet_ray_data
+from hummingbird_data.stage import Row, add_stages, quiet_ray_data
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def _make_parts(settings: Settings, folder: Path, clips: list[Row]) -> None:
     dataset: ray.data.Dataset = ray.data.from_items(missing, override_num_blocks=len(missing))
     with tqdm(total=len(clips), initial=len(clips) - sum(len(m["clips"]) for m in missing), desc="encode",
               unit="clip", mininterval=1.0, dynamic_ncols=True) as bar:  # fmt: skip
-        for row in add_stage(dataset, stage).iter_rows():
+        for row in add_stages(dataset, [stage]).iter_rows():
             if row.get("error"):
                 raise RuntimeError(f"part {row['part']} of the cache: {row['error']}")
             bar.update(row["count"])

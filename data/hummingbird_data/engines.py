@@ -15,7 +15,7 @@ from hummingbird.config.curate import EngineName
 from hummingbird.config.endpoint import EndpointSettings
 
 from hummingbird_data.clip_frames import Frames, clip_frames, evenly
-from hummingbird_data.stage import Row, Stage, add_stage
+from hummingbird_data.stage import Row, Stage, add_stages
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -82,7 +82,7 @@ class Engine:
             stage = TransformersStage(
                 engine=self, actors=self.actors, gpus=self.gpus, batch_rows=self.batch_rows
             )
-        return add_stage(dataset, stage)
+        return add_stages(dataset, [stage])
 
     @property
     def questions_at_once(self) -> int:

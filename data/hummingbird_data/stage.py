@@ -9,7 +9,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import cv2
@@ -139,36 +139,56 @@ def _table(rows: Sequence[Row]) -> Any:
     return pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])
 
 
-def add_stage(dataset: "Dataset", stage: Stage) -> "Dataset":
-    """The dataset with ``stage`` after it: as tasks, or in a pool of actors where it asks for one."""
+def add_stages(dataset: "Dataset", stages: Sequence[Stage]) -> "Dataset":
+    """The dataset with ``stages`` after it, one after the other: as tasks, or in pools of actors for those that ask.
+
+    Of stages that follow each other as tasks, a row takes all in one process before the next row comes: what one has
+    decoded, the others see.
+    """
     from ray.data import ActorPoolStrategy
 
-    resources: dict[str, Any] = {"num_cpus": stage.cpus, "num_gpus": stage.gpus}
-    if stage.actors == 0 and stage.batch_rows == 1:
-        return dataset.flat_map(_Task(stage), **resources)
-    run: Any = _BatchTask(stage)
+    for kind, group in groupby(stages, _kind):
+        chain = list(group)
+        first = chain[0]
+        resources: dict[str, Any] = {"num_cpus": first.cpus, "num_gpus": first.gpus}
+        if kind == "rows":
+            dataset = dataset.flat_map(_Rows(chain), **resources)
+            continue
+        resources |= {"batch_size": first.batch_rows, "batch_format": "pyarrow"}
+        if not first.actors:
+            dataset = dataset.map_batches(_Batches(chain), **resources)
+        else:
+            pool = ActorPoolStrategy(size=first.actors)
+            dataset = dataset.map_batches(
+                _BatchRunner, compute=pool, fn_constructor_args=(first,), **resources
+            )
+    return dataset
+
+
+def _kind(stage: Stage) -> str:
+    """What runs a stage; stages of the kind ``rows`` go together."""
     if stage.actors:
-        run = _BatchRunner
-        resources |= {"compute": ActorPoolStrategy(size=stage.actors), "fn_constructor_args": (stage,)}
-    return dataset.map_batches(run, batch_size=stage.batch_rows, batch_format="pyarrow", **resources)
+        return f"actors of {stage.name}"
+    return "rows" if stage.batch_rows == 1 and not stage.gpus else f"batches of {stage.name}"
 
 
-class _Task:
-    """A stage as Ray tasks, a row at a time."""
+class _Rows:
+    """Stages as Ray tasks, a row at a time."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        self.__name__ = stage.name  # what Ray's progress and dashboard show
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self.stages = stages
+        self.__name__ = "+".join(stage.name for stage in stages)  # what Ray's progress and dashboard show
 
     def __call__(self, row: Row) -> list[Row]:
-        return _runner(self.stage).timed([row])
+        return list(run_plain([row], self.stages))
 
 
-class _BatchTask(_Task):
+class _Batches(_Rows):
     """A stage as Ray tasks, a batch of rows at a time."""
 
     def __call__(self, batch: Any) -> Any:
-        return _table(_runner(self.stage).timed(batch.to_pylist()))
+        (stage,) = self.stages
+        return _table(_runner(stage).timed(batch.to_pylist()))
 
 
 def run_plain(rows: Iterable[Row], stages: Sequence[Stage]) -> Iterator[Row]:

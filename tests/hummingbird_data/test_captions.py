@@ -98,7 +98,8 @@ def test_captions_cannot_change_places(
     first = list(dict.fromkeys(endpoint.order))
     assert first != [seen[row["clip_id"]] for row in rows]  # it did answer out of order
     for clip_id, caption in captions.items():
-        assert set(caption) == set(CAPTION_COLUMNS)
+        assert set(caption) == {*CAPTION_COLUMNS, "seconds_captions"}
+        assert caption["seconds_captions"] > 0
         assert caption["frames_hash"] == seen[clip_id]
         if clip_id == "c10":
             assert (caption["caption_problem"], caption["caption_tries"]) == ("refusal", 3)

@@ -3,15 +3,18 @@
 import base64
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from hummingbird.shapes import defects
+from hummingbird.shapes.scene import render, sample_scene, sample_texture
 from hummingbird_data import duplicate_index
 from hummingbird_data.duplicate_index import DuplicateIndex
-from hummingbird_data.duplicates import CopyLimits, perceptual_hash
+from hummingbird_data.duplicates import CopyLimits, near, perceptual_hash
 from hummingbird_data.embedding import SIZE, embedding
 from hummingbird_data.likeness import likeness, thumbnails
 from hummingbird_data.stage import Row
@@ -59,6 +62,17 @@ def test_near_copies_are_found_and_other_clips_are_not(shot: Callable) -> None:
         assert known.find(made) is None, number
         known.add([made])
         assert known.find(row(f"copy{number}", near_copy(frames))) == f"clip{number}"
+
+
+def test_a_copy_is_found_whose_crop_turned_the_bits_of_a_regular_background() -> None:
+    rng = np.random.default_rng(19)
+    scene = replace(sample_scene(rng, 2, motion="growing"), texture=sample_texture(rng, "dotted"))
+    frames = render(scene, np.arange(0, 2, 1 / 12), 144, 256)
+    original, copy = row("original", frames), row("copy", defects.near_copy(frames, rng))
+    assert not near(original["perceptual_hash"], copy["perceptual_hash"], CopyLimits())
+    known = index()
+    known.add([original])
+    assert known.find(copy) == "original"
 
 
 def test_clips_of_the_same_things_at_other_places_are_less_alike_than_copies(shot: Callable) -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 from hummingbird_data.metrics import count
-from hummingbird_data.stage import Row, StageError, add_stage
+from hummingbird_data.stage import Row, StageError, add_stages
 
 from .test_stage import Halve
 
@@ -51,7 +51,7 @@ def test_stages_errors_and_drops_are_in_rays_metrics(ray_cluster: None) -> None:
     import ray.data
 
     numbers: list[Any] = [{"number": n} for n in (2, 13, 4)]
-    add_stage(ray.data.from_items(numbers, override_num_blocks=3), CountedHalve()).materialize()
+    add_stages(ray.data.from_items(numbers, override_num_blocks=3), [CountedHalve()]).materialize()
     count("hummingbird_dropped_clips", 2, {"reason": "counted"})
     count("hummingbird_quarantined_files", 3, {"stage": "counted"})
     end = time.monotonic() + 120  # workers report every 10 seconds

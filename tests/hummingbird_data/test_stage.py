@@ -6,7 +6,16 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 import pytest
-from hummingbird_data.stage import Row, Stage, StageError, StageRunner, _BatchRunner, _BatchTask, add_stage
+from hummingbird_data.stage import (
+    Row,
+    Stage,
+    StageError,
+    StageRunner,
+    _Batches,
+    _BatchRunner,
+    add_stages,
+    run_plain,
+)
 
 
 @dataclass
@@ -80,8 +89,26 @@ def test_a_process_sets_a_stage_up_once_for_all_its_tasks() -> None:
             loads.append(self.batch_rows)
 
     for rows in (7, 7, 8):
-        assert _BatchTask(Loading(batch_rows=rows))(pa.table({"number": [4]}))["half"].to_pylist() == [2]
+        assert _Batches([Loading(batch_rows=rows)])(pa.table({"number": [4]}))["half"].to_pylist() == [2]
     assert loads == [7, 8]
+
+
+def test_a_row_takes_all_stages_before_the_next_one_comes() -> None:
+    seen = []
+
+    class Noting(Halve):
+        def process(self, row: Row) -> Iterable[Row]:
+            seen.append(f"half of {row['number']}")
+            return super().process(row)
+
+    class Counting(Spread):
+        def process(self, row: Row) -> Iterable[Row]:
+            seen.append(f"parts of {row['half']}")
+            return super().process(row)
+
+    rows = run_plain([{"number": 4}, {"number": 6}], [Noting(batch_rows=1), Counting()])
+    assert [row["part"] for row in rows] == [0, 1, 0, 1, 2]
+    assert seen == ["half of 4", "parts of 2", "half of 6", "parts of 3"]
 
 
 @pytest.mark.parametrize("actors", [0, 1])
@@ -90,6 +117,6 @@ def test_stages_run_in_ray_data_as_tasks_and_as_actors(ray_cluster: None, actors
 
     numbers: list[Any] = [{"number": n} for n in (2, 3, 4, 6)]
     dataset = ray.data.from_items(numbers, override_num_blocks=4)
-    dataset = add_stage(add_stage(dataset, Halve(actors=actors)), Spread(actors=actors))
+    dataset = add_stages(dataset, [Halve(actors=actors), Spread(actors=actors)])
     made = sorted((row["number"], -1 if row["part"] is None else row["part"]) for row in dataset.iter_rows())
     assert made == [(2, 0), (3, -1), (4, 0), (4, 1), (6, 0), (6, 1), (6, 2)]

@@ -133,8 +133,8 @@ class CurateSettings(Section):
 
     quality_actors: PositiveInt | None = Field(
         None,
-        description="actors that hold the quality model; none: 1, but of a small model on CPUs each process that scores "
-        "holds a copy",
+        description="actors that hold the quality model; none: 1, but of a small model on CPUs each process that "
+        "scores holds a copy",
     )
     caption_actors: PositiveInt | None = Field(
         None, description="actors that hold the captioner or the rewriter; none: as quality_actors"
