@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,10 @@ def curate_benchmark(settings: Settings) -> Path:
     Metrics, by contestant (``plain``, ``1 worker``, ...): ``clips`` made, ``seconds`` in all (from sources to the
     last commit; Ray is up before), ``clips_per_second`` in all and, of one process, by stage; ``decoding``, the
     share of the stages' time; ``driver_mib``, the driver's peak of resident memory, and ``private_mib``, the peak of
-    what all its processes have for themselves. ``speedup``: over the plain loop. ``memory``: the peaks for as many
-    files again and again under other names, on the last number of workers.
+    what all its processes have for themselves. ``speedup``: over the plain loop. ``ceiling``, by workers: what as many
+    plain loops that know nothing of each other do together, over one alone; cores that share caches or are two threads
+    of one stay below their number. ``memory``: the peaks for as many files again and again under other names, on the
+    last number of workers.
 
     Raises:
         RuntimeError: a contestant failed.
@@ -60,6 +63,14 @@ def curate_benchmark(settings: Settings) -> Path:
             name = "plain" if workers is None else f"{workers} worker{'s' if workers > 1 else ''}"
             found[name] = _time(run.folder, settings, footage, workers)
             _print(name, found[name])
+        ceiling = {}
+        for workers in s.workers:
+            if workers > 1:
+                rate = _side_by_side(run.folder, settings, footage, workers)
+                ceiling[str(workers)] = rate / found["plain"]["clips_per_second"]
+                print(
+                    f"{workers} plain loops side by side do {ceiling[str(workers)]:.2f} times what one does"
+                )
         memory = {}
         for times in (1, s.growth):
             grown = _grow(footage, run.folder / f"times-{times}", s.growth_files, times)
@@ -70,6 +81,7 @@ def curate_benchmark(settings: Settings) -> Path:
             print(f"{times}x input: {memory[f'{times}x']}")
         run.metrics.update(
             contestants=found,
+            ceiling=ceiling,
             speedup={name: found["plain"]["seconds"] / times["seconds"] for name, times in found.items()},
             memory=memory,
             device=device_name(),
@@ -114,6 +126,13 @@ def _time(folder: Path, settings: Settings, source: Path, workers: int | None = 
         "driver_mib": measured["driver_mib"],
         "private_mib": peak.mib,
     }
+
+
+def _side_by_side(folder: Path, settings: Settings, source: Path, loops: int) -> float:
+    """Clips a second of ``loops`` plain loops together, each over all of ``source``."""
+    with ThreadPoolExecutor(loops) as threads:
+        timed = threads.map(lambda _: _time(folder, settings, source), range(loops))
+        return sum(float(found["clips_per_second"]) for found in timed)
 
 
 def _grow(footage: Path, folder: Path, files: int, times: int) -> Path:

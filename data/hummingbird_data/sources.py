@@ -117,15 +117,17 @@ def find_sources(source: Path | str | None, columns: ManifestColumns | None = No
 
 
 def batches(sources: Iterable[Source], size: int, key: str) -> Iterator[tuple[str, list[Source]]]:
-    """Batches of about ``size`` sources (at most twice that), in order, each with its id.
+    """Batches of about ``size`` sources (half to twice that, the last may be smaller), in order, each with its id.
 
     Where a batch ends depends on names alone, so that a new file changes one batch and not all after it. The
     id depends on ``key`` (the settings) and on the files, so a changed file makes a new batch.
     """
+    half = max(1, size // 2)
     batch: list[Source] = []
     for source in sources:
         batch.append(source)
-        if int(_digest(source.uri)[:8], 16) % size == 0 or len(batch) == 2 * size:
+        ends = len(batch) >= half and int(_digest(source.uri)[:8], 16) % half == 0
+        if ends or len(batch) == 2 * size:
             yield _batch_id(batch, key), batch
             batch = []
     if batch:

@@ -29,10 +29,11 @@ def test_its_figures_follow_from_the_runs(
             (folder / f"video-{number:04d}.mp4").write_bytes(b"x")
 
     monkeypatch.setattr(module, "make_footage", draw)
-    monkeypatch.setattr(module, "_time", lambda folder, s, source, workers: measured(s, source, workers))
+    monkeypatch.setattr(module, "_time", lambda folder, s, source, workers=None: measured(s, source, workers))
     metrics = json.loads(module.curate_benchmark(settings).read_text())["metrics"]
     assert list(metrics["contestants"]) == ["plain", "1 worker", "2 workers"]
     assert metrics["speedup"] == pytest.approx({"plain": 1.0, "1 worker": 4 / 6, "2 workers": 4 / 3})
+    assert metrics["ceiling"] == {"2": 2.0}
     assert metrics["memory"]["1x"]["files"] == settings.curate_benchmark.growth_files
     assert metrics["memory"]["10x"]["files"] == 10 * settings.curate_benchmark.growth_files
 

@@ -156,6 +156,7 @@ def test_a_new_file_changes_one_batch_only() -> None:
     )
     assert [s for batch in before.values() for s in batch] == sources
     assert max(map(len, before.values())) <= 16
+    assert min(map(len, list(before.values())[:-1])) >= 4
     assert len(set(after) - set(before)) <= 2
 
 
