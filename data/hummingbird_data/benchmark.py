@@ -1,6 +1,7 @@
 """The benchmark of curation: Ray on one and more workers against a plain loop over the same functions.
 
-Captions go through Ray in either.
+Captions go through Ray in either. A contestant has as many cores as workers, the plain loop one: what Ray needs for
+itself counts, and is not done on cores that nobody has counted.
 """
 
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from hummingbird.evaluation.device import device_name
 from hummingbird.lake.runs import open_run
@@ -24,7 +26,8 @@ _LOOK = 0.5  # seconds between looks at the memory
 
 # A process of its own for each contestant: nothing is warm, and its peak memory is its own.
 _RUN = """
-import json, re, sys, time
+import json, os, re, sys, time
+os.sched_setaffinity(0, json.loads(sys.argv[1]))  # before anything starts a thread or a process
 from pathlib import Path
 from hummingbird.config.settings import Settings
 from hummingbird_data.curate import curate
@@ -52,9 +55,14 @@ def curate_benchmark(settings: Settings) -> Path:
     last number of workers.
 
     Raises:
+        InputError: there are fewer cores than workers.
         RuntimeError: a contestant failed.
     """
     s = settings.curate_benchmark
+    if max(s.workers) > len(_cores()):
+        raise InputError(
+            f"curate_benchmark.workers={list(s.workers)}, but there are {len(_cores())} cores here"
+        )
     with open_run(settings, "curate_benchmark", inputs={"device": device_name()}) as run:
         footage = run.folder / "footage"
         make_footage(footage, settings.footage.model_copy(update={"files": s.files, "seed": s.seed}))
@@ -89,8 +97,20 @@ def curate_benchmark(settings: Settings) -> Path:
     return run.result_path
 
 
-def _time(folder: Path, settings: Settings, source: Path, workers: int | None = None) -> dict[str, Any]:
-    """Curates ``source`` into a lake of its own, new each time; ``workers``: CPUs of Ray, none: the plain loop."""
+def _cores() -> list[int]:
+    """The cores that this process may use, by number."""
+    return sorted(os.sched_getaffinity(0))
+
+
+def _time(
+    folder: Path, settings: Settings, source: Path, workers: int | None = None, first: int = 0
+) -> dict[str, Any]:
+    """Curates ``source`` into a lake of its own, new each time.
+
+    Args:
+        workers: CPUs of Ray, none: the plain loop.
+        first: which core is the first that it has.
+    """
     storage = folder / "lakes" / f"{source.name}-{workers or 'plain'}-{time.time_ns()}"
     curating = settings.curate.model_copy(update={"source": source, "engine": "ray" if workers else "plain"})
     tree = settings.model_copy(
@@ -103,9 +123,14 @@ def _time(folder: Path, settings: Settings, source: Path, workers: int | None = 
     # One thread a process, in all contestants alike.
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment.pop("RAY_ADDRESS", None)
+    cores = _cores()[first : first + (workers or 1)]
     process = subprocess.Popen(
-        [sys.executable, "-c", _RUN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    )  # fmt: skip
+        [sys.executable, "-c", _RUN, json.dumps(cores)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
     peak = _Peak(process.pid)
     with peak:
         out, _ = process.communicate(tree.model_dump_json())
@@ -129,9 +154,9 @@ def _time(folder: Path, settings: Settings, source: Path, workers: int | None = 
 
 
 def _side_by_side(folder: Path, settings: Settings, source: Path, loops: int) -> float:
-    """Clips a second of ``loops`` plain loops together, each over all of ``source``."""
+    """Clips a second of ``loops`` plain loops together, each over all of ``source`` on a core of its own."""
     with ThreadPoolExecutor(loops) as threads:
-        timed = threads.map(lambda _: _time(folder, settings, source), range(loops))
+        timed = threads.map(lambda core: _time(folder, settings, source, first=core), range(loops))
         return sum(float(found["clips_per_second"]) for found in timed)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from hummingbird_data import benchmark as module
 
@@ -29,13 +30,22 @@ def test_its_figures_follow_from_the_runs(
             (folder / f"video-{number:04d}.mp4").write_bytes(b"x")
 
     monkeypatch.setattr(module, "make_footage", draw)
-    monkeypatch.setattr(module, "_time", lambda folder, s, source, workers=None: measured(s, source, workers))
+    monkeypatch.setattr(module, "_cores", lambda: [0, 1])
+    monkeypatch.setattr(
+        module, "_time", lambda folder, s, source, workers=None, first=0: measured(s, source, workers)
+    )
     metrics = json.loads(module.curate_benchmark(settings).read_text())["metrics"]
     assert list(metrics["contestants"]) == ["plain", "1 worker", "2 workers"]
     assert metrics["speedup"] == pytest.approx({"plain": 1.0, "1 worker": 4 / 6, "2 workers": 4 / 3})
     assert metrics["ceiling"] == {"2": 2.0}
     assert metrics["memory"]["1x"]["files"] == settings.curate_benchmark.growth_files
     assert metrics["memory"]["10x"]["files"] == 10 * settings.curate_benchmark.growth_files
+
+
+def test_more_workers_than_cores_are_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_cores", lambda: [0])
+    with pytest.raises(InputError, match="there are 1 cores"):
+        module.curate_benchmark(settings)
 
 
 def test_the_peak_is_of_a_process_and_its_children() -> None:
