@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-_MIN_WORDS, _MAX_REPEATS, _MAX_SENTENCES = 3, 4, 2
+_MIN_WORDS, _MAX_REPEATS, _MAX_SENTENCES = 3, 3, 2
 _MAX_NEW = 0.5  # share of a rewritten caption's longer words that the description does not have
 _REFUSAL = re.compile(
     r"\b(i am|i'm) (sorry|afraid|unable|not able)\b|\bas an? (ai|language model)\b"

@@ -26,7 +26,7 @@ def test_a_caption_passes(text: str) -> None:
     [
         ("", "empty"),
         ("red circle", "2 words"),
-        ("a red red red red circle", "repetition"),
+        ("a red red red circle", "repetition"),
         ("a dog runs on sand and a dog runs on sand and a dog runs on sand", "repetition"),
         ("I'm sorry, but I can't help with that.", "refusal"),
         ("As an AI, I do not watch films.", "refusal"),
