@@ -31,7 +31,8 @@ from hummingbird.lake.media import write_atomically
 from hummingbird.lake.runs import open_run
 
 MATMUL_SIZE = {"cpu": 2048, "cuda": 8192}
-"""Side of the square matrices whose product gives the device's rate."""
+"""Side of the square matrices whose product gives the device's rate; on a CPU smaller ones where these take long."""
+_LONG = 0.1  # seconds
 
 Task = Callable[[nn.Module, Inputs], None]
 
@@ -177,13 +178,18 @@ def count_flop(model: nn.Module, inputs: Inputs) -> float:
 def matmul_rate(s: UnetBenchmarkSettings, repeats: int = 5) -> float:
     """Operations a second of a large matrix product in the same type: what the device can do."""
     size, dtype = MATMUL_SIZE[s.device], getattr(torch, s.precision)
-    a, b = (torch.randn(size, size, device=s.device, dtype=dtype) for _ in range(2))
-    times = []
-    for _ in range(repeats + 1):
-        start = _now(s.device)
-        a @ b
-        times.append(_now(s.device) - start)
+    if s.device == "cpu":  # one without instructions for bfloat16 takes minutes for what others do in a blink
+        size = next((n for n in (256, 512, 1024) if _product(n, dtype, s.device) > _LONG), size)
+    times = [_product(size, dtype, s.device) for _ in range(repeats + 1)]
     return 2 * size**3 / statistics.median(times[1:])
+
+
+def _product(size: int, dtype: torch.dtype, device: str) -> float:
+    """Seconds of the product of two square matrices."""
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    start = _now(device)
+    a @ b
+    return _now(device) - start
 
 
 def _step(contestant: Contestant, run: Task, inputs: Inputs, s: UnetBenchmarkSettings, task: str) -> None:
