@@ -81,6 +81,7 @@ def test_help_lists_the_settings_of_the_verb(capsys: pytest.CaptureFixture[str])
     assert "curate.source=null" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("with_ray", [False, True])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_is_recorded(tmp_path: Path, number: signal.Signals, with_ray: bool) -> None:
