@@ -76,8 +76,10 @@ def decode(
                     grey = _upright(_picture(frame, fitted(info, luma.short_side), "gray"), frame.rotation)
                 yield Frame(time, _upright(_opaque(frame, size), frame.rotation), grey)
         except av.error.FFmpegError as error:
-            reason = error.strerror or type(error).__name__
-            raise StageError("decode", f"{reason} after {count} frames") from error
+            # The last picture of a file that was cut off is often damaged: what is there may be enough all the same.
+            if count == 0 or not (info.frames or info.seconds):
+                reason = error.strerror or type(error).__name__
+                raise StageError("decode", f"{reason} after {count} frames") from error
     if count == 0 or first is None:
         raise StageError("decode", "no frame could be decoded")
     _check_complete(info, decoded, first, last)

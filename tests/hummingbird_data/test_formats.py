@@ -132,6 +132,14 @@ def test_what_an_edit_list_hides_is_not_missing(tmp_path: Path) -> None:
         read(cut)
 
 
+def test_a_file_whose_very_last_picture_is_damaged_is_read(tmp_path: Path) -> None:
+    path, count = tmp_path / "cut.mp4", 60
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+        mux_frames(container, add_video(container, "libx264", "yuv420p"), count=count)
+    path.write_bytes(path.read_bytes()[:-10])
+    assert count - 2 <= len(read(path)) <= count
+
+
 @pytest.mark.parametrize("size", [(101, 77), (97, 72), (96, 75)])
 def test_odd_sizes_become_even(tmp_path: Path, size: tuple[int, int]) -> None:
     (frame, *_) = read(write(tmp_path / "a.mp4", "libx264", "yuv444p", size=size))
