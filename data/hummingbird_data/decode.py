@@ -6,6 +6,7 @@ Runs in the child process (`hummingbird_data.child`): the bytes are not trusted.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -55,7 +56,7 @@ def decode(
     with container:
         stream.codec_context.thread_count = 1  # the cluster's cores are shared out by Ray
         try:
-            for frame in container.decode(stream):
+            for frame in _decoded(container, stream, counted=bool(info.frames or info.seconds)):
                 decoded += 1
                 time = frame.time if frame.time is not None else last + 1 / float(info.fps)
                 if not time > last:
@@ -76,13 +77,22 @@ def decode(
                     grey = _upright(_picture(frame, fitted(info, luma.short_side), "gray"), frame.rotation)
                 yield Frame(time, _upright(_opaque(frame, size), frame.rotation), grey)
         except av.error.FFmpegError as error:
-            # The last picture of a file that was cut off is often damaged: what is there may be enough all the same.
-            if count == 0 or not (info.frames or info.seconds):
-                reason = error.strerror or type(error).__name__
-                raise StageError("decode", f"{reason} after {count} frames") from error
+            reason = error.strerror or type(error).__name__
+            raise StageError("decode", f"{reason} after {count} frames") from error
     if count == 0 or first is None:
         raise StageError("decode", "no frame could be decoded")
     _check_complete(info, decoded, first, last)
+
+
+def _decoded(container: Any, stream: Any, counted: bool) -> Iterator[av.VideoFrame]:
+    """The pictures of a stream. Of a file whose pictures are ``counted`` in the end, a packet that cannot be decoded is
+    passed over: the last one of a file that was cut off often cannot."""
+    for packet in container.demux(stream):
+        try:
+            yield from packet.decode()
+        except av.error.InvalidDataError:
+            if not counted:
+                raise
 
 
 def fitted(info: VideoInfo, short_side: int) -> tuple[int, int]:
