@@ -59,6 +59,7 @@ def test_the_same_seed_makes_the_same_video_also_in_a_batch(client: openai.OpenA
     assert max(size for _, size in together) > 1
 
 
+@pytest.mark.slow
 def test_the_teacher_starts_when_it_is_asked_for(client: openai.OpenAI) -> None:
     video = client.videos.create_and_poll(prompt=PROMPT, model="teacher", poll_interval_ms=200)
     assert (video.status, video.model) == ("completed", "teacher")

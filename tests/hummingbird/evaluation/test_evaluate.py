@@ -62,6 +62,7 @@ def test_evaluation_ends_with_scores_videos_and_rows(small: Settings, ray_cluste
     assert scores_part(result).prompts == 4
 
 
+@pytest.mark.slow
 def test_an_interrupted_evaluation_goes_on_where_it_was(
     small: Settings, ray_cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ def test_workers_find_what_one_process_finds(
     assert probe.importance(whole_plan(config)) == [0.0, 0.0]
 
 
+@pytest.mark.slow
 def test_a_plan_is_made_within_its_budget_and_prunes_the_teacher(
     teacher: Path, cache: Path, settings: Settings
 ) -> None:

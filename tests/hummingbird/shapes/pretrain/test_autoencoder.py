@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 from hummingbird.shapes.pretrain.autoencoder import pretrain_autoencoder
 from hummingbird.shapes.pretrain.loop import Course
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
+@pytest.mark.slow
 def test_an_encoder_that_is_taken_up_again_makes_the_same_latents(tmp_path: Path) -> None:
     pretrain_autoencoder(tmp_path / "first", 1, Course(1, lr=2e-3))
     pretrain_autoencoder(tmp_path / "second", 2, Course(1, lr=2e-3, start=tmp_path / "first"))

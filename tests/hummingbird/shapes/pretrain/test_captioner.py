@@ -65,6 +65,7 @@ def test_the_attention_of_training_is_that_of_inference() -> None:
         torch.testing.assert_close(model.model.language_model(**inputs).last_hidden_state, expected)
 
 
+@pytest.mark.slow
 def test_training_stops_goes_on_and_leaves_a_folder_that_writes_captions(tmp_path: Path) -> None:
     pretrain_captioner(tmp_path, seed=3, steps=1, clips=2)
     facts = pretrain_captioner(tmp_path, seed=3, steps=2, clips=2)

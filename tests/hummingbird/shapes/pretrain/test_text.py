@@ -28,6 +28,7 @@ def test_an_attribute_is_completed_by_its_last_word(seed: int) -> None:
     assert said == expected
 
 
+@pytest.mark.slow
 def test_training_lowers_every_loss_and_saves_what_it_learned(tmp_path: Path) -> None:
     early = pretrain_text(tmp_path / "a", 0, Course(1))
     late = pretrain_text(tmp_path / "b", 0, Course(30))
