@@ -26,7 +26,9 @@ def _read(path: str) -> tuple[Frames, float]:
     with av.open(path) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1  # the cluster's cores are shared out by Ray
-        frames = [frame.to_ndarray(format="rgb24") for frame in decoding.each(container.decode(stream))]
+        frames = [
+            frame.to_ndarray(format="rgb24", threads=1) for frame in decoding.each(container.decode(stream))
+        ]
         rate = stream.average_rate
     if not frames or not rate:
         raise ValueError(f"no frames in the clip {path}")

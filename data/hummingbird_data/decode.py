@@ -105,7 +105,10 @@ def fitted(info: VideoInfo, short_side: int) -> tuple[int, int]:
 def _picture(frame: av.VideoFrame, size: tuple[int, int], kind: str) -> NDArray[np.uint8]:
     hdr = is_hdr(frame)
     layout = "rgb48le" if hdr else kind
-    made = frame.reformat(width=size[0], height=size[1], format=layout, interpolation="AREA").to_ndarray()
+    # With more threads each frame starts its own, which takes longer than the work.
+    made = frame.reformat(
+        width=size[0], height=size[1], format=layout, interpolation="AREA", threads=1
+    ).to_ndarray()
     if not hdr:
         return made.astype(np.uint8, copy=False)
     rgb = to_sdr(made, int(frame.color_trc))

@@ -37,9 +37,9 @@ def write_mp4(
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         for frame in frames:
-            container.mux(
-                stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"))
-            )
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            # With more threads each frame starts its own, which takes longer than the work.
+            container.mux(stream.encode(picture.reformat(format="yuv420p", threads=1)))
         container.mux(stream.encode())
 
 
@@ -48,7 +48,7 @@ def read_mp4(source: Path | BinaryIO) -> tuple[NDArray[np.uint8], float]:
     with av.open(str(source) if isinstance(source, Path) else source) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+        frames = [frame.to_ndarray(format="rgb24", threads=1) for frame in container.decode(stream)]
         rate = stream.average_rate
     if not frames or rate is None:
         raise ValueError(f"no video frames in {source}")
