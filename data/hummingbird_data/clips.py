@@ -144,7 +144,7 @@ class _Writer:
 
     def _write(self) -> None:
         picture = av.VideoFrame.from_ndarray(self.current.rgb, format="rgb24")
-        picture = picture.reformat(format="yuv420p", threads=1)
+        picture = picture.reformat(format="yuv420p", threads=1)  # as in decode.py; the bytes are the same
         picture.pts = self.count
         picture.time_base = 1 / self.fps
         self.container.mux(self.stream.encode(picture))

@@ -8,7 +8,7 @@ from hummingbird.config.section import AbsolutePath, Section
 
 
 class UnetBenchmarkSettings(Section):
-    """The structure, the input and what is timed. Defaults: a twentieth of VideoCrafter2's width, for a CPU."""
+    """The structure, the input and what is timed. Defaults: a fifth of VideoCrafter2's width, for a CPU."""
 
     widths: tuple[PositiveInt, ...] = Field(
         (64, 128, 256, 256),
