@@ -2,8 +2,9 @@
 
 Sources go through in batches, in order of their names. Of a batch, Ray Data reads, cuts and scores the clips;
 the driver looks for copies and gives the verdicts that need no caption; Ray Data captions what is still kept;
-one commit ends the batch. A batch is the unit of a restart: what is committed is not done again, and because
-batches go in order and committed rows win, an interrupted run ends with the rows of an unbroken one.
+one commit ends the batch. Meanwhile the next one is scored. A batch is the unit of a restart: what is committed is
+not done again, and because batches go in order and committed rows win, an interrupted run ends with the rows of an
+unbroken one.
 
 Where only thresholds changed, clips are judged again by the scores in their rows; only those that are kept now
 and have no caption yet go to the captioner. Thresholds that are percentiles need all scores first: what has
@@ -12,7 +13,8 @@ none is scored in a first pass, whose clips are dropped as "unjudged", and all i
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from hummingbird.config.settings import Settings
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import open_run
 
+from hummingbird_data.ahead import ahead
 from hummingbird_data.committed import Committed
 from hummingbird_data.duplicate_index import DuplicateIndex
 from hummingbird_data.duplicates import CopyLimits
@@ -96,14 +99,18 @@ def _score_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed, s
     """Commits the clips of all sources that have no scores yet, dropped as not judged."""
     committed.look(plan)
     with Progress(len(sources), stages) as progress:
-        for batch_id, batch in batches(sources, plan.settings.curate.batch_files, plan.key):
-            new = committed.unscored(batch, plan)
-            progress.skip(len(batch) - len(new))
-            if not new:
-                continue
-            clips, failures = _whole(_score(new, plan, progress))
+
+        def unscored() -> Iterator[_Batch]:
+            for batch_id, files in batches(sources, plan.settings.curate.batch_files, plan.key):
+                new = committed.unscored(files, plan)
+                progress.skip(len(files) - len(new))
+                if new:
+                    yield _Batch(f"unjudged-{batch_id}", new, new)
+
+        for batch, scored in _scored(unscored(), plan, progress):
+            clips, failures = _whole(scored)
             rows = [with_verdict({**row, "caption": row["caption_original"]}, ["unjudged"]) for row in clips]
-            commit(lake, f"unjudged-{batch_id}", *_finished(new, rows, failures, plan))
+            commit(lake, batch.batch_id, *_finished(batch.sources, rows, failures, plan))
 
 
 def _judge_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed, stages: Stages) -> int:
@@ -114,43 +121,54 @@ def _judge_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed, s
     number = 0
     with DuplicateIndex(limits, plan.storage) as index, Progress(len(sources), stages) as progress:
         index.add(committed.winners(plan))
-        for batch_id, batch in batches(sources, s.batch_files, plan.key):
-            number += 1
-            if committed.holds(batch_id):
-                progress.skip(len(batch))
-                continue
-            known = committed.scored(batch, plan)
-            clips, quarantined = _curate_batch(
-                batch, known, plan, index, progress, partial(committed.stands, plan=plan)
-            )
-            commit(lake, batch_id, clips, quarantined)
-            progress.add(**counts(clips), quarantined=len(quarantined))
-            publish(clips, quarantined)
+
+        def unjudged() -> Iterator[_Batch]:
+            nonlocal number
+            for batch_id, files in batches(sources, s.batch_files, plan.key):
+                number += 1
+                if committed.holds(batch_id):
+                    progress.skip(len(files))
+                    continue
+                clips, failures = committed.scored(files, plan)
+                new = [file for file in files if file.uri not in clips and file.uri not in failures]
+                progress.skip(len(files) - len(new))
+                yield _Batch(batch_id, files, new, clips, failures)
+
+        for batch, scored in _scored(unjudged(), plan, progress):
+            clips, failures = _whole({**batch.clips, **scored})
+            stands = partial(committed.stands, plan=plan)
+            done, unanswered = judge(clips, plan, index, progress, stands)
+            failed = {**unanswered, **batch.failures, **failures}
+            rows, quarantined = _finished(batch.sources, done, failed, plan)
+            commit(lake, batch.batch_id, rows, quarantined)
+            progress.add(**counts(rows), quarantined=len(quarantined))
+            publish(rows, quarantined)
     return number
 
 
-def _curate_batch(
-    batch: list[Source],
-    known: tuple[dict[str, list[Row]], dict[str, Row]],
-    plan: Plan,
-    index: DuplicateIndex,
-    progress: Progress,
-    stands: Callable[[Row], bool],
-) -> tuple[list[Row], list[Row]]:
-    """Rows of clips, in order, and rows of quarantine; each source of the batch is in exactly one.
+@dataclass(frozen=True)
+class _Batch:
+    """Sources that are committed together, and which of them are ``new``: to be read and scored. Of the others, by
+    source: the clips that have their scores from before, and the failures."""
 
-    ``known``: of sources that need no reading, the clips that have their scores from before, and the failures.
-    ``stands``: see `judge`.
-    """
-    progress.step("score")
-    scored, failures = known
-    progress.skip(len(scored) + len(failures))
-    new = [source for source in batch if source.uri not in scored and source.uri not in failures]
-    clips, failed = _whole({**scored, **_score(new, plan, progress)})
-    failures = {**failures, **failed}
-    done, unanswered = judge(clips, plan, index, progress, stands)
-    failures = {**unanswered, **failures}
-    return _finished(batch, done, failures, plan)
+    batch_id: str
+    sources: list[Source]
+    new: list[Source]
+    clips: dict[str, list[Row]] = field(default_factory=dict)
+    failures: dict[str, Row] = field(default_factory=dict)
+
+
+def _scored(
+    waiting: Iterable[_Batch], plan: Plan, progress: Progress
+) -> Iterable[tuple[_Batch, dict[str, list[Row]]]]:
+    """Each batch with the scored rows of its new sources. On Ray the next one is scored meanwhile."""
+
+    def score(batch: _Batch) -> dict[str, list[Row]]:
+        return _score(batch.new, plan, progress)
+
+    if plan.settings.curate.engine == "plain":
+        return ((batch, score(batch)) for batch in waiting)
+    return ahead(score, waiting)
 
 
 def _whole(scored: dict[str, list[Row]]) -> tuple[list[Row], dict[str, Row]]:
@@ -188,10 +206,13 @@ def _score(batch: list[Source], plan: Plan, progress: Progress) -> dict[str, lis
         for source in batch
     ]
     found: dict[str, list[Row]] = defaultdict(list)
-    for row in _run(rows, plan.scoring, plan, blocks=len(rows)):
-        progress.row(row)
-        progress.add(files=0 if row["source_uri"] in found else 1)
-        found[row["source_uri"]].append(row)
+    with progress.step("score"):
+        for row in _run(rows, plan.scoring, plan, blocks=len(rows)):
+            if progress.ended:  # the run was broken off
+                break
+            progress.row("score", row)
+            progress.add(files=0 if row["source_uri"] in found else 1)
+            found[row["source_uri"]].append(row)
     missing = [source.uri for source in batch if source.uri not in found]
     if missing:
         raise RuntimeError(f"{len(missing)} sources gave no row, the first is {missing[0]}")

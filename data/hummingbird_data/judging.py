@@ -48,11 +48,11 @@ def judge(
             if not reasons:
                 index.add([row])
             judged.append(with_verdict(row, reasons))
-        progress.step("caption")
         wanted = [row for row in judged if row["verdict"] == "kept" and not row.get("caption_model")]
-        captions = write_captions(wanted, plan.captions, plan.storage)
+        with progress.step("caption"):
+            captions = write_captions(wanted, plan.captions, plan.storage)
         for told in captions.values():
-            progress.row(told)
+            progress.row("caption", told)
         for row in judged:
             made = _captioned(row, captions)
             if made.get("error"):

@@ -2,7 +2,10 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import RLock
 from types import TracebackType
 from typing import Any
 
@@ -16,7 +19,8 @@ class Progress:
     """Files done, what became of them, clips a second of each step, and the time left, on standard error.
 
     The rates count only what this run does itself: files that were done before do not make it look fast.
-    ``stages`` takes in clips and seconds by stage, of several passes one after the other.
+    ``stages`` takes in clips and seconds by stage, of several passes one after the other. Steps may overlap, and
+    report from threads of their own.
     """
 
     def __init__(self, files: int, stages: dict[str, list[float]] | None = None) -> None:
@@ -25,10 +29,10 @@ class Progress:
             total=files, unit="file", desc="curate", mininterval=1.0, dynamic_ncols=True, smoothing=0
         )
         self.counts: Counter[str] = Counter()
+        self.ended = False
         self._stages = {} if stages is None else stages
-        self._steps: dict[str, list[float]] = {}
-        self._step = "curate"
-        self._since = time.monotonic()
+        self._steps: dict[str, _Step] = {}
+        self._lock = RLock()
 
     def __enter__(self) -> "Progress":
         return self
@@ -36,50 +40,72 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.refresh()
-        self._bar.close()
+        with self._lock:
+            self.ended = True
+            self._bar.refresh()
+            self._bar.close()
 
     def skip(self, files: int) -> None:
         """``files`` more need no work."""
-        self._bar.initial += files
-        self._bar.update(files)
+        with self._lock:
+            self._bar.initial += files
+            self._bar.update(files)
 
     def add(self, files: int = 0, **counts: int) -> None:
         """``files`` more are done; ``counts`` more of each thing."""
-        self.counts.update(counts)
-        self._show()
-        self._bar.update(files)
+        with self._lock:
+            self.counts.update(counts)
+            self._show()
+            self._bar.update(files)
 
-    def step(self, name: str) -> None:
-        """Says what is being done."""
-        self._measure()
-        self._step = name
-        self._bar.set_description_str(name)
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Says what is being done, and measures the step's time."""
+        with self._lock:
+            step = self._steps.setdefault(name, _Step())
+            step.since = time.monotonic()
+            self._describe()
+        try:
+            yield
+        finally:
+            with self._lock:
+                step.spent, step.since = step.seconds(), None
+                self._describe()
 
-    def row(self, row: Mapping[str, Any]) -> None:
+    def row(self, step: str, row: Mapping[str, Any]) -> None:
         """Takes in a row that has passed the stages of the step."""
-        self._steps.setdefault(self._step, [0, 0.0])[0] += 1
-        for name, seconds in row.items():
-            if name.startswith(SECONDS) and seconds is not None:
-                stage = self._stages.setdefault(name.removeprefix(SECONDS), [0, 0.0])
-                stage[0] += 1
-                stage[1] += seconds
-        self._measure()
-        self._show()
+        with self._lock:
+            self._steps[step].clips += 1
+            for name, seconds in row.items():
+                if name.startswith(SECONDS) and seconds is not None:
+                    stage = self._stages.setdefault(name.removeprefix(SECONDS), [0, 0.0])
+                    stage[0] += 1
+                    stage[1] += seconds
+            self._show()
 
-    def _measure(self) -> None:
-        now = time.monotonic()
-        if self._step in self._steps:
-            self._steps[self._step][1] += now - self._since
-        self._since = now
+    def _describe(self) -> None:
+        active = [name for name, step in self._steps.items() if step.since is not None]
+        self._bar.set_description_str(" + ".join(active) or "curate")
 
     def _show(self) -> None:
-        rates = [f"{name} {clips / seconds:.3g} clips/s" for name, (clips, seconds) in self._rates()]
+        measured = ((name, step.clips, step.seconds()) for name, step in self._steps.items())
+        rates = [
+            f"{name} {clips / seconds:.3g} clips/s" for name, clips, seconds in measured if clips and seconds
+        ]
         counts = [f"{n} {what}" for what, n in self.counts.items()]
         self._bar.set_postfix_str(", ".join([*rates, *counts]), refresh=False)
 
-    def _rates(self) -> Iterable[tuple[str, list[float]]]:
-        return ((name, found) for name, found in self._steps.items() if found[1] > 0)
+
+@dataclass
+class _Step:
+    """Clips of a step, the seconds that it was at work before, and since when it is now."""
+
+    clips: int = 0
+    spent: float = 0.0
+    since: float | None = None
+
+    def seconds(self) -> float:
+        return self.spent + (0.0 if self.since is None else time.monotonic() - self.since)
 
 
 def stage_speeds(stages: Mapping[str, list[float]]) -> dict[str, dict[str, float]]:
