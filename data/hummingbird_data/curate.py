@@ -13,10 +13,12 @@ none is scored in a first pass, whose clips are dropped as "unjudged", and all i
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 from hummingbird.config.cluster import connect
 from hummingbird.config.settings import Settings
@@ -33,7 +35,7 @@ from hummingbird_data.outcome import commit, counts, failure, publish
 from hummingbird_data.plan import Plan
 from hummingbird_data.progress import Progress, stage_speeds
 from hummingbird_data.sources import Source, Sources, batches, find_sources
-from hummingbird_data.stage import Row, Stage, add_stages, quiet_ray_data, run_plain
+from hummingbird_data.stage import Row, add_stages, quiet_ray_data, run_plain
 from hummingbird_data.verdict import with_verdict
 
 Stages = dict[str, list[float]]
@@ -107,10 +109,13 @@ def _score_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed, s
                 if new:
                     yield _Batch(f"unjudged-{batch_id}", new, new)
 
-        for batch, scored in _scored(unscored(), plan, progress):
-            clips, failures = _whole(scored)
-            rows = [with_verdict({**row, "caption": row["caption_original"]}, ["unjudged"]) for row in clips]
-            commit(lake, batch.batch_id, *_finished(batch.sources, rows, failures, plan))
+        with _scored(unscored(), plan, progress) as found:
+            for batch, scored in found:
+                clips, failures = _whole(scored)
+                rows = [
+                    with_verdict({**row, "caption": row["caption_original"]}, ["unjudged"]) for row in clips
+                ]
+                commit(lake, batch.batch_id, *_finished(batch.sources, rows, failures, plan))
 
 
 def _judge_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed, stages: Stages) -> int:
@@ -134,15 +139,16 @@ def _judge_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed, s
                 progress.skip(len(files) - len(new))
                 yield _Batch(batch_id, files, new, clips, failures)
 
-        for batch, scored in _scored(unjudged(), plan, progress):
-            clips, failures = _whole({**batch.clips, **scored})
-            stands = partial(committed.stands, plan=plan)
-            done, unanswered = judge(clips, plan, index, progress, stands)
-            failed = {**unanswered, **batch.failures, **failures}
-            rows, quarantined = _finished(batch.sources, done, failed, plan)
-            commit(lake, batch.batch_id, rows, quarantined)
-            progress.add(**counts(rows), quarantined=len(quarantined))
-            publish(rows, quarantined)
+        with _scored(unjudged(), plan, progress) as found:
+            for batch, scored in found:
+                clips, failures = _whole({**batch.clips, **scored})
+                stands = partial(committed.stands, plan=plan)
+                done, unanswered = judge(clips, plan, index, progress, stands)
+                failed = {**unanswered, **batch.failures, **failures}
+                rows, quarantined = _finished(batch.sources, done, failed, plan)
+                commit(lake, batch.batch_id, rows, quarantined)
+                progress.add(**counts(rows), quarantined=len(quarantined))
+                publish(rows, quarantined)
     return number
 
 
@@ -160,14 +166,14 @@ class _Batch:
 
 def _scored(
     waiting: Iterable[_Batch], plan: Plan, progress: Progress
-) -> Iterable[tuple[_Batch, dict[str, list[Row]]]]:
+) -> AbstractContextManager[Iterable[tuple[_Batch, dict[str, list[Row]]]]]:
     """Each batch with the scored rows of its new sources. On Ray the next one is scored meanwhile."""
 
-    def score(batch: _Batch) -> dict[str, list[Row]]:
-        return _score(batch.new, plan, progress)
+    def score(batch: _Batch, left: Event) -> dict[str, list[Row]]:
+        return _score(batch.new, plan, progress, left)
 
     if plan.settings.curate.engine == "plain":
-        return ((batch, score(batch)) for batch in waiting)
+        return nullcontext((batch, score(batch, Event())) for batch in waiting)
     return ahead(score, waiting)
 
 
@@ -197,8 +203,8 @@ def _finished(
     return made, [{**row, "scoring_key": keys[uri]} for uri, row in failures.items()]
 
 
-def _score(batch: list[Source], plan: Plan, progress: Progress) -> dict[str, list[Row]]:
-    """The scored rows of each source."""
+def _score(batch: list[Source], plan: Plan, progress: Progress, left: Event) -> dict[str, list[Row]]:
+    """The scored rows of each source, or what there is of them once nobody waits for them."""
     if not batch:
         return {}
     rows = [
@@ -207,25 +213,27 @@ def _score(batch: list[Source], plan: Plan, progress: Progress) -> dict[str, lis
     ]
     found: dict[str, list[Row]] = defaultdict(list)
     with progress.step("score"):
-        for row in _run(rows, plan.scoring, plan, blocks=len(rows)):
-            if progress.ended:  # the run was broken off
-                break
+        for row in _run(rows, plan, left):
             progress.row("score", row)
             progress.add(files=0 if row["source_uri"] in found else 1)
             found[row["source_uri"]].append(row)
+    if left.is_set():
+        return found
     missing = [source.uri for source in batch if source.uri not in found]
     if missing:
         raise RuntimeError(f"{len(missing)} sources gave no row, the first is {missing[0]}")
     return found
 
 
-def _run(rows: list[Row], stages: Sequence[Stage], plan: Plan, blocks: int) -> Iterable[Row]:
-    """The rows that come out of the stages, in any order."""
+def _run(rows: list[Row], plan: Plan, left: Event) -> Iterator[Row]:
+    """The rows that come out of the stages of scoring, in any order."""
     if plan.settings.curate.engine == "plain":
-        return run_plain(rows, stages)
+        yield from run_plain(rows, plan.scoring)
+        return
     import ray.data
 
-    made: Iterable[Row] = add_stages(
-        ray.data.from_items(rows, override_num_blocks=blocks), stages
-    ).iter_rows()
-    return made
+    from hummingbird_data.breaking_off import broken_off_by
+
+    with broken_off_by(left):
+        made = add_stages(ray.data.from_items(rows, override_num_blocks=len(rows)), plan.scoring)
+        yield from made.iter_rows()

@@ -29,7 +29,6 @@ class Progress:
             total=files, unit="file", desc="curate", mininterval=1.0, dynamic_ncols=True, smoothing=0
         )
         self.counts: Counter[str] = Counter()
-        self.ended = False
         self._stages = {} if stages is None else stages
         self._steps: dict[str, _Step] = {}
         self._lock = RLock()
@@ -41,7 +40,6 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._lock:
-            self.ended = True
             self._bar.refresh()
             self._bar.close()
 

@@ -1,12 +1,18 @@
+"""Results come in order, while the next is on its way."""
+
 import threading
+import time
 
 import pytest
+from hummingbird_data import ahead as module
 from hummingbird_data.ahead import ahead
 
 
 def test_results_come_with_their_items_in_order() -> None:
-    assert list(ahead(lambda item: item * 10, iter([3, 1, 2]))) == [(3, 30), (1, 10), (2, 20)]
-    assert list(ahead(str, [])) == []
+    with ahead(lambda item, left: item * 10, iter([3, 1, 2])) as found:
+        assert list(found) == [(3, 30), (1, 10), (2, 20)]
+    with ahead(lambda item, left: item, []) as nothing:
+        assert list(nothing) == []
 
 
 def test_the_next_item_is_worked_on_while_one_is_used_and_no_other() -> None:
@@ -18,25 +24,39 @@ def test_the_next_item_is_worked_on_while_one_is_used_and_no_other() -> None:
             asked.append(number)
             yield number
 
-    found = ahead(lambda number: begun[number].set(), items())
-    assert next(found) == (0, None)
-    assert begun[1].wait(10)
-    assert asked == [0, 1]
-    assert next(found) == (1, None)
-    assert begun[2].wait(10)
-    assert not begun[3].is_set()
+    with ahead(lambda number, left: begun[number].set(), items()) as found:
+        assert next(found) == (0, None)
+        assert begun[1].wait(10)
+        assert asked == [0, 1]
+        assert next(found) == (1, None)
+        assert begun[2].wait(10)
+        assert not begun[3].is_set()
 
 
 def test_an_error_is_raised_when_its_items_turn_has_come() -> None:
-    found = ahead(lambda number: 1 // number, [2, 0, 1])
-    assert next(found) == (2, 0)
-    with pytest.raises(ZeroDivisionError):
+    with ahead(lambda number, left: 1 // number, [2, 0, 1]) as found:
+        assert next(found) == (2, 0)
+        with pytest.raises(ZeroDivisionError):
+            next(found)
+
+
+def test_leaving_ends_the_work_that_has_begun() -> None:
+    told = []
+
+    def work(number: int, left: threading.Event) -> None:
+        if number:
+            told.append(left.wait(60))
+
+    with ahead(work, [0, 1]) as found:
         next(found)
+    assert told == [True]
 
 
-def test_leaving_early_does_not_wait_for_what_has_begun() -> None:
+def test_leaving_does_not_wait_for_work_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", 0.1)
     never = threading.Event()
-    found = ahead(lambda number: number and never.wait(60), [0, 1])
-    assert next(found) == (0, 0)
-    found.close()  # would wait for a minute
-    assert not never.is_set()
+    began = time.monotonic()
+    with ahead(lambda number, left: number and never.wait(60), [0, 1]) as found:
+        next(found)
+    assert time.monotonic() - began < 30
+    never.set()

@@ -12,6 +12,8 @@ from hummingbird.config.section import Section
 # where nothing is said, and a client that says nothing is then refused: so the mode is stated, and children inherit it.
 os.environ.setdefault("RAY_AUTH_MODE", "token")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Else any call starts a Ray instance where there is none, or none any more.
+os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 # On a busy machine Serve's proxy needs more than its 5 seconds, and is killed for good after three times that.
 os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")
