@@ -11,22 +11,21 @@ from ray.data._internal.execution.streaming_executor import StreamingExecutor
 
 
 class BreakingOff(ExecutionCallback):
-    """Called by Ray Data all along, in the thread that runs a pipeline. One for the process: Ray makes it itself."""
+    """Called by Ray Data all along, in the thread that runs a pipeline. Ray makes it itself, without arguments."""
 
-    left: ClassVar[Event] = Event()
+    left: ClassVar[list[Event]] = []
 
     def on_execution_step(self, executor: StreamingExecutor) -> None:
-        if self.left.is_set():
+        if any(event.is_set() for event in tuple(self.left)):
             raise SystemExit  # the thread's end and that of the rows; an error would be logged at length
 
 
 @contextmanager
 def broken_off_by(left: Event) -> Iterator[None]:
     """Pipelines that run meanwhile give no more rows once ``left`` is set, whatever their tasks are at."""
-    BreakingOff.left = left
-    context = DataContext.get_current()
-    context.custom_execution_callback_classes = [BreakingOff]
+    DataContext.get_current().custom_execution_callback_classes = [BreakingOff]
+    BreakingOff.left.append(left)
     try:
         yield
     finally:
-        BreakingOff.left = Event()
+        BreakingOff.left.remove(left)

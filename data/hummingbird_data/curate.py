@@ -25,7 +25,7 @@ from hummingbird.config.settings import Settings
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import open_run
 
-from hummingbird_data.ahead import ahead
+from hummingbird_data.ahead import Begun, ahead
 from hummingbird_data.committed import Committed
 from hummingbird_data.duplicate_index import DuplicateIndex
 from hummingbird_data.duplicates import CopyLimits
@@ -39,6 +39,8 @@ from hummingbird_data.stage import Row, add_stages, quiet_ray_data, run_plain
 from hummingbird_data.verdict import with_verdict
 
 Stages = dict[str, list[float]]
+
+_TASKS = 12  # of a batch, for each core: a core waits for a tenth of a second for its next one
 
 
 def curate(settings: Settings) -> Path:
@@ -169,11 +171,11 @@ def _scored(
 ) -> AbstractContextManager[Iterable[tuple[_Batch, dict[str, list[Row]]]]]:
     """Each batch with the scored rows of its new sources. On Ray the next one is scored meanwhile."""
 
-    def score(batch: _Batch, left: Event) -> dict[str, list[Row]]:
-        return _score(batch.new, plan, progress, left)
+    def score(batch: _Batch, begun: Begun) -> dict[str, list[Row]]:
+        return _score(batch.new, plan, progress, begun)
 
     if plan.settings.curate.engine == "plain":
-        return nullcontext((batch, score(batch, Event())) for batch in waiting)
+        return nullcontext((batch, score(batch, Begun(Event()))) for batch in waiting)
     return ahead(score, waiting)
 
 
@@ -203,7 +205,7 @@ def _finished(
     return made, [{**row, "scoring_key": keys[uri]} for uri, row in failures.items()]
 
 
-def _score(batch: list[Source], plan: Plan, progress: Progress, left: Event) -> dict[str, list[Row]]:
+def _score(batch: list[Source], plan: Plan, progress: Progress, begun: Begun) -> dict[str, list[Row]]:
     """The scored rows of each source, or what there is of them once nobody waits for them."""
     if not batch:
         return {}
@@ -213,11 +215,11 @@ def _score(batch: list[Source], plan: Plan, progress: Progress, left: Event) -> 
     ]
     found: dict[str, list[Row]] = defaultdict(list)
     with progress.step("score"):
-        for row in _run(rows, plan, left):
+        for row in _run(rows, plan, begun):
             progress.row("score", row)
             progress.add(files=0 if row["source_uri"] in found else 1)
             found[row["source_uri"]].append(row)
-    if left.is_set():
+    if begun.left.is_set():
         return found
     missing = [source.uri for source in batch if source.uri not in found]
     if missing:
@@ -225,15 +227,23 @@ def _score(batch: list[Source], plan: Plan, progress: Progress, left: Event) -> 
     return found
 
 
-def _run(rows: list[Row], plan: Plan, left: Event) -> Iterator[Row]:
+def _run(rows: list[Row], plan: Plan, begun: Begun) -> Iterator[Row]:
     """The rows that come out of the stages of scoring, in any order."""
     if plan.settings.curate.engine == "plain":
         yield from run_plain(rows, plan.scoring)
         return
+    import ray
     import ray.data
 
     from hummingbird_data.breaking_off import broken_off_by
 
-    with broken_off_by(left):
-        made = add_stages(ray.data.from_items(rows, override_num_blocks=len(rows)), plan.scoring)
-        yield from made.iter_rows()
+    cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    tasks = min(len(rows), _TASKS * cores)
+    seen = set()
+    with broken_off_by(begun.left):
+        made = add_stages(ray.data.from_items(rows, override_num_blocks=tasks), plan.scoring)
+        for row in made.iter_rows():
+            seen.add(row["source_uri"])
+            if (len(rows) - len(seen)) * tasks < len(rows) * cores:  # some core has nothing more to do here
+                begun.ending.set()
+            yield row

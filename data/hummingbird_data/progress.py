@@ -61,13 +61,15 @@ class Progress:
         """Says what is being done, and measures the step's time."""
         with self._lock:
             step = self._steps.setdefault(name, _Step())
-            step.since = time.monotonic()
+            step.spent, step.since = step.seconds(), time.monotonic()
+            step.active += 1
             self._describe()
         try:
             yield
         finally:
             with self._lock:
-                step.spent, step.since = step.seconds(), None
+                step.spent, step.since = step.seconds(), time.monotonic()
+                step.active -= 1
                 self._describe()
 
     def row(self, step: str, row: Mapping[str, Any]) -> None:
@@ -82,7 +84,7 @@ class Progress:
             self._show()
 
     def _describe(self) -> None:
-        active = [name for name, step in self._steps.items() if step.since is not None]
+        active = [name for name, step in self._steps.items() if step.active]
         self._bar.set_description_str(" + ".join(active) or "curate")
 
     def _show(self) -> None:
@@ -96,14 +98,15 @@ class Progress:
 
 @dataclass
 class _Step:
-    """Clips of a step, the seconds that it was at work before, and since when it is now."""
+    """Clips of a step, how many are at it now, and the seconds that it was at work until ``since``."""
 
     clips: int = 0
+    active: int = 0
     spent: float = 0.0
-    since: float | None = None
+    since: float = 0.0
 
     def seconds(self) -> float:
-        return self.spent + (0.0 if self.since is None else time.monotonic() - self.since)
+        return self.spent + (time.monotonic() - self.since if self.active else 0.0)
 
 
 def stage_speeds(stages: Mapping[str, list[float]]) -> dict[str, dict[str, float]]:
