@@ -25,8 +25,8 @@ from hummingbird.shapes.pretrain.workers import place, run_workers
 from hummingbird.shapes.scene import FPS, FRAMES, SECONDS, Scene, caption, render_clip, sample_scene
 
 IMAGE_BATCH = 64  # single frames a step, on a CPU
-CLIP_BATCH, BESIDE = 4, 64
-"""Whole clips a step, and single frames of other clips beside them: as much work, but many more texts and places."""
+CLIP_BATCH, BESIDE = 2, 96
+"""Whole clips a step, and single frames of other clips beside them: three times the work, but many more texts."""
 ONE_OBJECT = 0.8  # share of clips with one object: two are harder
 OFTEN = {"growing": 2.0, "turning": 20.0, "star": 2.0, "cross": 2.0, "triangle": 1.5, "heart": 1.5}
 """Scenes whose captions have these words, which are learned last, are drawn that many times as often. A turning shape
@@ -37,7 +37,7 @@ NOISE = {"prediction": "velocity", "beta_end": 0.02, "shared_noise": 0.75}
 hides it in large ones, and need not be read from the text: hence more noise at the end than VideoCrafter2's 0.012, and
 the velocity, which at that end is the signal itself. From noise that frames share, a model of single frames makes clips
 whose frames belong together."""
-CLIP_RATE = 0.2
+CLIP_RATE = 0.3
 """Of the course's rate, on whole clips: a step has few of them, and at half the rate frames were unlearned."""
 GUIDANCE = 3.0  # that the pipeline samples with where a call does not say
 SHARD = 200  # clips of a file
@@ -50,6 +50,7 @@ where they will be, the weight would make them appear too large."""
 SATURATED = 70  # least range of an object's colours, 0 to 255: backgrounds are nearly grey
 FIRST_PLACE_SHARE, PLACE_SHARE = 0.5, 0.01
 """Of the steps on single frames: those on clips' first frames alone, and those until each further frame is added."""
+FIRST_PLACE, EACH_PLACE = 50, 25  # the same of the steps on whole clips, in steps, for the single frames beside them
 
 
 def draw_clips(seed: int, shard: int) -> tuple[NDArray[np.uint8], list[str]]:
@@ -121,15 +122,15 @@ def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
     return torch.where(late, first + spread * (1 - first / 1000), spread).long()
 
 
-def known_places(step: int, steps: int) -> int:
-    """How many of a clip's frames, from its first, a model of single frames is shown at one of ``steps`` steps.
+def known_places(step: int, first: float, each: float) -> int:
+    """How many of a clip's frames, from its first, a model of single frames is shown at a step: one for ``first``
+    steps, then one more every ``each``.
 
     A motion's word alone says where things are in the first frame, which is soon learned. What it says of a later
     one depends on the frame's place as well. Shown all places at once, a model learned nothing of it in 500 steps,
     since neither word nor place says anything by itself; shown one place more every 60 steps, it did.
     """
-    later = step - FIRST_PLACE_SHARE * steps
-    return min(FRAMES, 1 + max(0, int(later / (PLACE_SHARE * steps))))
+    return min(FRAMES, 1 + max(0, int((step - first) / each)))
 
 
 def image_teacher() -> dict[str, Any]:
@@ -237,14 +238,14 @@ def _teach(folder: Path, components: Path, seed: int, course: Course, clips: int
         return torch.Generator(device).manual_seed(seed * 1_000_003 + step * workers + worker)
 
     def image_losses(step: int) -> dict[str, Tensor]:
-        known = known_places(step, image_steps)
+        known = known_places(step, FIRST_PLACE_SHARE * image_steps, PLACE_SHARE * image_steps)
         return {"frames": loss(images, generator_of(step), 1, IMAGE_BATCH, known)}
 
     def clip_losses(step: int) -> dict[str, Tensor]:
         generator = generator_of(step)
         return {
             "clips": loss(unet, generator, FRAMES, CLIP_BATCH),
-            "frames": loss(unet, generator, 1, BESIDE),
+            "frames": loss(unet, generator, 1, BESIDE, known_places(step, FIRST_PLACE, EACH_PLACE)),
         }
 
     facts: dict[str, float] = {}

@@ -92,12 +92,11 @@ def test_timesteps_cover_the_process_and_more_of_them_its_noisy_end() -> None:
 
 
 def test_places_are_told_one_after_the_other_until_all_are() -> None:
-    known = [known_places(step, 6000) for step in range(6000)]
-    assert known[3059] == 1
-    assert known[3060] == 2
+    known = [known_places(step, 50, 25) for step in range(1000)]
+    assert known[74] == 1
+    assert known[75] == 2
     assert sorted(set(known)) == list(range(1, FRAMES + 1))
     assert known == sorted(known)
-    assert known_places(199, 200) == FRAMES
 
 
 def test_frames_then_clips_are_trained_on_and_a_start_is_taken_up(
