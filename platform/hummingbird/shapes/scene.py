@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIZE, FRAMES, FPS = 64, 16, 8
+SECONDS = (2.0, 3.6)  # of the scenes whose first frames are a clip
 
 SHAPES = ("circle", "square", "triangle", "star", "cross", "heart")
 COLORS = {
@@ -203,7 +204,7 @@ def draw_clip(rng: np.random.Generator) -> tuple[NDArray[np.uint8], str]:
 
     As in footage, whose shots begin with their scenes: a frame's place in the clip tells how far a thing has turned.
     """
-    scene = sample_scene(rng, duration=float(rng.uniform(2.0, 3.6)))
+    scene = sample_scene(rng, duration=float(rng.uniform(*SECONDS)))
     return render_clip(scene), caption(scene)
 
 

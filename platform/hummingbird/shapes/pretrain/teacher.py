@@ -22,38 +22,52 @@ from hummingbird.models.unet import VideoUNet
 from hummingbird.shapes.pretrain.loop import Course, train
 from hummingbird.shapes.pretrain.prefetch import prefetched
 from hummingbird.shapes.pretrain.workers import place, run_workers
-from hummingbird.shapes.scene import FPS, FRAMES, Attributes, draw_clip, parse_caption
+from hummingbird.shapes.scene import FPS, FRAMES, SECONDS, Scene, caption, render_clip, sample_scene
 
-BATCH = {1: 64, FRAMES: 8}
-"""Samples a step by their frames, on a CPU: single frames show more texts in the same time."""
-ONE_OBJECT = 0.8  # share of samples with one object: half of the drawn clips have two, and are harder
-OFTEN = {"growing": 3.0, "turning": 6.0, "star": 4.0, "cross": 5.0, "triangle": 1.5, "heart": 1.5}
-"""Captions with these words, which are learned last, are drawn that many times as often."""
+IMAGE_BATCH = 64  # single frames a step, on a CPU
+CLIP_BATCH, BESIDE = 2, 96
+"""Whole clips a step, and single frames of other clips beside them: three times the work, but many more texts."""
+ONE_OBJECT = 0.8  # share of clips with one object: two are harder
+OFTEN = {"growing": 2.0, "turning": 20.0, "star": 2.0, "cross": 2.0, "triangle": 1.5, "heart": 1.5}
+"""Scenes whose captions have these words, which are learned last, are drawn that many times as often. A turning shape
+looks different at every place of a clip: as many shapes to learn as frames."""
 EMPTY_TEXT = 0.1  # share of samples without a text, for classifier-free guidance
 NOISE = {"prediction": "velocity", "beta_end": 0.02, "shared_noise": 0.75}
 """The noise process. In small clips neighbouring latents say the same, so that a motion still shows through noise that
 hides it in large ones, and need not be read from the text: hence more noise at the end than VideoCrafter2's 0.012, and
 the velocity, which at that end is the signal itself. From noise that frames share, a model of single frames makes clips
 whose frames belong together."""
-CLIP_RATE = 0.2
+CLIP_RATE = 0.3
 """Of the course's rate, on whole clips: a step has few of them, and at half the rate frames were unlearned."""
 GUIDANCE = 3.0  # that the pipeline samples with where a call does not say
 SHARD = 200  # clips of a file
-LATE = (0.4, 700)
-"""This share of the samples has timesteps from there on: where things are, and so how they move, is settled there."""
-OBJECT_WEIGHT, SETTLED = 5.0, 750
+LATE = (0.15, 700)
+"""This share of the samples, beside what falls there anyway, has timesteps from there on: where things are, and so how
+they move, is settled there."""
+OBJECT_WEIGHT, SETTLED = 10.0, 750
 """Errors where objects are count this many times, but not at timesteps from ``SETTLED`` on: where it is not yet known
 where they will be, the weight would make them appear too large."""
 SATURATED = 70  # least range of an object's colours, 0 to 255: backgrounds are nearly grey
 FIRST_PLACE_SHARE, PLACE_SHARE = 0.5, 0.01
 """Of the steps on single frames: those on clips' first frames alone, and those until each further frame is added."""
+FIRST_PLACE, EACH_PLACE = 50, 25  # the same of the steps on whole clips, in steps, for the single frames beside them
 
 
 def draw_clips(seed: int, shard: int) -> tuple[NDArray[np.uint8], list[str]]:
     """The clips of a shard, uint8 (SHARD, FRAMES, SIZE, SIZE, 3), and their captions."""
     rng = np.random.default_rng((seed, shard))
-    clips, captions = zip(*(draw_clip(rng) for _ in range(SHARD)), strict=True)
-    return np.stack(clips), list(captions)
+    scenes = [draw_scene(rng) for _ in range(SHARD)]
+    return np.stack([render_clip(scene) for scene in scenes]), [caption(scene) for scene in scenes]
+
+
+def draw_scene(rng: np.random.Generator) -> Scene:
+    """A scene of a clip: see ``ONE_OBJECT`` and ``OFTEN``."""
+    objects = 1 if rng.random() < ONE_OBJECT else 2
+    most = math.prod(sorted(OFTEN.values())[-1 - objects :])  # a motion and the objects' shapes
+    while True:
+        scene = sample_scene(rng, objects, duration=float(rng.uniform(*SECONDS)))
+        if rng.random() * most < math.prod(OFTEN.get(word, 1.0) for word in set(caption(scene).split())):
+            return scene
 
 
 def find_objects(clips: NDArray[np.uint8], height: int, width: int) -> Tensor:
@@ -95,15 +109,6 @@ def encode_clips(
     return latents, objects, captions[:count]
 
 
-def sample_odds(captions: list[str]) -> Tensor:
-    """How often to draw each caption's clip, (N,), up to a factor: see ``ONE_OBJECT`` and ``OFTEN``."""
-    single = torch.tensor([len(_parsed(text).objects) == 1 for text in captions])
-    often = torch.tensor([math.prod(OFTEN.get(word, 1.0) for word in set(text.split())) for text in captions])
-    one, two = often * single, often * ~single
-    # Few captions may all be of one kind.
-    return ONE_OBJECT * one / one.sum().clamp(min=1e-6) + (1 - ONE_OBJECT) * two / two.sum().clamp(min=1e-6)
-
-
 def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
     """Timesteps (count,) of 0 to 999, spread evenly, but a share (see ``LATE``) over the noisier end alone."""
     device = generator.device
@@ -117,15 +122,15 @@ def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
     return torch.where(late, first + spread * (1 - first / 1000), spread).long()
 
 
-def known_places(step: int, steps: int) -> int:
-    """How many of a clip's frames, from its first, a model of single frames is shown at one of ``steps`` steps.
+def known_places(step: int, first: float, each: float) -> int:
+    """How many of a clip's frames, from its first, a model of single frames is shown at a step: one for ``first``
+    steps, then one more every ``each``.
 
     A motion's word alone says where things are in the first frame, which is soon learned. What it says of a later
     one depends on the frame's place as well. Shown all places at once, a model learned nothing of it in 500 steps,
     since neither word nor place says anything by itself; shown one place more every 60 steps, it did.
     """
-    later = step - FIRST_PLACE_SHARE * steps
-    return min(FRAMES, 1 + max(0, int(later / (PLACE_SHARE * steps))))
+    return min(FRAMES, 1 + max(0, int((step - first) / each)))
 
 
 def image_teacher() -> dict[str, Any]:
@@ -142,12 +147,6 @@ def with_images(unet: VideoUNet, images: VideoUNet) -> None:
     """Copy what ``images`` learned into ``unet``, whose layers over time stay as they start: adding nothing."""
     learned = {key: value for key, value in images.state_dict().items() if ".temp_" not in key}
     unet.load_state_dict(learned, strict=False)
-
-
-def _parsed(text: str) -> Attributes:
-    attributes = parse_caption(text)
-    assert attributes is not None, text
-    return attributes
 
 
 def denoising_loss(
@@ -184,12 +183,12 @@ def pretrain_teacher(
     """Train the teacher on ``clips`` drawn clips and save its U-Net as ``folder/unet``.
 
     What a text says of a frame at its place in the clip is learned on single frames; what only frames together
-    show, on whole clips, which cost most.
+    show, on whole clips, which cost most, with single frames beside them.
 
     Args:
         components: folder ``components`` with autoencoder, small decoder, text encoder and tokenizer.
         course: steps and minutes are of the whole clips, the rate is of single frames (see ``CLIP_RATE``); from
-            ``course.start`` whole clips alone are trained on.
+            ``course.start`` there are no steps on single frames alone.
         image_steps: steps on single frames.
     """
     args = (folder, components, seed, course, clips, image_steps)
@@ -219,24 +218,35 @@ def _teach(folder: Path, components: Path, seed: int, course: Course, clips: int
     empty = pipeline.encode_prompts([""])[0]
     texts = torch.cat([pipeline.encode_prompts(captions[i : i + 500]).half() for i in range(0, clips, 500)])
     diffusion = Diffusion(**NOISE)
-    odds = sample_odds(captions).to(device)
     worker, workers = place()
 
-    def losses(trained: VideoUNet, frames: int, step: int) -> dict[str, Tensor]:
-        generator = torch.Generator(device).manual_seed(seed * 1_000_003 + step * workers + worker)
-        count = BATCH[frames] * course.batch_factor
-        rows = torch.multinomial(odds, count, replacement=True, generator=generator)[:, None]
+    def loss(
+        trained: VideoUNet, generator: torch.Generator, frames: int, count: int, known: int = FRAMES
+    ) -> Tensor:
+        count *= course.batch_factor
+        rows = torch.randint(0, clips, (count, 1), generator=generator, device=device)
         places = torch.arange(FRAMES, device=device)[None].expand(count, -1)
         if frames == 1:
-            places = torch.randint(
-                0, known_places(step, image_steps), (count, 1), generator=generator, device=device
-            )
+            places = torch.randint(0, known, (count, 1), generator=generator, device=device)
         x0 = latents[rows, places].float().transpose(1, 2)
         text = texts[rows[:, 0]].float()
         dropped = torch.rand((count, 1, 1), generator=generator, device=device) < EMPTY_TEXT
         text = torch.where(dropped, empty, text)
-        where = objects[rows, places]
-        return {"noise": denoising_loss(trained, diffusion, x0, text, places, where, generator)}
+        return denoising_loss(trained, diffusion, x0, text, places, objects[rows, places], generator)
+
+    def generator_of(step: int) -> torch.Generator:
+        return torch.Generator(device).manual_seed(seed * 1_000_003 + step * workers + worker)
+
+    def image_losses(step: int) -> dict[str, Tensor]:
+        known = known_places(step, FIRST_PLACE_SHARE * image_steps, PLACE_SHARE * image_steps)
+        return {"frames": loss(images, generator_of(step), 1, IMAGE_BATCH, known)}
+
+    def clip_losses(step: int) -> dict[str, Tensor]:
+        generator = generator_of(step)
+        return {
+            "clips": loss(unet, generator, FRAMES, CLIP_BATCH),
+            "frames": loss(unet, generator, 1, BESIDE, known_places(step, FIRST_PLACE, EACH_PLACE)),
+        }
 
     facts: dict[str, float] = {}
     if image_steps and not start:
@@ -246,7 +256,7 @@ def _teach(folder: Path, components: Path, seed: int, course: Course, clips: int
             parameter.requires_grad_(".temp_" not in name)
         learned = train(
             images,
-            partial(losses, images, 1),
+            image_losses,
             folder / "images",
             Course(image_steps, lr=course.lr),
             checkpoint_every=100,
@@ -254,7 +264,7 @@ def _teach(folder: Path, components: Path, seed: int, course: Course, clips: int
         facts |= {f"images_{key}": value for key, value in learned.items()}
         with_images(unet, images)
     clips_course = replace(course, lr=CLIP_RATE * course.lr)
-    facts |= train(unet.train(), partial(losses, unet, FRAMES), folder, clips_course, checkpoint_every=100)
+    facts |= train(unet.train(), clip_losses, folder, clips_course, checkpoint_every=100)
     if worker == 0:
         unet.save_pretrained(folder / "unet")
         write_atomically(folder / "facts.json", json.dumps(facts).encode())
