@@ -8,6 +8,7 @@ benchmark.py curate [OPTIONS]: curation on Ray with one and more workers, and as
 
 import argparse
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 from hummingbird.config.command_line import run_verb
@@ -56,19 +57,19 @@ PLANS_FLAGS = {
     "--teacher": "models.teacher",
 }
 CURATE_FLAGS = {"--files": "curate_benchmark.files"}
+KINDS = {
+    "unet": (unet, UNET_FLAGS, ("unet_benchmark",)),
+    "plans": (plans, PLANS_FLAGS, ("plan_benchmark",)),
+    "curate": (curate, CURATE_FLAGS, ("curate_benchmark", "curate")),
+}
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["unet"]:
-        run_verb("benchmark", __doc__, unet, UNET_FLAGS, sections=("unet_benchmark",), argv=sys.argv[2:])
-    if sys.argv[1:2] == ["curate"]:
-        run_verb(
-            "benchmark",
-            __doc__,
-            curate,
-            CURATE_FLAGS,
-            sections=("curate_benchmark", "curate"),
-            argv=sys.argv[2:],
-        )
-    if sys.argv[1:2] == ["plans"]:
-        run_verb("benchmark", __doc__, plans, PLANS_FLAGS, sections=("plan_benchmark",), argv=sys.argv[2:])
+    words = sys.argv[1:]
+    if words[:1] and words[0] in KINDS:
+        main, flags, sections = KINDS[words[0]]
+        run_verb("benchmark", __doc__, main, flags, sections=sections, argv=words[1:])
+    for before, word in pairwise(words):
+        if word in KINDS and not before.startswith("-"):
+            print(f"error: {word} comes first: benchmark.py {word} [OPTIONS]", file=sys.stderr)
+            sys.exit(2)
     run_verb("benchmark", __doc__, line, LINE_FLAGS)
