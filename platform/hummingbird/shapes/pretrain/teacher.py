@@ -50,10 +50,8 @@ where they will be, the weight would make them appear too large."""
 SATURATED = 70  # least range of an object's colours, 0 to 255: backgrounds are nearly grey
 FIRST_PLACE_SHARE, PLACE_SHARE = 0.5, 0.01
 """Of the steps on single frames: those on clips' first frames alone, and those until each further frame is added."""
-FIRST_PLACE, EACH_PLACE = (
-    50,
-    25,
-)  # the same of the steps on whole clips, in steps, for the single frames beside them
+FIRST_PLACE, EACH_PLACE = 50, 25
+"""The same, in steps, for the single frames beside whole clips."""
 
 
 def draw_clips(seed: int, shard: int) -> tuple[NDArray[np.uint8], list[str]]:

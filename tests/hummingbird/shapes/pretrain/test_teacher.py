@@ -97,6 +97,8 @@ def test_places_are_told_one_after_the_other_until_all_are() -> None:
     assert known[75] == 2
     assert sorted(set(known)) == list(range(1, FRAMES + 1))
     assert known == sorted(known)
+    shares = (teacher.FIRST_PLACE_SHARE, teacher.PLACE_SHARE)
+    assert known_places(199, *(200 * share for share in shares)) == FRAMES, "single frames alone get to all"
 
 
 def test_frames_then_clips_are_trained_on_and_a_start_is_taken_up(
