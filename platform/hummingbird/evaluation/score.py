@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-SCORE_VERSION = 1
+SCORE_VERSION = 2
 """Changes with any definition, bound or weight; stands beside every score that is written."""
 
 Part = Literal["quality", "semantic"]

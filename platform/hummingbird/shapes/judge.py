@@ -18,7 +18,7 @@ from hummingbird.shapes.scene import DIRECTIONS, RELATIONS, SIZE, Attributes
 
 # What one clip's movement is measured in: the smallest travel (of the side), log growth of the radius and
 # rotation that the world's own two-second scenes have.
-_TRAVEL, _GROWTH, _ROTATION = 0.20, math.log(1.8), math.radians(150.0)
+_TRAVEL, _GROWTH, _ROTATION = 0.20, math.log(1.8), math.radians(56.0)
 _LEAST_MOTION = 0.3  # in those units; scenes drawn over 3.6 s, seen for 2, reach 0.5
 _MIXED_MOTION = 0.6  # a second motion of this share of the first leaves the motion unnamed
 

@@ -36,7 +36,7 @@ BACKGROUNDS = ("striped", "checkered", "dotted", "brick")
 RELATIONS = {"left of": (-1.0, 0.0), "right of": (1.0, 0.0), "above": (0.0, -1.0), "below": (0.0, 1.0)}
 
 _MARGIN = 0.47  # objects stay within [-margin, margin] of the central square
-_TURN_RATE = math.radians(80.0)  # a second, clockwise
+_TURN_RATE = math.radians(30.0)  # a second, clockwise
 
 
 @dataclass(frozen=True)
