@@ -41,6 +41,8 @@ def pretrain(settings: Settings) -> Path:
     chosen = settings.pretrain
     if chosen.workers > 1 and chosen.part != "teacher":
         raise InputError(f"pretrain.workers={chosen.workers}: the {chosen.part} is trained in one process")
+    if chosen.start and chosen.part in ("quality", "captioner", "student"):
+        raise InputError(f"pretrain.start={chosen.start}: the {chosen.part} starts from no weights")
     weights = chosen.weights or WEIGHTS
     torch.set_num_threads(chosen.threads)
     with open_run(settings, "pretrain") as run:

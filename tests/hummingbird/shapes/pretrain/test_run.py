@@ -62,3 +62,11 @@ def test_several_workers_for_a_part_that_one_trains_are_refused(settings: Settin
     asked = settings.model_copy(update={"pretrain": PretrainSettings(part="text", workers=2)})
     with pytest.raises(InputError, match=r"pretrain.workers=2: the text is trained in one process"):
         pretrain(asked)
+
+
+def test_weights_to_go_on_from_are_refused_for_a_part_that_takes_none(
+    settings: Settings, tmp_path: Path
+) -> None:
+    asked = settings.model_copy(update={"pretrain": PretrainSettings(part="captioner", start=tmp_path)})
+    with pytest.raises(InputError, match="the captioner starts from no weights"):
+        pretrain(asked)
