@@ -25,10 +25,9 @@ from hummingbird.shapes.pretrain.workers import place, run_workers
 from hummingbird.shapes.scene import FPS, FRAMES, SECONDS, Scene, caption, render_clip, sample_scene
 
 IMAGE_BATCH = 64  # single frames a step, on a CPU
-CLIP_BATCH, BESIDE = 2, 96
-"""Whole clips a step, and single frames of other clips beside them: three times the work, but many more texts."""
+CLIP_BATCH = 8  # whole clips a step
 ONE_OBJECT = 0.8  # share of clips with one object: two are harder
-OFTEN = {"growing": 2.0, "turning": 20.0, "star": 2.0, "cross": 2.0, "triangle": 1.5, "heart": 1.5}
+OFTEN = {"growing": 1.5, "turning": 4.0, "star": 2.0, "cross": 2.0, "triangle": 1.5, "heart": 1.5}
 """Scenes whose captions have these words, which are learned last, are drawn that many times as often. A turning shape
 looks different at every place of a clip: as many shapes to learn as frames."""
 EMPTY_TEXT = 0.1  # share of samples without a text, for classifier-free guidance
@@ -48,10 +47,8 @@ OBJECT_WEIGHT, SETTLED = 10.0, 750
 """Errors where objects are count this many times, but not at timesteps from ``SETTLED`` on: where it is not yet known
 where they will be, the weight would make them appear too large."""
 SATURATED = 70  # least range of an object's colours, 0 to 255: backgrounds are nearly grey
-FIRST_PLACE_SHARE, PLACE_SHARE = 0.5, 0.01
+FIRST_PLACE_SHARE, PLACE_SHARE = 0.1, 0.035
 """Of the steps on single frames: those on clips' first frames alone, and those until each further frame is added."""
-FIRST_PLACE, EACH_PLACE = 50, 25
-"""The same, in steps, for the single frames beside whole clips."""
 
 
 def draw_clips(seed: int, shard: int) -> tuple[NDArray[np.uint8], list[str]]:
@@ -123,15 +120,14 @@ def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
     return torch.where(late, first + spread * (1 - first / 1000), spread).long()
 
 
-def known_places(step: int, first: float, each: float) -> int:
-    """How many of a clip's frames, from its first, a model of single frames is shown at a step: one for ``first``
-    steps, then one more every ``each``.
+def known_places(step: int, steps: int) -> int:
+    """How many of a clip's frames, from its first, single frames are taken from at a step of so many.
 
     A motion's word alone says where things are in the first frame, which is soon learned. What it says of a later
     one depends on the frame's place as well. Shown all places at once, a model learned nothing of it in 500 steps,
     since neither word nor place says anything by itself; shown one place more every 60 steps, it did.
     """
-    return min(FRAMES, 1 + max(0, int((step - first) / each)))
+    return min(FRAMES, 1 + max(0, int((step / steps - FIRST_PLACE_SHARE) / PLACE_SHARE)))
 
 
 def image_teacher() -> dict[str, Any]:
@@ -184,13 +180,14 @@ def pretrain_teacher(
     """Train the teacher on ``clips`` drawn clips and save its U-Net as ``folder/unet``.
 
     What a text says of a frame at its place in the clip is learned on single frames; what only frames together
-    show, on whole clips, which cost most, with single frames beside them.
+    show, on whole clips, which cost most. Frames that go through the whole U-Net one by one teach it as well: clips
+    are then drawn with what their frames alone were taught.
 
     Args:
         components: folder ``components`` with autoencoder, small decoder, text encoder and tokenizer.
-        course: steps and minutes are of the whole clips, the rate is of single frames (see ``CLIP_RATE``); from
-            ``course.start`` there are no steps on single frames alone.
-        image_steps: steps on single frames.
+        course: steps and minutes are of the whole clips, the rate is of single frames (see ``CLIP_RATE``).
+        image_steps: steps on single frames: of a model without layers over time, or, from ``course.start``, of the
+            whole U-Net.
     """
     args = (folder, components, seed, course, clips, image_steps)
     if course.workers == 1:
@@ -239,22 +236,18 @@ def _teach(folder: Path, components: Path, seed: int, course: Course, clips: int
         return torch.Generator(device).manual_seed(seed * 1_000_003 + step * workers + worker)
 
     def image_losses(step: int) -> dict[str, Tensor]:
-        known = known_places(step, FIRST_PLACE_SHARE * image_steps, PLACE_SHARE * image_steps)
+        known = known_places(step, image_steps)
         return {"frames": loss(images, generator_of(step), 1, IMAGE_BATCH, known)}
 
     def clip_losses(step: int) -> dict[str, Tensor]:
-        generator = generator_of(step)
-        return {
-            "clips": loss(unet, generator, FRAMES, CLIP_BATCH),
-            "frames": loss(unet, generator, 1, BESIDE, known_places(step, FIRST_PLACE, EACH_PLACE)),
-        }
+        return {"clips": loss(unet, generator_of(step), FRAMES, CLIP_BATCH)}
 
     facts: dict[str, float] = {}
-    if image_steps and not start:
-        images = VideoUNet(**image_teacher()).to(device).train()
-        # The middle block's layers over time, too, have nothing to learn here.
-        for name, parameter in images.named_parameters():
-            parameter.requires_grad_(".temp_" not in name)
+    if image_steps:
+        images = unet.train() if start else VideoUNet(**image_teacher()).to(device).train()
+        if not start:  # the middle block has layers over time all the same, which have nothing to learn here
+            for name, parameter in images.named_parameters():
+                parameter.requires_grad_(".temp_" not in name)
         learned = train(
             images,
             image_losses,
@@ -263,7 +256,8 @@ def _teach(folder: Path, components: Path, seed: int, course: Course, clips: int
             checkpoint_every=100,
         )
         facts |= {f"images_{key}": value for key, value in learned.items()}
-        with_images(unet, images)
+        if not start:
+            with_images(unet, images)
     clips_course = replace(course, lr=CLIP_RATE * course.lr)
     facts |= train(unet.train(), clip_losses, folder, clips_course, checkpoint_every=100)
     if worker == 0:
