@@ -23,7 +23,10 @@ class PretrainSettings(Section):
         description="stop after this time (the teacher: on whole clips), the rate's decay spread over it",
     )
     clips: PositiveInt = Field(12_000, description="clips that are drawn and encoded once for the teacher")
-    image_steps: NonNegativeInt = Field(6000, description="the teacher's first steps, on single frames")
+    image_steps: NonNegativeInt = Field(
+        6000,
+        description="the teacher's first steps, on single frames, where it starts from weights too; 0: none",
+    )
     start: AbsolutePath | None = Field(
         None, description="folder of weights to go on from; none: from scratch"
     )

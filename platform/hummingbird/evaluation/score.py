@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 SCORE_VERSION = 2
-"""Changes with any definition, bound or weight; stands beside every score that is written."""
+"""Changes with any definition, bound or weight; stands beside every score that is written. 2: the world's things turn
+more slowly, and the judge asks for less of it."""
 
 Part = Literal["quality", "semantic"]
 
