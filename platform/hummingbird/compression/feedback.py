@@ -85,7 +85,10 @@ def _build(
     diffusion = Diffusion.from_config(pipeline.scheduler.config, **few_step_noise(settings))
     reward = None if rewards is None else _reward(settings, rewards, pipeline, device)
     guidance = (settings.guidance_min, settings.guidance_max)
-    return student, Feedback(teacher, diffusion, guidance, reward, settings.target)
+    method = Feedback(
+        teacher, diffusion, guidance, reward, settings.target, settings.on_policy, settings.reuse
+    )
+    return student, method
 
 
 def with_guidance_embedding(unet: VideoUNet, size: int) -> VideoUNet:

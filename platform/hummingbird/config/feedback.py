@@ -36,8 +36,21 @@ class FeedbackSettings(Section):
         description="parts of the trajectory, as many as the few steps, which lead to their ends without fresh noise "
         "(phased consistency, learned sooner); 1: every step leads to the end of it all, as in the paper",
     )
-    target: Literal["student", "average"] = Field(
-        "student", description="whose estimate is the target: the student's own or its moving average's"
+    target: Literal["student", "average", "teacher"] = Field(
+        "student",
+        description="whose estimate is the target after the teacher's solver step: the student's own, as in the "
+        "paper, or its moving average's; teacher: no one's, the teacher itself goes on to the end of the phase",
+    )
+    on_policy: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of samples that begin where the student's own few steps lead from noise; the others begin "
+        "at noised clips, as in the paper",
+    )
+    reuse: PositiveInt = Field(
+        1,
+        description="steps that learn from each of the teacher's answers, which cost more than learning from them",
     )
     image_reward: NonNegativeFloat = Field(1.0, description="weight of the image reward")
     video_reward: NonNegativeFloat = Field(2.0, description="weight of the video reward")
@@ -48,6 +61,8 @@ class FeedbackSettings(Section):
     def _ordered(self) -> Self:
         if self.guidance_max < self.guidance_min:
             raise ValueError("guidance_max is below guidance_min")
+        if self.phases == 1 and (self.target == "teacher" or self.on_policy):
+            raise ValueError("target=teacher and on_policy need phases: set phases=4")
         if self.solver_steps is not None and self.phases > self.solver_steps:
             raise ValueError("there are more phases than solver_steps")
         return self

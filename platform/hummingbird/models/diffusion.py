@@ -111,9 +111,14 @@ class Diffusion(SchedulerMixin, ConfigMixin):
         noise = ((1 - alpha_end) / (1 - alpha)).sqrt()
         return (end - noise * x) / (alpha_end.sqrt() * scale - noise * alpha.sqrt())
 
+    @property
+    def phase_starts(self) -> list[int]:
+        """Descending timesteps at which the phases start: where sampling in as many steps asks the model."""
+        return self.few_step_timesteps(self.config.phases)
+
     def phase_end(self, t: Tensor) -> Tensor:
         """Where the phase of each of the timesteps (B,) ends: the next of the phases' timesteps below it, or 0."""
-        ends = torch.tensor([0, *reversed(self.few_step_timesteps(self.config.phases))], device=t.device)
+        ends = torch.tensor([0, *reversed(self.phase_starts)], device=t.device)
         return ends[torch.searchsorted(ends, t) - 1]
 
     def ddim_timesteps(self, steps: int) -> list[int]:

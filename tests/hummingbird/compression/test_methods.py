@@ -8,6 +8,7 @@ from hummingbird.compression.loop import mixed_precision
 from hummingbird.compression.methods.base import Teacher
 from hummingbird.compression.methods.distillation import Distillation
 from hummingbird.compression.methods.feedback import Feedback, Reward, pseudo_huber
+from hummingbird.compression.methods.memory import Memory
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.unet import VideoUNet
@@ -152,28 +153,142 @@ def test_feedback_takes_one_solver_step_with_the_guided_teacher() -> None:
     assert losses.total.item() == pytest.approx(float(gap.abs().mean()), rel=2e-3)
 
 
-def test_in_phases_the_student_must_arrive_where_its_target_does() -> None:
-    """With 4 phases of 2 solver steps: at the teacher's step itself, or where the student goes from there."""
+def go(process: Diffusion, noise: float, x: Tensor, t: Tensor, end: Tensor) -> Tensor:
+    """One solver step of a model whose noise is known."""
+    return process.ddim_step(*process.estimates(torch.full_like(x, noise), x, t), t, end)
+
+
+def in_phases(teacher: nn.Module, **more: Any) -> Feedback:
+    """4 phases of 2 solver steps. The guided noise of a teacher of 1 is 1.25 + 2 (1.25 - 0.75) = 2.25."""
     process = Diffusion(solver_steps=8, phases=4)
-    teacher, student = Known(1.0), Known(0.5).eval()
-    method = Feedback(Teacher(teacher, torch.full((3, 5), -0.25)), process, guidance=(2.0, 2.0))
+    return Feedback(Teacher(teacher, torch.full((3, 5), -0.25)), process, guidance=(2.0, 2.0), **more)
+
+
+def expected_loss(process: Diffusion, call: dict[str, Any], reached: Tensor) -> Any:
+    """For a student whose noise is 0.75."""
+    x, t = call["x"], call["t"]
+    wanted = process.x0_leading_to(reached, x, t, process.phase_end(t))
+    estimate = process.estimates(torch.full_like(x, 0.75), x, t)[0]
+    return pytest.approx(float(pseudo_huber(estimate, wanted)), rel=1e-4)
+
+
+def test_in_phases_the_student_must_arrive_where_its_target_does() -> None:
+    """At the teacher's step itself, or where the student goes from there."""
+    process = Diffusion(solver_steps=8, phases=4)
+    student = Known(0.5).eval()
+    method = in_phases(Known(1.0))
+    seen = set()
+    for seed in range(4):
+        losses = method.losses(student, student, batch(), generator(seed))
+        x, t = (student.calls[-1][name] for name in ("x", "t"))
+        earlier, end = (t - 125).clamp_min(0), process.phase_end(t)
+        reached = go(process, 2.25, x, t, earlier)
+        there = earlier == end
+        onward = go(process, 0.75, reached, earlier, end)
+        reached = torch.where(there.view(-1, 1, 1, 1, 1), reached, onward)
+        assert losses.total.item() == expected_loss(process, student.calls[-1], reached)
+        seen |= set(there.tolist())
+    assert seen == {True, False}
+
+
+def test_a_teacher_as_target_goes_on_to_the_end_of_the_phase() -> None:
+    process = Diffusion(solver_steps=8, phases=4)
+    student = Known(0.5).eval()
+    method = in_phases(Known(1.0), target="teacher")
     seen = set()
     for seed in range(4):
         student.calls.clear()
         losses = method.losses(student, student, batch(), generator(seed))
-        target_call, call = student.calls
-        x, t, x_earlier, earlier = call["x"], call["t"], target_call["x"], target_call["t"]
-        end = process.phase_end(t)
+        (call,) = student.calls  # its own estimate is asked for nothing else
+        t = call["t"]
+        half = go(process, 2.25, call["x"], t, t - 125)
+        reached = go(process, 2.25, half, t - 125, (t - 250).clamp_min(0))
+        assert losses.total.item() == expected_loss(process, call, reached)
+        seen |= set(t.tolist())
+    assert seen == {999, 749, 499, 249}  # where sampling asks the student
 
-        def go(x: Tensor, t: Tensor, earlier: Tensor) -> Tensor:  # the student's step: its noise is 0.75
-            return process.ddim_step(*process.estimates(torch.full_like(x, 0.75), x, t), t, earlier)
 
-        there = (earlier == end).view(-1, 1, 1, 1, 1)
-        wanted = process.x0_leading_to(torch.where(there, x_earlier, go(x_earlier, earlier, end)), x, t, end)
-        estimate = process.estimates(torch.full_like(x, 0.75), x, t)[0]
-        assert losses.total.item() == pytest.approx(float(pseudo_huber(estimate, wanted)), rel=1e-4)
-        seen |= set(there.flatten().tolist())
-    assert seen == {True, False}
+def test_a_teacher_whose_phases_are_of_unequal_length_stops_at_their_ends() -> None:
+    teacher = Known(1.0)
+    process = Diffusion(solver_steps=10, phases=4)  # phases of 2, 2, 2 and 4 steps
+    method = Feedback(
+        Teacher(teacher, torch.full((3, 5), -0.25)), process, guidance=(2.0, 2.0), target="teacher"
+    )
+    student = Known(0.5).eval()
+    for seed in range(4):
+        losses = method.losses(student, student, batch(), generator(seed))
+        call = student.calls[-1]
+        reached = torch.cat(
+            [walk(process, 2.25, x[None], int(t)) for x, t in zip(call["x"], call["t"], strict=True)]
+        )
+        assert losses.total.item() == expected_loss(process, call, reached)
+
+
+def walk(process: Diffusion, noise: float, x: Tensor, t: int) -> Tensor:
+    """From t to the end of its phase in solver steps of 100."""
+    end = int(process.phase_end(torch.tensor([t]))[0])
+    for now in range(t, end, -100):
+        x = go(process, noise, x, torch.tensor([now]), torch.tensor([max(now - 100, end)]))
+    return x
+
+
+def test_on_policy_samples_begin_where_the_averages_own_steps_lead() -> None:
+    process = Diffusion(solver_steps=8, phases=4)
+    student, average = Known(0.5).eval(), Known(0.6).eval()
+    method = in_phases(Known(1.0), target="teacher", on_policy=1.0)
+    seen = set()
+    for seed in range(6):
+        student.calls.clear()
+        average.calls.clear()
+        method.losses(student, average, batch(), generator(seed))
+        (call,) = student.calls
+        for row, t in enumerate(call["t"]):
+            noise = next((c["x"][:1] for c in average.calls if len(c["x"]) == 1), None)
+            seen.add(int(t))
+            if int(t) == 999:
+                assert abs(float(call["x"][row].std()) - 1) < 0.2  # noise, and nothing of the clip
+            elif len(average.calls[0]["x"]) == 1:  # the only row that was led
+                x = noise
+                for now in range(999, int(t), -250):
+                    x = go(process, 0.85, x, torch.tensor([now]), torch.tensor([now - 250]))
+                torch.testing.assert_close(call["x"][row : row + 1], x)
+        assert all(torch.equal(c["w"], torch.full_like(c["w"], 2.0)) for c in average.calls)
+    assert seen == {999, 749, 499, 249}
+
+
+def test_without_phases_there_is_no_trajectory_to_follow() -> None:
+    teacher = Teacher(Known(1.0), torch.zeros(3, 5))
+    with pytest.raises(ValueError, match="need phases"):
+        Feedback(teacher, Diffusion(), (2.0, 2.0), on_policy=0.5)
+    with pytest.raises(ValueError, match="need phases"):
+        Feedback(teacher, Diffusion(), (2.0, 2.0), target="teacher")
+
+
+def test_each_answer_of_the_teacher_teaches_several_steps() -> None:
+    teacher, student = Known(1.0), Known(0.5).eval()
+    method = in_phases(teacher, target="teacher", reuse=3)
+    losses = [method.losses(student, student, batch(), generator(seed)) for seed in range(6)]
+    asked = [call["x"][:2] for call in teacher.calls[::2]]  # two solver steps each time
+    learnt = [call["x"] for call in student.calls]
+    assert len(asked) == 2
+    assert torch.equal(learnt[0], asked[0])
+    assert torch.equal(learnt[3], asked[1])
+    again = [row for step in (1, 2, 4, 5) for row in learnt[step]]
+    given = [row for answers in asked for row in answers]
+    assert all(any(torch.equal(row, one) for one in given) for row in again)
+    assert all(one.total.item() > 0 for one in losses)
+
+
+def test_a_memory_forgets_the_oldest() -> None:
+    memory = Memory(uses=2, capacity=3)
+    drawn = []
+    for turn in range(40):
+        batch = memory.recall(lambda turn=turn: {"x": torch.full((4,), turn)}, generator(turn))
+        if turn % 2 == 0:
+            assert batch["x"].tolist() == [turn] * 4
+        else:
+            drawn += [(turn - 1 - int(x)) // 2 for x in batch["x"]]
+    assert set(drawn) == {0, 1, 2}
 
 
 def test_in_phases_a_student_that_is_its_guided_teacher_has_nothing_to_learn() -> None:

@@ -1,11 +1,13 @@
 """Feedback: consistency distillation to a few steps, with an image and a video reward on decoded estimates.
 
 Sources: AMD-Hummingbird, second stage (arXiv 2503.18559); T2V-Turbo (arXiv 2405.18750); latent consistency
-models (arXiv 2310.04378); phased consistency models (arXiv 2405.18407).
+models (arXiv 2310.04378); phased consistency models (arXiv 2405.18407); training on the student's own samples after
+on-policy distillation (arXiv 2306.13649) and DMD2's backward simulation (arXiv 2405.14867).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import torch
@@ -19,9 +21,11 @@ from hummingbird.compression.methods.base import (
     Teacher,
     draw_stratified,
 )
+from hummingbird.compression.methods.memory import Memory
 from hummingbird.models.diffusion import Diffusion
 
 HUBER_C = 0.001
+MEMORY = 128  # batches of the teacher's answers that a worker keeps where they are used again
 
 
 class Scorer(Protocol):
@@ -53,11 +57,11 @@ class Reward:
 
 
 class Feedback(Method):
-    """The student's estimate of x0 must equal that of its target one solver step earlier.
+    """The student's estimate of x0 must equal that of its target, further along the teacher's trajectory.
 
-    The teacher takes that step along its guided trajectory, cond + w (cond - uncond), with w drawn from a
+    The teacher takes one solver step along its guided trajectory, cond + w (cond - uncond), with w drawn from a
     range; the student embeds w. The estimate itself is decoded and rewarded. Where the noise process has phases, it is
-    at the end of its phase that the student must arrive where its target does from one step earlier.
+    at the end of its phase that the student must arrive where its target does.
 
     Args:
         teacher: the original teacher, guided.
@@ -65,10 +69,17 @@ class Feedback(Method):
         guidance: range of w.
         reward: the rewards; none: consistency alone.
         target: whose estimate is the target: the ``student``'s own, without gradient, or its moving
-            ``average``.
+            ``average``; or the ``teacher``'s, which then goes on to the phase's end from where phases start, the
+            only timesteps at which the student is asked when it samples.
+        on_policy: share of the samples that begin where the student's average itself is led by its own few steps
+            from noise, as when it samples, and not at a noised clip. The teacher's way on from there corrects what
+            the earlier steps did wrong.
+        reuse: steps that learn from each of the teacher's answers, which cost more than learning from them: one at
+            once, the others from a memory of the last ``MEMORY`` batches.
 
     Raises:
-        ValueError: the noise process rescales x0.
+        ValueError: the noise process rescales x0, or it has one phase where the student is to learn from its own
+            trajectory or from the teacher's.
     """
 
     def __init__(
@@ -78,43 +89,93 @@ class Feedback(Method):
         guidance: tuple[float, float],
         reward: Reward | None = None,
         target: str = "student",
+        on_policy: float = 0.0,
+        reuse: int = 1,
     ) -> None:
         if not bool((diffusion.scales == 1).all()):
             raise ValueError(
                 "a few-step model is trained without the rescale of x0: pass a Diffusion with x0_scale=1"
             )
+        if diffusion.config.phases == 1 and (on_policy or target == "teacher"):
+            raise ValueError(
+                "samples on the student's own trajectory, and the teacher's targets, need phases"
+            )
         self._teacher, self._diffusion, self._reward = teacher, diffusion, reward
-        self._guidance, self._target = guidance, target
+        self._guidance, self._target, self._on_policy = guidance, target, on_policy
+        self._memory = Memory(reuse, MEMORY)
 
     def losses(
         self, student: Denoiser, average: Denoiser, batch: Batch, generator: torch.Generator
     ) -> Losses:
         """Terms: ``consistency`` and, with rewards, ``image_reward``, ``video_reward`` (larger is better)."""
-        x0, text, fps = batch["latents"], batch["text"], batch["fps"]
-        times = self._diffusion.solver_timesteps.to(x0.device)
-        position = draw_stratified(len(times), len(x0), generator)
-        # A solver step goes from one of its timesteps to the one before, from the first of them to 0.
-        t, earlier = times[position], torch.where(position > 0, times[position - 1], 0)
-        low, high = self._guidance
-        w = low + (high - low) * torch.rand(len(x0), generator=generator, device=generator.device)
-        x = self._diffusion.add_noise(x0, self._diffusion.draw_noise(x0.shape, generator), t)
-
-        output, _ = self._teacher(x, t, text, fps, 1.0 + w)
-        with torch.no_grad():
-            x_earlier = self._diffusion.ddim_step(*self._diffusion.estimates(output, x, t), t, earlier)
-            model = average if self._target == "average" else student
-            output = model(x_earlier, earlier, text, fps=fps, guidance=w).float()
-            target = self._wanted(output, x_earlier, earlier, x, t)
+        lesson = self._memory.recall(lambda: self._lesson(average, batch, generator), generator)
+        x, t, w, text, fps = (lesson[name] for name in ("x", "t", "w", "text", "fps"))
+        target = self._wanted(average if self._target == "average" else student, lesson)
         output = student(x, t, text, fps=fps, guidance=w).float()
         estimate = self._estimate(output, x, t)
         consistency = pseudo_huber(estimate, target)
         terms = {"consistency": consistency}
         total = consistency
         if self._reward is not None:
-            image, video = _rewards(self._reward, estimate, batch, generator)
+            image, video = _rewards(self._reward, estimate, lesson, generator)
             total = total - self._reward.image_weight * image - self._reward.video_weight * video
             terms |= {"image_reward": image, "video_reward": video}
         return Losses(total, {name: term.detach() for name, term in terms.items()})
+
+    @torch.no_grad()
+    def _lesson(self, average: Denoiser, batch: Batch, generator: torch.Generator) -> Batch:
+        """Noisy latents ``x`` at ``t``, and where the teacher, guided by ``w``, gets: ``reached`` at ``at``."""
+        x0, text, fps = batch["latents"], batch["text"], batch["fps"]
+        times = self._diffusion.solver_timesteps.to(x0.device)
+        starts = torch.tensor(self._diffusion.phase_starts, device=x0.device)
+        asked = starts if self._target == "teacher" else times
+        t = asked[draw_stratified(len(asked), len(x0), generator)]
+        low, high = self._guidance
+        w = low + (high - low) * torch.rand(len(x0), generator=generator, device=generator.device)
+        noise = self._diffusion.draw_noise(x0.shape, generator)
+        x = self._diffusion.add_noise(x0, noise, t)
+        if self._on_policy:
+            own = torch.rand(len(x0), generator=generator, device=generator.device) < self._on_policy
+            self._lead(average, own, x, t, noise, text, fps, w)
+        reached, at, end = x, t, self._diffusion.phase_end(t)
+        while bool((at > end).any()):
+            output, _ = self._teacher(reached, at, text, fps, 1.0 + w)
+            # A solver step goes from one of its timesteps to the one before, from the first of them to 0.
+            position = torch.searchsorted(times, at)
+            earlier = torch.maximum(torch.where(position > 0, times[position - 1], 0), end)
+            reached = self._diffusion.ddim_step(*self._diffusion.estimates(output, reached, at), at, earlier)
+            at = earlier
+            if self._target != "teacher":
+                break
+        texts = {name: batch[name] for name in ("text", "fps", "input_ids", "attention_mask")}
+        return {"x": x, "t": t, "w": w, "reached": reached, "at": at, **texts}
+
+    def _lead(
+        self,
+        average: Denoiser,
+        own: Tensor,
+        x: Tensor,
+        t: Tensor,
+        noise: Tensor,
+        text: Tensor,
+        fps: Tensor,
+        w: Tensor,
+    ) -> None:
+        """Moves the samples ``own`` to the start of their phase, where the model's own steps lead from ``noise``."""
+        starts = self._diffusion.phase_starts
+        led, wanted = noise.clone(), t.clone()
+        t[own] = starts[0]
+        for start, following in pairwise(starts):
+            rows = torch.nonzero(own & (wanted <= following)).flatten()
+            if not len(rows):
+                break
+            now, then = torch.full_like(rows, start), torch.full_like(rows, following)
+            output = average(led[rows], now, text[rows], fps=fps[rows], guidance=w[rows]).float()
+            led[rows] = self._diffusion.ddim_step(
+                *self._diffusion.estimates(output, led[rows], now), now, then
+            )
+            t[rows] = following
+        x[own] = led[own]
 
     def _estimate(self, output: Tensor, x: Tensor, t: Tensor) -> Tensor:
         """The student's x0; in phases nothing but a step's length tells them from a teacher's."""
@@ -122,15 +183,21 @@ class Feedback(Method):
             return self._diffusion.denoised(output, x, t)
         return self._diffusion.estimates(output, x, t)[0]
 
-    def _wanted(self, output: Tensor, x_earlier: Tensor, earlier: Tensor, x: Tensor, t: Tensor) -> Tensor:
-        """What the estimate at ``x`` and ``t`` should be, for the target's output one solver step earlier."""
+    @torch.no_grad()
+    def _wanted(self, model: Denoiser, lesson: Batch) -> Tensor:
+        """What the estimate at ``x`` should be: ``model``'s own at ``at``, where the teacher is not yet at the end."""
         process = self._diffusion
-        if process.config.phases == 1:
-            return process.denoised(output, x_earlier, earlier)
+        x, t, reached, at = (lesson[name] for name in ("x", "t", "reached", "at"))
         end = process.phase_end(t)
-        arrived = process.ddim_step(*process.estimates(output, x_earlier, earlier), earlier, end)
-        there = (earlier == end).view(-1, *[1] * (x.dim() - 1))
-        return process.x0_leading_to(torch.where(there, x_earlier, arrived), x, t, end)
+        there = at == end
+        arrived = reached
+        if process.config.phases == 1 or not bool(there.all()):
+            output = model(reached, at, lesson["text"], fps=lesson["fps"], guidance=lesson["w"]).float()
+            if process.config.phases == 1:
+                return process.denoised(output, reached, at)
+            onward = process.ddim_step(*process.estimates(output, reached, at), at, end)
+            arrived = torch.where(there.view(-1, *[1] * (x.dim() - 1)), reached, onward)
+        return process.x0_leading_to(arrived, x, t, end)
 
 
 def pseudo_huber(estimate: Tensor, target: Tensor, c: float = HUBER_C) -> Tensor:
