@@ -347,6 +347,22 @@ def test_rewards_reach_the_student_and_see_the_right_frames_and_texts() -> None:
     assert float(student.constant.grad) > 0.2 * float(student.calls[-1]["t"].float().mean())
 
 
+def test_in_phases_only_estimates_of_the_last_one_are_rewarded() -> None:
+    scorer = Brightness()
+    reward = Reward(
+        lambda latents: latents[:, :3].transpose(1, 2), scorer, 1.0, 1.0, image_frames=2, video_frames=4
+    )
+    student = Known(0.5).eval()
+    method = in_phases(Known(1.0), target="teacher", reward=reward)
+    several = {name: torch.cat([rows] * 4) for name, rows in batch().items()}  # two of each phase
+    several["input_ids"] = torch.arange(16).view(8, 2)
+    method.losses(student, student, several, generator())
+    last = student.calls[-1]["t"] == 249
+    assert int(last.sum()) == len(scorer.video) == 2
+    assert torch.equal(scorer.video_ids, several["input_ids"][last])
+    assert torch.equal(scorer.image_ids, several["input_ids"][last])
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_every_weight_of_a_real_student_learns_from_feedback(precision: str) -> None:
     torch.manual_seed(0)
