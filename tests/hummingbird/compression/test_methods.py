@@ -356,11 +356,14 @@ def test_in_phases_only_estimates_of_the_last_one_are_rewarded() -> None:
     method = in_phases(Known(1.0), target="teacher", reward=reward)
     several = {name: torch.cat([rows] * 4) for name, rows in batch().items()}  # two of each phase
     several["input_ids"] = torch.arange(16).view(8, 2)
-    method.losses(student, student, several, generator())
+    losses = method.losses(student, student, several, generator())
     last = student.calls[-1]["t"] == 249
     assert int(last.sum()) == len(scorer.video) == 2
     assert torch.equal(scorer.video_ids, several["input_ids"][last])
     assert torch.equal(scorer.image_ids, several["input_ids"][last])
+    terms = losses.terms
+    expected = terms["consistency"] - 0.25 * (terms["image_reward"] + terms["video_reward"])
+    assert losses.total.item() == pytest.approx(float(expected), rel=1e-5)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -117,8 +117,12 @@ class Feedback(Method):
         terms = {"consistency": consistency}
         total = consistency
         if self._reward is not None:
-            image, video = self._rewards(self._reward, estimate, lesson, generator)
-            total = total - self._reward.image_weight * image - self._reward.video_weight * video
+            rewarded = self._rewarded(t)
+            image, video = _rewards(self._reward, estimate, lesson, rewarded, generator)
+            reward = self._reward.image_weight * image + self._reward.video_weight * video
+            total = (
+                total - rewarded.float().mean() * reward
+            )  # a sample's weight is that of one in a full batch
             terms |= {"image_reward": image, "video_reward": video}
         return Losses(total, {name: term.detach() for name, term in terms.items()})
 
@@ -177,26 +181,14 @@ class Feedback(Method):
             t[rows] = following
         x[own] = led[own]
 
-    def _rewards(
-        self, reward: Reward, estimate: Tensor, lesson: Batch, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """The mean image and video scores; only the frames that are scored are decoded.
+    def _rewarded(self, t: Tensor) -> Tensor:
+        """Which samples are rewarded: those in the last phase of the batch.
 
-        In phases only estimates in the last of them are videos: where those before should lead is a mean of many, and
-        to reward sharp ones there leads away from the target.
+        Only estimates in the last phase of all are videos. Where those before should lead is a mean of many, and to
+        reward sharp ones there leads away from the target.
         """
-        end = self._diffusion.phase_end(lesson["t"])
-        latest = end == end.min()
-        latents, ids, mask = estimate[latest], lesson["input_ids"][latest], lesson["attention_mask"][latest]
-        frames, device = latents.shape[2], latents.device
-        even = torch.linspace(0, frames - 1, min(reward.video_frames, frames)).round().long().to(device)
-        drawn = torch.randperm(frames, generator=generator, device=generator.device)[: reward.image_frames]
-        needed, position = torch.unique(torch.cat([even, drawn]), return_inverse=True)
-        pixels = reward.decode(latents[:, :, needed])
-        video = reward.scorer.video_score(pixels[:, position[: len(even)]], ids, mask).float().mean()
-        images = pixels[:, position[len(even) :]]
-        image = reward.scorer.image_score(images.flatten(0, 1), ids, mask)
-        return image.float().mean(), video
+        end = self._diffusion.phase_end(t)
+        return end == end.min()
 
     def _estimate(self, output: Tensor, x: Tensor, t: Tensor) -> Tensor:
         """The student's x0; in phases nothing but a step's length tells them from a teacher's."""
@@ -224,3 +216,19 @@ class Feedback(Method):
 def pseudo_huber(estimate: Tensor, target: Tensor, c: float = HUBER_C) -> Tensor:
     """Mean of sqrt(d^2 + c^2) - c: squared near zero, absolute beyond c."""
     return ((estimate.float() - target.float()).square() + c * c).sqrt().mean() - c
+
+
+def _rewards(
+    reward: Reward, latents: Tensor, batch: Batch, rewarded: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """The mean image and video scores of the rewarded samples; only the frames that are scored are decoded."""
+    latents, ids, mask = (rows[rewarded] for rows in (latents, batch["input_ids"], batch["attention_mask"]))
+    frames = latents.shape[2]
+    even = torch.linspace(0, frames - 1, min(reward.video_frames, frames)).round().long().to(latents.device)
+    drawn = torch.randperm(frames, generator=generator, device=generator.device)[: reward.image_frames]
+    needed, position = torch.unique(torch.cat([even, drawn]), return_inverse=True)
+    pixels = reward.decode(latents[:, :, needed])
+    video = reward.scorer.video_score(pixels[:, position[: len(even)]], ids, mask).float().mean()
+    images = pixels[:, position[len(even) :]]
+    image = reward.scorer.image_score(images.flatten(0, 1), ids, mask)
+    return image.float().mean(), video
