@@ -120,9 +120,8 @@ class Feedback(Method):
             rewarded = self._rewarded(t)
             image, video = _rewards(self._reward, estimate, lesson, rewarded, generator)
             reward = self._reward.image_weight * image + self._reward.video_weight * video
-            total = (
-                total - rewarded.float().mean() * reward
-            )  # a sample's weight is that of one in a full batch
+            # A sample's weight is what it would be if all were rewarded.
+            total = total - rewarded.float().mean() * reward
             terms |= {"image_reward": image, "video_reward": video}
         return Losses(total, {name: term.detach() for name, term in terms.items()})
 
