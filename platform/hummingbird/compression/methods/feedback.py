@@ -150,8 +150,8 @@ class Feedback(Method):
             at = earlier
             if self._target != "teacher":
                 break
-        texts = {name: batch[name] for name in ("text", "fps", "input_ids", "attention_mask")}
-        return {"x": x, "t": t, "w": w, "reached": reached, "at": at, **texts}
+        described = {name: rows for name, rows in batch.items() if name != "latents"}
+        return {**described, "x": x, "t": t, "w": w, "reached": reached, "at": at}
 
     def _lead(
         self,
