@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -61,12 +62,13 @@ def feedback_inputs(rewards: str | None, student: TextToVideoPipeline) -> dict[s
     return {"rewards": rewards, "decoder": weights_hash(student.decoder)}
 
 
-def few_step_noise(settings: FeedbackSettings) -> dict[str, float]:
+def few_step_noise(settings: FeedbackSettings) -> dict[str, Any]:
     """What changes in the noise process: few-step models are trained and sampled without the rescale of x0."""
     guidance = (settings.guidance_min + settings.guidance_max) / 2
     steps = settings.phases if settings.phases > 1 else 4
     changed = {"steps": steps, "guidance": guidance, "x0_scale": 1.0, "phases": settings.phases}
-    return changed if settings.solver_steps is None else {**changed, "solver_steps": settings.solver_steps}
+    chosen = {"solver_steps": settings.solver_steps, "phase_starts": settings.phase_starts}
+    return changed | {name: value for name, value in chosen.items() if value is not None}
 
 
 def build_feedback(settings: FeedbackSettings, rewards: Path | None, start: Start) -> Build:

@@ -64,7 +64,7 @@ class Stage:
     settings: DistillSettings | FeedbackSettings
     build: Callable[[Start], Build]
     inputs: Callable[[TextToVideoPipeline], Mapping[str, object]]
-    noise: Mapping[str, float]
+    noise: Mapping[str, Any]
 
 
 def run_stage(settings: Settings, stage: Stage) -> Path:
