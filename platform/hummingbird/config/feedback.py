@@ -38,8 +38,7 @@ class FeedbackSettings(Section):
     )
     phase_starts: tuple[PositiveInt, ...] | None = Field(
         None,
-        description="timesteps at which the phases start, from 999 downwards: well chosen ones lose less than "
-        "even ones; none: evenly spaced",
+        description="timesteps at which the phases start, from 999 downwards; none: evenly spaced",
     )
     target: Literal["student", "average", "teacher"] = Field(
         "student",
