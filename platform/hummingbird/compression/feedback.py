@@ -88,7 +88,14 @@ def _build(
     reward = None if rewards is None else _reward(settings, rewards, pipeline, device)
     guidance = (settings.guidance_min, settings.guidance_max)
     method = Feedback(
-        teacher, diffusion, guidance, reward, settings.target, settings.on_policy, settings.reuse
+        teacher,
+        diffusion,
+        guidance,
+        reward,
+        settings.target,
+        settings.on_policy,
+        settings.reuse,
+        settings.rollouts,
     )
     return student, method
 

@@ -35,7 +35,8 @@ class TextVideoScorer(ModelMixin, ConfigMixin):
         super().__init__()
         self.text_encoder = CLIPTextModel(CLIPTextConfig(**text))
         hidden = self.text_encoder.config.hidden_size
-        self.image_text, self.video_text = nn.Linear(hidden, embedding), nn.Linear(hidden, embedding)
+        # Not linear: which shape has which color is a product of what the words say one by one.
+        self.image_text, self.video_text = _projection(hidden, embedding), _projection(hidden, embedding)
         a, b, c = widths
         self.stem = nn.Sequential(
             *_conv2d(3, a, 2), *_conv2d(a, b, 2), *_conv2d(b, b, 1), *_conv2d(b, c, 2), *_conv2d(c, c, 1)
@@ -81,6 +82,10 @@ class TextVideoScorer(ModelMixin, ConfigMixin):
         return F.normalize(self.image_text(pooled).float(), dim=-1), F.normalize(
             self.video_text(pooled).float(), dim=-1
         )
+
+
+def _projection(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, 256), nn.SiLU(), nn.Linear(256, outputs))
 
 
 def _conv2d(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, ...]:

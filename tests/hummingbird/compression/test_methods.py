@@ -1,5 +1,6 @@
 """The methods' losses on models whose outputs are known."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -348,23 +349,36 @@ def test_rewards_reach_the_student_and_see_the_right_frames_and_texts() -> None:
     assert float(student.constant.grad) > 0.2 * float(student.calls[-1]["t"].float().mean())
 
 
-def test_in_phases_only_estimates_of_the_last_one_are_rewarded() -> None:
+def test_in_phases_the_students_own_videos_are_rewarded_through_all_its_steps() -> None:
     scorer = Brightness()
     reward = Reward(
-        lambda latents: latents[:, :3].transpose(1, 2), scorer, 1.0, 1.0, image_frames=2, video_frames=4
+        lambda latents: latents[:, :3].transpose(1, 2), scorer, 1.0, 2.0, image_frames=2, video_frames=4
     )
-    student = Known(0.5).eval()
-    method = in_phases(Known(1.0), target="teacher", reward=reward)
-    several = {name: torch.cat([rows] * 4) for name, rows in batch().items()}  # two of each phase
-    several["input_ids"] = torch.arange(16).view(8, 2)
-    losses = method.losses(student, student, several, generator())
-    last = student.calls[-1]["t"] == 249
-    assert int(last.sum()) == len(scorer.video) == 2
-    assert torch.equal(scorer.video_ids, several["input_ids"][last])
-    assert torch.equal(scorer.image_ids, several["input_ids"][last])
+    process, student = Diffusion(solver_steps=8, phases=4), Known(0.5).eval()
+    method = in_phases(Known(1.0), target="teacher", reward=reward, rollouts=1)
+    losses = method.losses(student, student, batch(), generator())
+    asked, *steps = student.calls
+    assert [call["t"].tolist() for call in steps] == [[999], [749], [499], [249]]
+    x = steps[0]["x"]
+    assert abs(float(x.std()) - 1) < 0.2  # noise
+    for call, end in zip(steps, [749, 499, 249, 0], strict=True):
+        torch.testing.assert_close(call["x"], x)
+        assert call["w"].tolist() == asked["w"][:1].tolist()
+        x = go(process, 0.75, x, call["t"], torch.tensor([end]))
+    torch.testing.assert_close(scorer.video, x[:, :3, [0, 2, 5, 7]].transpose(1, 2))
+    assert scorer.video_ids.tolist() == scorer.image_ids.tolist() == [[1, 2]]
     terms = losses.terms
-    expected = terms["consistency"] - 0.25 * (terms["image_reward"] + terms["video_reward"])
+    expected = terms["consistency"] - terms["image_reward"] - 2 * terms["video_reward"]
     assert losses.total.item() == pytest.approx(float(expected), rel=1e-5)
+
+    def brightness(constant: float) -> float:
+        x = steps[0]["x"]
+        for start, end in pairwise([999, 749, 499, 249, 0]):
+            x = go(process, constant + 0.25, x, torch.tensor([start]), torch.tensor([end]))
+        return float(x[:, :3, [0, 2, 5, 7]].mean())
+
+    (slope,) = torch.autograd.grad(scorer.video.mean(), student.constant)
+    assert float(slope) == pytest.approx((brightness(0.51) - brightness(0.49)) / 0.02, rel=1e-3)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -2,7 +2,8 @@
 
 Sources: AMD-Hummingbird, second stage (arXiv 2503.18559); T2V-Turbo (arXiv 2405.18750); latent consistency
 models (arXiv 2310.04378); phased consistency models (arXiv 2405.18407); training on the student's own samples after
-on-policy distillation (arXiv 2306.13649) and DMD2's backward simulation (arXiv 2405.14867).
+on-policy distillation (arXiv 2306.13649) and DMD2's backward simulation (arXiv 2405.14867); rewards through all steps
+after DRaFT (arXiv 2309.17400).
 """
 
 from collections.abc import Callable
@@ -61,7 +62,7 @@ class Feedback(Method):
 
     The teacher takes one solver step along its guided trajectory, cond + w (cond - uncond), with w drawn from a
     range; the student embeds w. The estimate itself is decoded and rewarded. Where the noise process has phases, it is
-    at the end of its phase that the student must arrive where its target does.
+    at the end of its phase that the student must arrive where its target does, and whole videos of its own are rewarded.
 
     Args:
         teacher: the original teacher, guided.
@@ -76,6 +77,8 @@ class Feedback(Method):
             the earlier steps did wrong.
         reuse: steps that learn from each of the teacher's answers, which cost more than learning from them: one at
             once, the others from a memory of the last ``MEMORY`` batches.
+        rollouts: in phases, videos a batch that the student makes for the rewards, with a gradient through all its
+            steps (arXiv 2309.17400); of one phase every estimate is rewarded.
 
     Raises:
         ValueError: the noise process rescales x0, or it has one phase where the student is to learn from its own
@@ -91,6 +94,7 @@ class Feedback(Method):
         target: str = "student",
         on_policy: float = 0.0,
         reuse: int = 1,
+        rollouts: int = 2,
     ) -> None:
         if not bool((diffusion.scales == 1).all()):
             raise ValueError(
@@ -102,7 +106,7 @@ class Feedback(Method):
             )
         self._teacher, self._diffusion, self._reward = teacher, diffusion, reward
         self._guidance, self._target, self._on_policy = guidance, target, on_policy
-        self._memory = Memory(reuse, MEMORY)
+        self._memory, self._rollouts = Memory(reuse, MEMORY), rollouts
 
     def losses(
         self, student: Denoiser, average: Denoiser, batch: Batch, generator: torch.Generator
@@ -117,11 +121,12 @@ class Feedback(Method):
         terms = {"consistency": consistency}
         total = consistency
         if self._reward is not None:
-            rewarded = self._rewarded(t)
-            image, video = _rewards(self._reward, estimate, lesson, rewarded, generator)
-            reward = self._reward.image_weight * image + self._reward.video_weight * video
-            # A sample's weight is what it would be if all were rewarded.
-            total = total - rewarded.float().mean() * reward
+            videos, asked = estimate, lesson
+            if self._diffusion.config.phases > 1:
+                asked = {name: rows[: self._rollouts] for name, rows in lesson.items()}
+                videos = self._roll_out(student, asked, generator)
+            image, video = _rewards(self._reward, videos, asked, generator)
+            total = total - self._reward.image_weight * image - self._reward.video_weight * video
             terms |= {"image_reward": image, "video_reward": video}
         return Losses(total, {name: term.detach() for name, term in terms.items()})
 
@@ -137,9 +142,10 @@ class Feedback(Method):
         w = low + (high - low) * torch.rand(len(x0), generator=generator, device=generator.device)
         noise = self._diffusion.draw_noise(x0.shape, generator)
         x = self._diffusion.add_noise(x0, noise, t)
+        described = {name: rows for name, rows in batch.items() if name != "latents"} | {"w": w}
         if self._on_policy:
             own = torch.rand(len(x0), generator=generator, device=generator.device) < self._on_policy
-            self._lead(average, own, x, t, noise, text, fps, w)
+            self._lead(average, own, x, t, noise, described)
         reached, at, end = x, t, self._diffusion.phase_end(t)
         while bool((at > end).any()):
             output, _ = self._teacher(reached, at, text, fps, 1.0 + w)
@@ -150,19 +156,10 @@ class Feedback(Method):
             at = earlier
             if self._target != "teacher":
                 break
-        described = {name: rows for name, rows in batch.items() if name != "latents"}
-        return {**described, "x": x, "t": t, "w": w, "reached": reached, "at": at}
+        return {**described, "x": x, "t": t, "reached": reached, "at": at}
 
     def _lead(
-        self,
-        average: Denoiser,
-        own: Tensor,
-        x: Tensor,
-        t: Tensor,
-        noise: Tensor,
-        text: Tensor,
-        fps: Tensor,
-        w: Tensor,
+        self, average: Denoiser, own: Tensor, x: Tensor, t: Tensor, noise: Tensor, described: Batch
     ) -> None:
         """Moves the samples ``own`` to the start of their phase, where the model's own steps lead from ``noise``."""
         starts = self._diffusion.phase_starts
@@ -172,22 +169,29 @@ class Feedback(Method):
             rows = torch.nonzero(own & (wanted <= following)).flatten()
             if not len(rows):
                 break
-            now, then = torch.full_like(rows, start), torch.full_like(rows, following)
-            output = average(led[rows], now, text[rows], fps=fps[rows], guidance=w[rows]).float()
-            led[rows] = self._diffusion.ddim_step(
-                *self._diffusion.estimates(output, led[rows], now), now, then
+            asked = {name: described[name][rows] for name in ("text", "fps", "w")}
+            led[rows] = self._step(
+                average, led[rows], torch.full_like(rows, start), torch.full_like(rows, following), asked
             )
             t[rows] = following
         x[own] = led[own]
 
-    def _rewarded(self, t: Tensor) -> Tensor:
-        """Which samples are rewarded: those in the last phase of the batch.
+    def _roll_out(self, student: Denoiser, asked: Batch, generator: torch.Generator) -> Tensor:
+        """The student's own videos, all its steps from noise, as it samples.
 
-        Only estimates in the last phase of all are videos. Where those before should lead is a mean of many, and to
-        reward sharp ones there leads away from the target.
+        In phases only these are videos: where a step before the last should lead is a mean of many, and to reward
+        sharp ones there leads away from it. And the gradient reaches the steps that decide what is seen, the first.
         """
-        end = self._diffusion.phase_end(t)
-        return end == end.min()
+        x = self._diffusion.draw_noise(asked["x"].shape, generator)
+        for start, following in pairwise([*self._diffusion.phase_starts, 0]):
+            t = torch.full_like(asked["t"], start)
+            x = self._step(student, x, t, torch.full_like(t, following), asked)
+        return x
+
+    def _step(self, model: Denoiser, x: Tensor, t: Tensor, end: Tensor, asked: Batch) -> Tensor:
+        """Where one step of a few-step model leads in phases, from ``t`` to ``end``."""
+        output = model(x, t, asked["text"], fps=asked["fps"], guidance=asked["w"]).float()
+        return self._diffusion.ddim_step(*self._diffusion.estimates(output, x, t), t, end)
 
     def _estimate(self, output: Tensor, x: Tensor, t: Tensor) -> Tensor:
         """The student's x0; in phases nothing but a step's length tells them from a teacher's."""
@@ -201,13 +205,13 @@ class Feedback(Method):
         process = self._diffusion
         x, t, reached, at = (lesson[name] for name in ("x", "t", "reached", "at"))
         end = process.phase_end(t)
+        if process.config.phases == 1:
+            output = model(reached, at, lesson["text"], fps=lesson["fps"], guidance=lesson["w"]).float()
+            return process.denoised(output, reached, at)
         there = at == end
         arrived = reached
-        if process.config.phases == 1 or not bool(there.all()):
-            output = model(reached, at, lesson["text"], fps=lesson["fps"], guidance=lesson["w"]).float()
-            if process.config.phases == 1:
-                return process.denoised(output, reached, at)
-            onward = process.ddim_step(*process.estimates(output, reached, at), at, end)
+        if not bool(there.all()):
+            onward = self._step(model, reached, at, end, lesson)
             arrived = torch.where(there.view(-1, *[1] * (x.dim() - 1)), reached, onward)
         return process.x0_leading_to(arrived, x, t, end)
 
@@ -218,10 +222,10 @@ def pseudo_huber(estimate: Tensor, target: Tensor, c: float = HUBER_C) -> Tensor
 
 
 def _rewards(
-    reward: Reward, latents: Tensor, batch: Batch, rewarded: Tensor, generator: torch.Generator
+    reward: Reward, latents: Tensor, batch: Batch, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """The mean image and video scores of the rewarded samples; only the frames that are scored are decoded."""
-    latents, ids, mask = (rows[rewarded] for rows in (latents, batch["input_ids"], batch["attention_mask"]))
+    """The mean image and video scores of the latents; only the frames that are scored are decoded."""
+    ids, mask = batch["input_ids"], batch["attention_mask"]
     frames = latents.shape[2]
     even = torch.linspace(0, frames - 1, min(reward.video_frames, frames)).round().long().to(latents.device)
     drawn = torch.randperm(frames, generator=generator, device=generator.device)[: reward.image_frames]

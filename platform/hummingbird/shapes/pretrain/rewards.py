@@ -32,7 +32,7 @@ from hummingbird.shapes.scene import (
     sample_scene,
 )
 
-BATCH, NEGATIVES, SCORED_FRAMES = 32, 3, 8
+BATCH, NEGATIVES, SCORED_FRAMES = 32, 7, 8
 SCALE = 20.0  # of the similarities, in the loss
 
 
