@@ -2,7 +2,6 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -62,13 +61,12 @@ def feedback_inputs(rewards: str | None, student: TextToVideoPipeline) -> dict[s
     return {"rewards": rewards, "decoder": weights_hash(student.decoder)}
 
 
-def few_step_noise(settings: FeedbackSettings) -> dict[str, Any]:
+def few_step_noise(settings: FeedbackSettings) -> dict[str, float]:
     """What changes in the noise process: few-step models are trained and sampled without the rescale of x0."""
     guidance = (settings.guidance_min + settings.guidance_max) / 2
     steps = settings.phases if settings.phases > 1 else 4
     changed = {"steps": steps, "guidance": guidance, "x0_scale": 1.0, "phases": settings.phases}
-    chosen = {"solver_steps": settings.solver_steps, "phase_starts": settings.phase_starts}
-    return changed | {name: value for name, value in chosen.items() if value is not None}
+    return changed if settings.solver_steps is None else {**changed, "solver_steps": settings.solver_steps}
 
 
 def build_feedback(settings: FeedbackSettings, rewards: Path | None, start: Start) -> Build:

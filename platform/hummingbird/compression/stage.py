@@ -64,7 +64,7 @@ class Stage:
     settings: DistillSettings | FeedbackSettings
     build: Callable[[Start], Build]
     inputs: Callable[[TextToVideoPipeline], Mapping[str, object]]
-    noise: Mapping[str, Any]
+    noise: Mapping[str, float]
 
 
 def run_stage(settings: Settings, stage: Stage) -> Path:

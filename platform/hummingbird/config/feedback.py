@@ -36,10 +36,6 @@ class FeedbackSettings(Section):
         description="parts of the trajectory, as many as the few steps, which lead to their ends without fresh noise "
         "(phased consistency, learned sooner); 1: every step leads to the end of it all, as in the paper",
     )
-    phase_starts: tuple[PositiveInt, ...] | None = Field(
-        None,
-        description="timesteps at which the phases start, from 999 downwards; none: evenly spaced",
-    )
     target: Literal["student", "average", "teacher"] = Field(
         "student",
         description="whose estimate is the target after the teacher's solver step: the student's own, as in the "
@@ -72,12 +68,6 @@ class FeedbackSettings(Section):
             raise ValueError("guidance_max is below guidance_min")
         if self.phases == 1 and (self.target == "teacher" or self.on_policy):
             raise ValueError("target=teacher and on_policy need phases: set phases=4")
-        starts = self.phase_starts or ()
-        descending = list(starts) == sorted(set(starts), reverse=True)
-        if starts and (len(starts) != self.phases or starts[0] != 999 or not descending):
-            raise ValueError(
-                f"phase_starts must be {self.phases} descending timesteps from 999, as many as phases"
-            )
         if self.solver_steps is not None and self.phases > self.solver_steps:
             raise ValueError("there are more phases than solver_steps")
         return self

@@ -1,7 +1,6 @@
 """The noise process, and the ways back: the DDIM solver and the few-step consistency samplers."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -33,11 +32,9 @@ class Diffusion(SchedulerMixin, ConfigMixin):
         phases: parts of the trajectory that a few-step model was trained on. 1, a consistency model: every estimate
             is of the trajectory's end, and sampling adds fresh noise to it. More, a phased consistency model (arXiv
             2405.18407): a step leads to the end of its phase, without fresh noise.
-        phase_starts: descending timesteps at which the phases start, the first the noisiest of all; none: evenly
-            spaced.
 
     Raises:
-        ValueError: another ``prediction``, more phases than solver steps, or starts that are not the phases'.
+        ValueError: another ``prediction``, or more phases than solver steps.
     """
 
     @register_to_config
@@ -56,21 +53,11 @@ class Diffusion(SchedulerMixin, ConfigMixin):
         width: int | None = None,
         prediction: str = "epsilon",
         phases: int = 1,
-        phase_starts: Sequence[int] | None = None,
     ) -> None:
         if prediction not in ("epsilon", "velocity"):
             raise ValueError(f"prediction must be epsilon or velocity, not {prediction!r}")
         if not 1 <= phases <= solver_steps:
             raise ValueError(f"phases must be 1 to the {solver_steps} solver steps, not {phases}")
-        starts = [*(phase_starts or ()), 0]
-        if phase_starts is not None and (
-            len(phase_starts) != phases
-            or starts[0] != timesteps - 1
-            or any(later >= earlier for earlier, later in pairwise(starts))
-        ):
-            raise ValueError(
-                f"phase_starts must be {phases} descending timesteps from {timesteps - 1}, not {phase_starts}"
-            )
         # In float32, as the published schedulers: the few-step estimates at t = 999 magnify the difference.
         betas = torch.linspace(beta_start**0.5, beta_end**0.5, timesteps, dtype=torch.float32) ** 2
         self.alphas = torch.cumprod(1 - betas, dim=0)
@@ -139,13 +126,8 @@ class Diffusion(SchedulerMixin, ConfigMixin):
         return self._spaced(steps)
 
     def few_step_timesteps(self, steps: int) -> list[int]:
-        """The consistency samplers': of the solver's timesteps from the last, every (solver_steps // steps)th.
-
-        As many as a model has phases are the starts of those.
-        """
+        """The consistency samplers': of the solver's timesteps from the last, every (solver_steps // steps)th."""
         self._check(steps)
-        if self.config.phase_starts is not None and steps == self.config.phases:
-            return list(self.config.phase_starts)
         skip = len(self.solver_timesteps) // steps
         return [int(t) for t in self.solver_timesteps.flip(0)[::skip][:steps]]
 

@@ -12,8 +12,6 @@ from hummingbird.config.section import InputError
         (["feedback.on_policy=0.5"], "need phases"),
         (["feedback.on_policy=1.5", "feedback.phases=4"], "on_policy"),
         (["feedback.reuse=0"], "reuse"),
-        (["feedback.phases=4", "feedback.phase_starts=[999, 500]"], "as many as phases"),
-        (["feedback.phases=2", "feedback.phase_starts=[500, 999]"], "descending"),
         (["feedback.guidance_min=3", "feedback.guidance_max=2"], "below guidance_min"),
         (["feedback.phases=5", "feedback.solver_steps=4"], "more phases than solver_steps"),
     ],

@@ -47,19 +47,3 @@ def test_ddim_ends_where_it_should_and_refuses_impossible_steps() -> None:
     for steps in (0, 51):
         with pytest.raises(ValueError, match="1 to 50"):
             diffusion.ddim_timesteps(steps)
-
-
-def test_phases_may_start_where_they_are_told() -> None:
-    process = Diffusion(solver_steps=8, phases=4, phase_starts=[999, 624, 449, 249])
-    assert process.phase_starts == process.few_step_timesteps(4) == [999, 624, 449, 249]
-    assert process.few_step_timesteps(2) == [999, 499]  # another number of steps is evenly spaced
-    t = torch.tensor([999, 700, 624, 500, 449, 249, 100])
-    assert process.phase_end(t).tolist() == [624, 624, 449, 449, 249, 0, 0]
-
-
-@pytest.mark.parametrize(
-    "starts", [[999, 500], [999, 624, 449, 0], [998, 624, 449, 249], [999, 449, 624, 249]]
-)
-def test_starts_that_are_not_the_phases_are_refused(starts: list[int]) -> None:
-    with pytest.raises(ValueError, match="phase_starts must be 4 descending"):
-        Diffusion(phases=4, phase_starts=starts)

@@ -136,7 +136,7 @@ class Feedback(Method):
         x0, text, fps = batch["latents"], batch["text"], batch["fps"]
         times = self._diffusion.solver_timesteps.to(x0.device)
         starts = torch.tensor(self._diffusion.phase_starts, device=x0.device)
-        asked = starts if self._target == "teacher" else torch.cat([times, starts]).unique()
+        asked = starts if self._target == "teacher" else times
         t = asked[draw_stratified(len(asked), len(x0), generator)]
         low, high = self._guidance
         w = low + (high - low) * torch.rand(len(x0), generator=generator, device=generator.device)
