@@ -56,8 +56,8 @@ class FeedbackSettings(Section):
     video_reward: NonNegativeFloat = Field(2.0, description="weight of the video reward")
     rollouts: PositiveInt = Field(
         2,
-        description="in phases, videos a step and worker that the student makes in all its steps for the rewards, which "
-        "then teach every step (at most batch); of one phase its estimates are rewarded, as in the paper",
+        description="in phases, videos a step and worker that the student makes in all its steps for the rewards, "
+        "which then teach every step (at most batch); of one phase its estimates are rewarded, as in the paper",
     )
     image_frames: PositiveInt = Field(5, description="frames drawn at random for the image reward")
     video_frames: PositiveInt = Field(8, description="evenly spaced frames for the video reward")

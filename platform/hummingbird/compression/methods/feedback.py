@@ -62,7 +62,7 @@ class Feedback(Method):
 
     The teacher takes one solver step along its guided trajectory, cond + w (cond - uncond), with w drawn from a
     range; the student embeds w. The estimate itself is decoded and rewarded. Where the noise process has phases, it is
-    at the end of its phase that the student must arrive where its target does, and whole videos of its own are rewarded.
+    at the end of its phase that the student must arrive where its target does, and its own whole videos are rewarded.
 
     Args:
         teacher: the original teacher, guided.
