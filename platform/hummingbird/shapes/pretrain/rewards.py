@@ -103,32 +103,6 @@ def _pixels(videos: NDArray[np.uint8], generator: torch.Generator) -> Tensor:
     return pixels + 0.03 * noise + 0.05 * (light - 0.5)
 
 
-def disturbed(videos: Tensor, generator: torch.Generator) -> Tensor:
-    """Videos (B, T, 3, H, W) as a poor model would make them: each wobbles, flickers or leaves ghosts, more or less."""
-    count, frames, device = *videos.shape[:2], videos.device
-
-    def draw(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator, device=device)
-
-    def fields(channels: int, cells: int) -> Tensor:
-        """Smooth in space, drawn anew for each frame: (B T, channels, H, W) of about unit size."""
-        coarse = draw(count * frames, channels, cells, cells)
-        return F.interpolate(coarse, videos.shape[-2:], mode="bicubic", align_corners=True)
-
-    size = torch.rand((3, count, 1, 1, 1, 1), generator=generator, device=device)
-    flat = videos.flatten(0, 1)
-    still = F.affine_grid(
-        torch.eye(2, 3, device=device).expand(len(flat), 2, 3), list(flat.shape), align_corners=False
-    )
-    pixels = (0.3 + 2 * size[0]).expand(count, frames, 1, 1, 1).flatten(0, 1)
-    moved = still + 2 / videos.shape[-1] * pixels * fields(2, 6).permute(0, 2, 3, 1)
-    wobbling = F.grid_sample(flat, moved, padding_mode="border", align_corners=False).view_as(videos)
-    flickering = videos + (0.01 + 0.06 * size[1]) * fields(3, 4).view_as(videos)
-    ghostly = videos + (0.2 + 0.4 * size[2]) * (videos.roll(1, 1) - videos)
-    which = torch.arange(count, device=device) % 3
-    return torch.stack([wobbling, flickering, ghostly])[which, torch.arange(count, device=device)]
-
-
 class _Attributes(nn.Module):
     """Reads attributes from an embedding; thrown away after training.
 
@@ -174,8 +148,8 @@ def pretrain_rewards(
         components: folder with ``text_encoder`` and ``tokenizer``; the encoder stays as it is.
 
     Returns:
-        Training facts, and on clips of another seed, for frames and for videos, how often the true caption scores above
-        seven that differ in one attribute, and how often the clip scores above itself disturbed.
+        Training facts, and on clips of another seed how often the true caption scores above seven that differ in one
+        attribute, for frames and for videos.
     """
     torch.manual_seed(seed)
     batch, device = BATCH * course.batch_factor, course.device
@@ -190,14 +164,11 @@ def pretrain_rewards(
     heads = nn.ModuleList([_Attributes(128, motion=False), _Attributes(128, motion=True)])
     both = nn.ModuleList([scorer, heads]).to(device)
 
-    def embed(drawn: Drawn, key: int) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Attributes]]:
-        """Embeddings of one frame of each video and of the videos, as they are and disturbed (count, E), and of their
-        texts (count, 1 + n, E)."""
+    def embed(drawn: Drawn, key: int) -> tuple[list[Tensor], list[Tensor], list[Attributes]]:
+        """Embeddings of one frame of each video and of the videos (count, E), of their texts (count, 1 + n, E)."""
         videos, truth, image_texts, video_texts = drawn
         count = len(videos)
-        generator = torch.Generator(device).manual_seed(key)
-        video = _pixels(videos, generator)
-        poor = disturbed(video, generator)
+        video = _pixels(videos, torch.Generator(device).manual_seed(key))
         tokens = tokenizer(
             [*image_texts, *video_texts], padding="max_length", max_length=LENGTH, return_tensors="pt"
         )
@@ -207,18 +178,16 @@ def pretrain_rewards(
             scorer.embed_text(ids[:half], mask[:half])[0].unflatten(0, (count, -1)),
             scorer.embed_text(ids[half:], mask[half:])[1].unflatten(0, (count, -1)),
         ]
-        one = torch.arange(count), torch.arange(count) % video.shape[1]
-        seen = [scorer.embed_frames(video[one]), scorer.embed_video(video)]
-        return seen, [scorer.embed_frames(poor[one]), scorer.embed_video(poor)], texts, truth
+        frame = video[torch.arange(count), torch.arange(count) % video.shape[1]]
+        return [scorer.embed_frames(frame), scorer.embed_video(video)], texts, truth
 
     def losses(step: int) -> dict[str, Tensor]:
-        seen, poor, texts, truth = embed(drawn(step), step)
+        seen, texts, truth = embed(drawn(step), step)
         first = torch.zeros(batch, dtype=torch.long, device=device)
         found = {}
         head: Any
-        for name, head, x, poorly, text in zip(("image", "video"), heads, seen, poor, texts, strict=True):
+        for name, head, x, text in zip(("image", "video"), heads, seen, texts, strict=True):
             found[name] = F.cross_entropy(SCALE * torch.einsum("be,bne->bn", x, text), first)
-            found[f"{name}_disturbed"] = F.softplus(-SCALE * ((x - poorly) * text[:, 0]).sum(-1)).mean()
             found[f"{name}_attributes"] = 0.5 * (head.loss(x, truth) + head.loss(text[:, 0], truth))
         return found
 
@@ -226,12 +195,10 @@ def pretrain_rewards(
         facts = train(both, losses, folder, course)
     scorer.eval()
     with torch.no_grad():
-        seen, poor, texts, _ = embed(draw_batch(seed, 400, 7, 2**32), 2**32)
-        for name, x, poorly, text in zip(("image", "video"), seen, poor, texts, strict=True):
-            scores = torch.einsum("be,bne->bn", x, text)
-            facts[f"{name}_right"] = float((scores.argmax(1) == 0).float().mean())
-            lead = scores[:, 0] - (poorly * text[:, 0]).sum(-1)
-            facts[f"{name}_prefers_sound"] = float((lead > 0).float().mean())
+        seen, texts, _ = embed(draw_batch(seed, 400, 7, 2**32), 2**32)
+        for name, x, text in zip(("image", "video"), seen, texts, strict=True):
+            best = torch.einsum("be,bne->bn", x, text).argmax(1)
+            facts[f"{name}_right"] = float((best == 0).float().mean())
     scorer.save_pretrained(folder / "rewards")
     tokenizer.save_pretrained(folder / "rewards" / "tokenizer")
     return facts

@@ -87,8 +87,7 @@ def ship_rewards(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
     tokenizer.save_pretrained(weights / "rewards" / "tokenizer")
     text = (
         "Image-text and video-text rewards on the pipeline's text encoder. "
-        "`image_right` and `video_right`: how often the true caption beats seven that differ in one attribute; "
-        "`image_prefers_sound` and `video_prefers_sound`: how often a clip beats itself disturbed. "
+        "`image_right` and `video_right`: how often the true caption beats seven that differ in one attribute. "
         f"{_DRAWN}"
     )
     write_card(weights / "rewards", "Rewards of the shapes world", text, facts)
