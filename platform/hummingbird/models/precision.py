@@ -19,7 +19,7 @@ def resolve_precision(device: torch.device, precision: str) -> str:
 
 
 def _fast_avx512() -> bool:
-    """Whether AVX-512 multiplies bfloat16 faster than float32: AMD's does, in a training step 1.7 times; an Intel Xeon's
+    """Whether AVX-512 multiplies bfloat16 faster than float32: AMD's does, a training step 1.7 times; an Intel Xeon's
     was at half the speed of float32 (79 and 167 GFLOP/s on one core, products of 2048)."""
     return (
         torch.cpu._is_avx512_bf16_supported()

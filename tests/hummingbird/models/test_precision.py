@@ -20,7 +20,11 @@ AMX, AVX512 = "_is_amx_tile_supported", "_is_avx512_bf16_supported"
     ],
 )
 def test_a_cpu_computes_in_bfloat16_where_it_multiplies_it_faster(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, instructions: str | None, vendor: str | None, expected: str
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    instructions: str | None,
+    vendor: str | None,
+    expected: str,
 ) -> None:
     for name in (AMX, AVX512):
         monkeypatch.setattr(torch.cpu, name, lambda has=name == instructions: has)
