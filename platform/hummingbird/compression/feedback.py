@@ -94,6 +94,7 @@ def _build(
         settings.on_policy,
         settings.reuse,
         settings.rollouts,
+        settings.reward_from,
     )
     return student, method
 

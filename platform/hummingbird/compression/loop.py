@@ -95,6 +95,7 @@ def run_loop(
         torch.manual_seed(seed)
         loaded = cache.load(shard.indices(pace.step, job.batch))
         batch = {name: tensor.to(worker.device, non_blocking=True) for name, tensor in loaded.items()}
+        method.progress = pace.done
         with mixed_precision(worker.device, job.training.precision):
             losses = method.losses(engine, average.module, batch, generator)
         terms = mean_over_workers({"total": losses.total.detach(), **losses.terms})

@@ -54,6 +54,13 @@ class FeedbackSettings(Section):
     )
     image_reward: NonNegativeFloat = Field(1.0, description="weight of the image reward")
     video_reward: NonNegativeFloat = Field(2.0, description="weight of the video reward")
+    reward_from: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the training after which the rewards count: a student learns more from them once it "
+        "makes sense, at a lower rate",
+    )
     rollouts: PositiveInt = Field(
         2,
         description="in phases, videos a step and worker that the student makes in all its steps for the rewards, "

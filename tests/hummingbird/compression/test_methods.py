@@ -379,6 +379,15 @@ def test_in_phases_the_students_own_videos_are_rewarded_through_all_its_steps() 
     assert float(slope) == pytest.approx((brightness(0.51) - brightness(0.49)) / 0.02, rel=1e-3)
 
 
+def test_rewards_may_come_late() -> None:
+    reward = Reward(lambda latents: latents[:, :3].transpose(1, 2), Brightness(), 1.0, 2.0, 2, 4)
+    method = in_phases(Known(1.0), target="teacher", reward=reward, reward_from=0.6)
+    student = Known(0.5).eval()
+    for progress, terms in ((0.0, 1), (0.59, 1), (0.6, 3), (1.0, 3)):
+        method.progress = progress
+        assert len(method.losses(student, student, batch(), generator()).terms) == terms
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_every_weight_of_a_real_student_learns_from_feedback(precision: str) -> None:
     torch.manual_seed(0)

@@ -34,7 +34,13 @@ class Losses:
 
 
 class Method(ABC):
-    """A training method: losses for a student. It knows no optimizer, no workers, no checkpoints."""
+    """A training method: losses for a student. It knows no optimizer, no workers, no checkpoints.
+
+    Attributes:
+        progress: the share of the training that is done, 0 to 1, as whoever trains says before each step.
+    """
+
+    progress: float = 0.0
 
     @abstractmethod
     def losses(

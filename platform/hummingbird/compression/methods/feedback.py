@@ -79,6 +79,7 @@ class Feedback(Method):
             once, the others from a memory of the last ``MEMORY`` batches.
         rollouts: in phases, videos a batch that the student makes for the rewards, with a gradient through all its
             steps (arXiv 2309.17400); of one phase every estimate is rewarded.
+        reward_from: the share of the training after which there are rewards.
 
     Raises:
         ValueError: the noise process rescales x0, or it has one phase where the student is to learn from its own
@@ -95,6 +96,7 @@ class Feedback(Method):
         on_policy: float = 0.0,
         reuse: int = 1,
         rollouts: int = 2,
+        reward_from: float = 0.0,
     ) -> None:
         if not bool((diffusion.scales == 1).all()):
             raise ValueError(
@@ -106,12 +108,13 @@ class Feedback(Method):
             )
         self._teacher, self._diffusion, self._reward = teacher, diffusion, reward
         self._guidance, self._target, self._on_policy = guidance, target, on_policy
-        self._memory, self._rollouts = Memory(reuse, MEMORY), rollouts
+        self._memory = Memory(reuse, MEMORY)
+        self._rollouts, self._reward_from = rollouts, reward_from
 
     def losses(
         self, student: Denoiser, average: Denoiser, batch: Batch, generator: torch.Generator
     ) -> Losses:
-        """Terms: ``consistency`` and, with rewards, ``image_reward``, ``video_reward`` (larger is better)."""
+        """Terms: ``consistency`` and, once there are rewards, ``image_reward``, ``video_reward`` (larger is better)."""
         lesson = self._memory.recall(lambda: self._lesson(average, batch, generator), generator)
         x, t, w, text, fps = (lesson[name] for name in ("x", "t", "w", "text", "fps"))
         target = self._wanted(average if self._target == "average" else student, lesson)
@@ -120,7 +123,7 @@ class Feedback(Method):
         consistency = pseudo_huber(estimate, target)
         terms = {"consistency": consistency}
         total = consistency
-        if self._reward is not None:
+        if self._reward is not None and self.progress >= self._reward_from:
             videos, asked = estimate, lesson
             if self._diffusion.config.phases > 1:
                 asked = {name: rows[: self._rollouts] for name, rows in lesson.items()}
