@@ -2,9 +2,10 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -170,7 +171,7 @@ def _record(run: Run, stage: Stage, pipeline: TextToVideoPipeline, parent: Mappi
     folder = run.folder / "pipeline"
     lines = [json.loads(line) for line in (run.folder / LOSSES).read_text(encoding="utf-8").splitlines()]
     terms = [name for name in lines[-1] if name not in ("step", "learning_rate", "gradient_norm", "seconds")]
-    tenth = max(1, len(lines) // 10)
+    values = {name: [line[name] for line in lines if name in line] for name in terms}  # rewards may come late
     run.outputs.update(
         pipeline=folder,
         losses=run.folder / LOSSES,
@@ -181,10 +182,10 @@ def _record(run: Run, stage: Stage, pipeline: TextToVideoPipeline, parent: Mappi
         steps=lines[-1]["step"],
         seconds=sum(line["seconds"] for line in lines),
         student_parameters=count_parameters(pipeline.unet),
-        first={name: _mean(lines[:tenth], name) for name in terms},
-        last={name: _mean(lines[-tenth:], name) for name in terms},
+        first={name: fmean(values[name][: _tenth(values[name])]) for name in terms},
+        last={name: fmean(values[name][-_tenth(values[name]) :]) for name in terms},
     )
 
 
-def _mean(lines: list[dict[str, float]], name: str) -> float:
-    return sum(line[name] for line in lines) / len(lines)
+def _tenth(values: Sequence[float]) -> int:
+    return max(1, len(values) // 10)

@@ -90,6 +90,21 @@ def test_the_three_verbs_follow_each_other_and_leave_a_lineage(tiny: Settings) -
     )  # the teacher's weights do not say it all
 
 
+def test_rewards_that_come_late_are_told_from_when_they_came(tiny: Settings) -> None:
+    chosen = {"steps": 4, "phases": 4, "solver_steps": 8, "reward_from": 0.5, "rollouts": 1}
+    late = tiny.model_copy(update={"feedback": tiny.feedback.model_copy(update=chosen)})
+    prune(tiny)
+    distill(tiny)
+    path = feedback(late)
+    lines = [json.loads(line) for line in Path(outputs(path)["losses"]).read_text().splitlines()]
+    rewarded = [line["image_reward"] for line in lines if "image_reward" in line]
+    assert ["image_reward" in line for line in lines] == [False, False, True, True]
+    metrics = json.loads(path.read_text())["metrics"]
+    assert metrics["first"]["image_reward"] == rewarded[0]
+    assert metrics["last"]["image_reward"] == rewarded[-1]
+    assert metrics["first"]["consistency"] == lines[0]["consistency"]
+
+
 def test_bad_starts_are_named(tiny: Settings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run prune first"):
         distill(tiny)
