@@ -3,15 +3,13 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim.swa_utils import AveragedModel
 
 from hummingbird.compression.cache import LatentCache, Shard
@@ -103,8 +101,7 @@ def run_loop(
             raise FloatingPointError(
                 f"step {pace.step + 1}: a loss is not finite: {terms}; lower the learning rate"
             )
-        with attention_of(worker.device):  # what is computed again must be computed alike
-            engine.backward(losses.total)
+        engine.backward(losses.total)
         rate = engine.get_lr()[0]
         # A mean, so that all workers end at the same step; from mark to mark, checkpoints included.
         now = time.perf_counter()
@@ -141,20 +138,10 @@ def load_state(folder: Path, engine: Engine, average: AveragedModel) -> None:
     average.load_state_dict(torch.load(folder / AVERAGE_STATE, map_location="cpu", weights_only=True))
 
 
-@contextmanager
-def mixed_precision(device: torch.device, precision: str) -> Iterator[None]:
+def mixed_precision(device: torch.device, precision: str) -> torch.autocast:
     """The context of a step's forward passes; weights and gradients stay float32."""
     enabled = resolve_precision(device, precision) == "bf16"
-    with torch.autocast(device.type, torch.bfloat16, enabled=enabled), attention_of(device):
-        yield
-
-
-def attention_of(device: torch.device) -> AbstractContextManager[None]:
-    """The context of attention in training.
-
-    On a CPU the fused attention's backward pass is slower than plain matrix products for short sequences.
-    """
-    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
 def mean_over_workers(terms: dict[str, Tensor]) -> dict[str, float]:
