@@ -50,10 +50,11 @@ parity: $(READY) ## Compare with the published models, every case of the folder 
 serve: $(READY) ## Serve quickstart's student, or the shipped one, on 127.0.0.1:PORT
 	$(BIN)/python jobs/serve.py --storage '$(STORAGE)' serve.port=$(PORT) $(ARGS)
 
-lint: $(READY) ## Check style and types
+lint: $(READY) ## Check style, types and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 pretrain: $(READY) ## Train the small world's models again (hours)
 	$(BIN)/python jobs/pretrain.py --storage '$(STORAGE)' $(ARGS)

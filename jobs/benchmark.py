@@ -16,25 +16,25 @@ from hummingbird.config.settings import Settings
 
 
 def line(settings: Settings, given: argparse.Namespace) -> Path:
-    from hummingbird.evaluation.benchmark import benchmark
+    from hummingbird.benchmarks.videos import benchmark
 
     return benchmark(settings)
 
 
 def unet(settings: Settings, given: argparse.Namespace) -> Path:
-    from hummingbird.evaluation.unet_benchmark import unet_benchmark
+    from hummingbird.benchmarks.unet import unet_benchmark
 
     return unet_benchmark(settings)
 
 
 def plans(settings: Settings, given: argparse.Namespace) -> Path:
-    from hummingbird.evaluation.plan_benchmark import plan_benchmark
+    from hummingbird.benchmarks.plans import plan_benchmark
 
     return plan_benchmark(settings)
 
 
 def curate(settings: Settings, given: argparse.Namespace) -> Path:
-    from hummingbird_data.benchmark import curate_benchmark
+    from hummingbird.benchmarks.curation import curate_benchmark
 
     return curate_benchmark(settings)
 

@@ -8,7 +8,7 @@ from hummingbird.config.settings import Settings
 
 
 def main(settings: Settings, given: argparse.Namespace) -> Path:
-    from hummingbird.models.compilation import compile_model
+    from hummingbird.compiling.compile import compile_model
 
     return compile_model(settings)
 

@@ -9,8 +9,8 @@ from hummingbird.config.settings import Settings
 
 
 def main(settings: Settings, given: argparse.Namespace) -> Path:
-    from hummingbird.evaluation.report.review import write_review
     from hummingbird.lake.lake import Lake
+    from hummingbird.reports.review import write_review
     from hummingbird_data.curate import curate, sources_of
 
     result = curate(settings)

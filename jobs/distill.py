@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from hummingbird.compression.distill import distill
 from hummingbird.config.command_line import run_verb
 from hummingbird.config.settings import Settings
+from hummingbird.training.distill import distill
 
 
 def main(settings: Settings, given: argparse.Namespace) -> Path:

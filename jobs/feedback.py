@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from hummingbird.compression.feedback import feedback
 from hummingbird.config.command_line import run_verb
 from hummingbird.config.settings import Settings
+from hummingbird.training.feedback import feedback
 
 
 def main(settings: Settings, given: argparse.Namespace) -> Path:

@@ -8,7 +8,7 @@ from hummingbird.config.settings import Settings
 
 
 def main(settings: Settings, given: argparse.Namespace) -> Path:
-    from hummingbird.importing.run import import_checkpoint
+    from hummingbird.importing.import_checkpoint import import_checkpoint
 
     return import_checkpoint(settings)
 

@@ -19,13 +19,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(settings: Settings, given: argparse.Namespace) -> None:
-    from hummingbird.compression.planner.plan import plan
-    from hummingbird.compression.planner.report import text_report
+    from hummingbird.pruning.planner.cost_report import text_report
+    from hummingbird.pruning.planner.plan_verb import plan
+    from hummingbird.reports.plan_page import write_plan_page
 
     if given.budget:
         section = settings.plan.model_copy(update={"budget": tuple(given.budget)})
         settings = settings.model_copy(update={"plan": section})
     report = plan(settings)
+    if given.budget:
+        report["files"]["picture"] = str(write_plan_page(settings.plan.model, report))
     print(json.dumps(report, indent=2) if given.json else text_report(report))
 
 

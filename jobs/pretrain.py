@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hummingbird.config.command_line import run_verb
 from hummingbird.config.settings import Settings
-from hummingbird.shapes.pretrain.run import pretrain
+from hummingbird.pretraining.pretrain import pretrain
 
 
 def main(settings: Settings, given: argparse.Namespace) -> Path:

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from hummingbird.compression.prune import prune
 from hummingbird.config.command_line import run_verb
 from hummingbird.config.settings import Settings
+from hummingbird.pruning.prune import prune
 
 
 def main(settings: Settings, given: argparse.Namespace) -> Path:

@@ -6,23 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hummingbird.compression.distill import distill
-from hummingbird.compression.feedback import feedback
-from hummingbird.compression.prune import prune
+from hummingbird.benchmarks.videos import benchmark
+from hummingbird.compiling.compile import compile_model
 from hummingbird.config.command_line import run_verb
 from hummingbird.config.evaluate import Candidate
-from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
-from hummingbird.evaluation.benchmark import benchmark
+from hummingbird.core.errors import InputError
 from hummingbird.evaluation.curation import of_footage, score_curation
 from hummingbird.evaluation.evaluate import evaluate
-from hummingbird.evaluation.report.from_runs import load_result
-from hummingbird.evaluation.report.line import line_report
-from hummingbird.evaluation.report.page import write_report
-from hummingbird.lake.runs import open_run
-from hummingbird.models.compilation import compile_model
+from hummingbird.lake.runs import load_result, open_run
+from hummingbird.pruning.prune import prune
+from hummingbird.reports.line import line_report
+from hummingbird.reports.page import write_report
 from hummingbird.shapes.footage import make_footage
 from hummingbird.shapes.truth import read_truth
+from hummingbird.training.distill import distill
+from hummingbird.training.feedback import feedback
 from hummingbird_data.curate import curate
 from hummingbird_data.encode import encode
 

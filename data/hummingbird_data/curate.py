@@ -25,18 +25,18 @@ from hummingbird.config.settings import Settings
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import open_run
 
-from hummingbird_data.ahead import Begun, ahead
-from hummingbird_data.committed import Committed
-from hummingbird_data.duplicate_index import DuplicateIndex
-from hummingbird_data.duplicates import CopyLimits
-from hummingbird_data.judging import judge
-from hummingbird_data.manifests import ManifestColumns
-from hummingbird_data.outcome import commit, counts, failure, publish
-from hummingbird_data.plan import Plan
-from hummingbird_data.progress import Progress, stage_speeds
-from hummingbird_data.sources import Source, Sources, batches, find_sources
+from hummingbird_data.copies.duplicate_index import DuplicateIndex
+from hummingbird_data.copies.duplicates import CopyLimits
+from hummingbird_data.curation_plan import Plan
+from hummingbird_data.reading.ahead import Begun, ahead
+from hummingbird_data.runtime.committed import Committed
+from hummingbird_data.runtime.outcome import commit, counts, failure, publish
+from hummingbird_data.runtime.progress import Progress, stage_speeds
+from hummingbird_data.sources.manifests import ManifestColumns
+from hummingbird_data.sources.source_batches import Source, Sources, batches, find_sources
 from hummingbird_data.stage import Row, add_stages, quiet_ray_data, run_plain
-from hummingbird_data.verdict import with_verdict
+from hummingbird_data.verdicts.judging import judge
+from hummingbird_data.verdicts.verdict import with_verdict
 
 Stages = dict[str, list[float]]
 
@@ -235,7 +235,7 @@ def _run(rows: list[Row], plan: Plan, begun: Begun) -> Iterator[Row]:
     import ray
     import ray.data
 
-    from hummingbird_data.breaking_off import broken_off_by
+    from hummingbird_data.runtime.breaking_off import broken_off_by
 
     cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
     tasks = min(len(rows), _TASKS * cores)

@@ -13,18 +13,19 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from hummingbird.compression.cache import CACHE_VERSION, encoder_hashes
 from hummingbird.config.cluster import connect
-from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
+from hummingbird.core.errors import InputError
+from hummingbird.core.files import write_atomically
+from hummingbird.core.model_references import pipeline_folder
 from hummingbird.lake.lake import Lake
-from hummingbird.lake.media import write_atomically
 from hummingbird.lake.runs import open_run
-from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline, pipeline_folder
+from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
+from hummingbird.training.latent_cache import CACHE_VERSION, encoder_hashes
 from tqdm import tqdm
 
-from hummingbird_data.latents import LatentStage
-from hummingbird_data.model_files import actors_for
+from hummingbird_data.latents.latent_parts import LatentStage
+from hummingbird_data.runtime.model_files import actors_for
 from hummingbird_data.stage import Row, add_stages, quiet_ray_data
 
 log = logging.getLogger(__name__)

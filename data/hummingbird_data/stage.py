@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import cv2
 
-from hummingbird_data.metrics import count, decoding
-from hummingbird_data.progress import SECONDS
+from hummingbird_data.runtime.metrics import count, decoding
+from hummingbird_data.runtime.progress import SECONDS
 
 if TYPE_CHECKING:
     from ray.data import Dataset

@@ -11,7 +11,7 @@ except PackageNotFoundError:  # on the path of a cluster job, not installed
 # A saved pipeline's model_index.json names classes of this package; diffusers looks them up here.
 _PIPELINE_CLASSES = {
     "VideoUNet": "hummingbird.models.unet",
-    "Diffusion": "hummingbird.models.diffusion",
+    "Diffusion": "hummingbird.models.scheduler",
     "TextToVideoPipeline": "hummingbird.models.pipeline",
 }
 

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 from hummingbird.config.cluster import connect
 from hummingbird.config.loading import load_settings
-from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
+from hummingbird.core.errors import InputError
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.handle import DeploymentHandle

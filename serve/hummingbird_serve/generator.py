@@ -176,7 +176,7 @@ def _use_threads(threads: int | None) -> None:
 
 def _load(settings: GeneratorSettings) -> Callable[..., Any]:
     """The model, warmed up: a first pass of a single request and of a full batch."""
-    from hummingbird.models.package import CompiledPipeline, is_package
+    from hummingbird.compiling.package import CompiledPipeline, is_package
     from hummingbird.models.pipeline import load_pipeline
 
     model: Callable[..., Any]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
+from hummingbird.core.errors import InputError
 
 from hummingbird_serve.generator import GeneratorSettings
 from hummingbird_serve.requests import ServedModel
@@ -45,7 +45,7 @@ def token_counter(tokenizer: Path) -> Callable[[str], int]:
 
 
 def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
-    from hummingbird.models.package import check_machine, read_manifest
+    from hummingbird.compiling.package import check_machine, read_manifest
 
     own, measured = settings.serve, settings.evaluate
     folder = student_package(settings)
@@ -74,7 +74,7 @@ def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
 
 def _teacher(settings: Settings, student: ServedModel) -> tuple[ServedModel, GeneratorSettings]:
     from hummingbird.config.evaluate import Candidate
-    from hummingbird.evaluation.candidates import sampling
+    from hummingbird.evaluation.evaluated_models import sampling
 
     try:
         sampled = sampling(Candidate(name="teacher", path=settings.models.teacher), settings.evaluate)
@@ -122,7 +122,7 @@ def student_package(settings: Settings) -> Path:
     Raises:
         InputError: ``serve.model`` is neither, or a package that this machine cannot run.
     """
-    from hummingbird.models.package import check_machine, is_package, read_manifest
+    from hummingbird.compiling.package import check_machine, is_package, read_manifest
 
     chosen = settings.serve.model
     if chosen is not None and is_package(Path(chosen)):
@@ -150,7 +150,7 @@ def quickstart_outputs(settings: Settings) -> dict[str, str]:
 
 
 def _compile(settings: Settings, model: str | None) -> Path:
-    from hummingbird.models.compilation import compile_model
+    from hummingbird.compiling.compile import compile_model
 
     chosen = settings.compile.model_copy(update={"model": model})
     started = time.monotonic()

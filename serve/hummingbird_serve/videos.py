@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from hummingbird.lake.media import write_atomically
+from hummingbird.core.files import write_atomically
 
 from hummingbird_serve.requests import APIError, Event, Failure, Progress, Result, VideoRequest
 

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hummingbird.core.model_references import SHIPPED_WEIGHTS
 from hummingbird.evaluation.curation import stated
 from hummingbird.models.video import write_mp4
-from hummingbird.shapes import weights_folder
-from hummingbird.shapes.pretrain.captioner_samples import attributes_of
+from hummingbird.pretraining.captioner_samples import attributes_of
 from hummingbird.shapes.scene import Attributes, render, sample_scene
-from hummingbird_data.caption_checks import CaptionChecks
-from hummingbird_data.captions import Asking, Captioning, write_captions
-from hummingbird_data.clip_frames import clip_frames, evenly
-from hummingbird_data.engines import Engine, frames_hash
-from hummingbird_data.prompts import load_prompt
+from hummingbird_data.captions.caption_checks import CaptionChecks
+from hummingbird_data.captions.caption_stages import Asking, Captioning, write_captions
+from hummingbird_data.captions.engines import Engine, frames_hash
+from hummingbird_data.captions.prompts import load_prompt
+from hummingbird_data.reading.clip_frames import clip_frames, evenly
 from hummingbird_data.stage import Row
 from language_model import write_language_model
 
@@ -39,7 +39,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row], li
 def captioning(kind: str) -> Captioning:
     engine = Engine(
         kind=kind,  # type: ignore[arg-type]
-        model=str(weights_folder("captioner")),
+        model=str(SHIPPED_WEIGHTS / "captioner"),
         name="shapes-captioner",
         frames=FRAMES,
         max_tokens=48,

@@ -14,10 +14,10 @@ from typing import Any
 
 import hummingbird
 import hummingbird_data.curate as module
-import hummingbird_data.judging as judging
+import hummingbird_data.verdicts.judging as judging
 import pyiceberg
 from hummingbird.config.settings import Settings
-from hummingbird_data.captions import CAPTION_COLUMNS
+from hummingbird_data.captions.caption_stages import CAPTION_COLUMNS
 from hummingbird_data.stage import Row
 
 COUNTED = tuple(str(Path(p.__file__).parent) for p in (hummingbird, module, pyiceberg))

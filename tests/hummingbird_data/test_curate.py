@@ -98,7 +98,7 @@ def test_other_thresholds_judge_again_without_reading_or_scoring_again(
         status = path.stat()
         path.write_bytes(bytes(status.st_size))
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    monkeypatch.setattr("hummingbird_data.plan.ReadStage.setup", lambda self: 1 / 0)
+    monkeypatch.setattr("hummingbird_data.curation_plan.ReadStage.setup", lambda self: 1 / 0)
     other = settings_of(tmp_path / "s", folder, quality_model, captioner, max_freeze=9.0, min_motion="99%")
     curate(other)
     after, quarantined = rows_of(other)

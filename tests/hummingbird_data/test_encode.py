@@ -8,16 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from hummingbird.compression.cache import LatentCache
-from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
+from hummingbird.core.errors import InputError
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.media import store_media
 from hummingbird.lake.schemas import CLIPS
 from hummingbird.models.pipeline import load_pipeline
-from hummingbird_data.clip_frames import clip_frames
+from hummingbird.training.latent_cache import LatentCache
 from hummingbird_data.encode import encode
-from hummingbird_data.samples import training_frames
+from hummingbird_data.latents.samples import training_frames
+from hummingbird_data.reading.clip_frames import clip_frames
 
 CAPTIONS = [
     "a red circle moving left on a dotted background",
@@ -93,7 +93,7 @@ def test_what_cannot_be_encoded_is_refused_in_words(tmp_path: Path, filled: Sett
 
 
 def test_frames_are_half_precision_or_refused() -> None:
-    from hummingbird_data.latents import _half
+    from hummingbird_data.latents.latent_parts import _half
 
     assert _half(torch.ones(2)).dtype == np.float16
     with pytest.raises(ValueError, match="beyond float16"):

@@ -6,9 +6,9 @@ import socket
 from pathlib import Path
 
 import pytest
-from hummingbird.config.section import InputError
 from hummingbird.config.serve import ServeSettings
 from hummingbird.config.settings import Settings
+from hummingbird.core.errors import InputError
 from hummingbird_serve.app import NAME, Ingress, check_address, stop_application
 from hummingbird_serve.models import offered_models, quickstart_outputs, student_package
 from ray import serve

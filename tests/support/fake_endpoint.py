@@ -13,7 +13,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from hummingbird_data.engines import frames_hash
+from hummingbird_data.captions.engines import frames_hash
 
 _WORDS = """
 amber birch cedar delta ember fern grove harbor island jade kite lemon maple north ocean pearl

@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 import torch
-from hummingbird.shapes.pretrain.loop import Course, train
-from hummingbird.shapes.pretrain.workers import place
+from hummingbird.pretraining.loop import Course, train
+from hummingbird.pretraining.workers import place
 from safetensors.torch import save_file
 from torch import Tensor, nn
 

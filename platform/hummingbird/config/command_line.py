@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 import yaml
 
 from hummingbird.config.loading import load_settings
-from hummingbird.config.section import InputError, Section
+from hummingbird.config.section import Section
 from hummingbird.config.settings import Settings
+from hummingbird.core.errors import InputError
 
 Main = Callable[[Settings, argparse.Namespace], Path | None]
 

@@ -12,8 +12,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
+from hummingbird.core.errors import InputError
 
 
 class _Loader(yaml.SafeLoader):

@@ -31,7 +31,3 @@ class Section(BaseModel):
         protected_namespaces=(),
         use_attribute_docstrings=True,
     )
-
-
-class InputError(Exception):
-    """What the user gave cannot be used. The message is one line and says what to do instead."""

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 
 from hummingbird.config.cluster import connect
 from hummingbird.config.settings import Settings
-from hummingbird.evaluation.candidates import Sampling, choose
-from hummingbird.evaluation.device import device_name
-from hummingbird.evaluation.generate import VideoResult, examine
+from hummingbird.core.devices import describe_device
+from hummingbird.evaluation.evaluated_models import Sampling, choose
+from hummingbird.evaluation.generation import VideoResult, examine
 from hummingbird.evaluation.intervals import ModelScore, score_models
-from hummingbird.evaluation.prompts import evaluation_prompts
 from hummingbird.evaluation.score import SCORE_VERSION
+from hummingbird.evaluation.suites.shapes.prompts import evaluation_prompts
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import open_run
 
@@ -50,7 +50,7 @@ def evaluate(settings: Settings, folder: Path | None = None) -> Path:
             },
             prompts=len(prompts),
             score_version=SCORE_VERSION,
-            device=device_name(),
+            device=describe_device(),
         )
         _write_rows(results, run.folder / "videos.parquet")
         run.outputs.update(

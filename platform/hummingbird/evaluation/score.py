@@ -4,7 +4,8 @@ This file alone says what a score means, and it was fixed before any student was
 value is min-max normalised and weighted; Quality and Semantic are weighted means, Total = (4 Quality +
 Semantic) / 5. `VBENCH` is the published table, kept to check the arithmetic against published rows.
 `SHAPES` is the table for the shapes world: the same weights, with raw values that
-`hummingbird.evaluation.metrics` computes from pixels and from the judge's observations, without any model.
+`hummingbird.evaluation.suites.shapes.metrics` computes from pixels and from the judge's observations, without a
+model.
 
 How the shapes table was set: ``maximum`` is what scenes drawn by `hummingbird.shapes.scene` get (their
 mean, rounded down), ``minimum`` a level at which nobody would call the quality acceptable: a background

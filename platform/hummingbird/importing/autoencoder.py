@@ -6,7 +6,7 @@ from typing import Any
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL
 
-from hummingbird.config.section import InputError
+from hummingbird.core.errors import InputError
 from hummingbird.importing.table import Entry, Taken, Weights, fill
 
 PREFIX = "first_stage_model."

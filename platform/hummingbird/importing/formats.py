@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from hummingbird.config.section import InputError
+from hummingbird.core.errors import InputError
 from hummingbird.importing import autoencoder, text, unet
 from hummingbird.importing.lora import merge_lora
 from hummingbird.importing.parts import Parts, outside, read_reference
@@ -12,7 +12,7 @@ from hummingbird.importing.reader import open_weights
 from hummingbird.importing.table import Weights
 from hummingbird.importing.tokenizer import load_tokenizer
 from hummingbird.importing.unet import our_config, published_table
-from hummingbird.models.diffusion import Diffusion
+from hummingbird.models.scheduler import Diffusion
 
 PREFIXES = (unet.PREFIX, autoencoder.PREFIX, text.PREFIX)
 SCHEDULE_BUFFERS = (

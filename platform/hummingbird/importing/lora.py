@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hummingbird.config.section import InputError
+from hummingbird.core.errors import InputError
 from hummingbird.importing.table import Entry, Weights
 
 GUIDANCE = "time_cond_proj.weight"

@@ -9,14 +9,14 @@ from accelerate import init_empty_weights
 from diffusers import AutoencoderKL
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from hummingbird.config.section import InputError
+from hummingbird.core.errors import InputError
 from hummingbird.importing.autoencoder import older_diffusers_table
 from hummingbird.importing.parts import Parts
 from hummingbird.importing.reader import open_weights
 from hummingbird.importing.table import Entry, fill
 from hummingbird.importing.tokenizer import load_tokenizer
 from hummingbird.models.architectures import unet_config
-from hummingbird.models.diffusion import Diffusion
+from hummingbird.models.scheduler import Diffusion
 from hummingbird.models.unet import VideoUNet
 
 FILES = {

@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from hummingbird.config.section import InputError
+from hummingbird.core.errors import InputError
 from hummingbird.importing import autoencoder, text, unet
 from hummingbird.importing.table import Taken, Weights, known_unused
-from hummingbird.models.diffusion import Diffusion
+from hummingbird.models.scheduler import Diffusion
 from hummingbird.models.unet import VideoUNet
 
 SECTIONS = {"unet": unet.PUBLISHED, "vae": autoencoder.PUBLISHED, "text": text.PUBLISHED}

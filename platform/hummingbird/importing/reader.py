@@ -13,7 +13,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from hummingbird.config.section import InputError
+from hummingbird.core.errors import InputError
 from hummingbird.importing import unpickle
 from hummingbird.importing.table import Weights
 

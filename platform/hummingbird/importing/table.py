@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hummingbird.config.section import InputError
+from hummingbird.core.errors import InputError
 
 SHOWN = 8  # names in a message; the rest is counted
 

@@ -6,7 +6,7 @@ from typing import Any
 from accelerate import init_empty_weights
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from hummingbird.config.section import InputError
+from hummingbird.core.errors import InputError
 from hummingbird.importing.table import Entry, Taken, Weights, fill
 
 PREFIX = "cond_stage_model.model."

@@ -8,7 +8,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, pr
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import PreTrainedTokenizerFast
 
-from hummingbird.config.section import InputError
+from hummingbird.core.errors import InputError
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"

@@ -5,7 +5,7 @@ from typing import Any
 
 from accelerate import init_empty_weights
 
-from hummingbird.config.section import InputError
+from hummingbird.core.errors import InputError
 from hummingbird.importing.table import Entry, Taken, Weights, fill
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.unet import VideoUNet

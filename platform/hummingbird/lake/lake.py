@@ -12,8 +12,8 @@ from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import BooleanExpression, EqualTo
 
-from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
+from hummingbird.core.errors import InputError
 from hummingbird.lake.committer import Committer, locked
 from hummingbird.lake.scans import Scan
 from hummingbird.lake.schemas import (

@@ -1,10 +1,10 @@
 """Media files of clips: stored once under the hash of their content, never changed, never overwritten."""
 
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from hummingbird.core.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -28,19 +28,3 @@ def store_media(storage: Path, content: bytes) -> StoredMedia:
     if not target.exists():
         write_atomically(target, content)
     return StoredMedia(digest, relative.as_posix())
-
-
-def write_atomically(target: Path, content: bytes) -> None:
-    """Writes a file that appears whole or not at all, making its folder if need be."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hummingbird
-from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings, settings_hash
-from hummingbird.lake.media import write_atomically
+from hummingbird.core.errors import InputError
+from hummingbird.core.files import write_atomically
 
 if TYPE_CHECKING:  # opened where a run is
     from hummingbird.lake.lake import Lake
@@ -97,6 +97,12 @@ def open_run(
             snapshot_id=snapshot_id,
         )
         yield from _recorded(run, settings)
+
+
+def load_result(path: Path) -> dict[str, Any]:
+    """A ``result.json`` of this or another run."""
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded
 
 
 def _recorded(run: Run, settings: Settings) -> Iterator[Run]:

@@ -9,7 +9,7 @@ from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.table import DataScan, Table
 from pyparsing import ParseException
 
-from hummingbird.config.section import InputError
+from hummingbird.core.errors import InputError
 from hummingbird.lake.schemas import ARROW, TableName, with_all_columns
 
 

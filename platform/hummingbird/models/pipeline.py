@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
-from hummingbird.models.diffusion import Diffusion
-from hummingbird.models.quiet import quiet_loading
+from hummingbird.core.errors import InputError
+from hummingbird.core.model_references import pipeline_folder, pipeline_part
+from hummingbird.models.quiet_loading import quiet_loading
+from hummingbird.models.scheduler import Diffusion
 from hummingbird.models.unet import VideoUNet
-from hummingbird.shapes import weights_folder
 
-SHIPPED = "shapes-"
 PARTS = ("vae", "decoder", "text_encoder", "tokenizer", "scheduler")
 ENCODE_BATCH = 1024  # frames encoded at a time on a GPU, whatever their number
 DECODE_BATCH = 32  # frames decoded at a time; diffusers' upsampling takes another branch from 64 on
@@ -233,24 +233,11 @@ class TextToVideoPipeline(DiffusionPipeline):
         return torch.stack([self.scheduler.draw_noise(shape, g) for g in generators]).to(like.device)
 
 
-def pipeline_folder(name_or_path: str | Path) -> Path:
-    """The folder of a pipeline: a name of shipped weights ("shapes-teacher", "shapes-student"), or a path.
-
-    Raises:
-        FileNotFoundError: there is no pipeline there.
-    """
-    name = str(name_or_path)
-    folder = weights_folder(name.removeprefix(SHIPPED)) if name.startswith(SHIPPED) else Path(name_or_path)
-    if not (folder / "unet" / "config.json").is_file():
-        raise FileNotFoundError(f"no pipeline in {folder}: unet/config.json is missing")
-    return folder
-
-
 def load_pipeline(name_or_path: str | Path) -> TextToVideoPipeline:
     """Load a pipeline in float32, in evaluation mode. Shipped pipelines share one set of parts beside the U-Net.
 
     Raises:
-        FileNotFoundError: there is no pipeline there, or a part of it is missing.
+        InputError: there is no pipeline there, or a part of it is missing.
     """
     folder = pipeline_folder(name_or_path)
     unet = VideoUNet.from_pretrained(folder / "unet", torch_dtype=torch.float32)
@@ -263,20 +250,16 @@ def load_parts(folder: Path) -> dict[str, Any]:
     The small decoder is None where the folder's index says so.
 
     Raises:
-        FileNotFoundError: a part is in neither.
+        InputError: a part is in neither.
     """
     index = folder / "model_index.json"
     named = json.loads(index.read_text(encoding="utf-8")) if index.is_file() else {}
     parts = [part for part in PARTS if part != "decoder" or named.get(part) != [None, None]]
     home = {}
     for part in parts:
-        places = (folder / part, folder.parent / "components" / part)
-        found = next((place for place in places if place.is_dir()), None)
-        if found is None:
-            raise FileNotFoundError(
-                f"the pipeline in {folder} lacks {part}, and {places[1]} does not exist either"
-            )
-        home[part] = found
+        home[part] = pipeline_part(folder, part)
+        if not home[part].is_dir():
+            raise InputError(f"the pipeline in {folder} lacks {part}, and {home[part]} does not exist either")
     with quiet_loading():
         return {
             "vae": AutoencoderKL.from_pretrained(home["vae"], torch_dtype=torch.float32).eval(),

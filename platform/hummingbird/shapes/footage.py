@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hummingbird.config.footage import FootageSettings
-from hummingbird.config.section import InputError
+from hummingbird.core.errors import InputError
 from hummingbird.shapes.coding import write_footage, write_tone
 from hummingbird.shapes.defects import ZOOM_MARGIN, apply_defect, near_copy
 from hummingbird.shapes.footage_plan import FilePlan, ShotPlan, plan_footage

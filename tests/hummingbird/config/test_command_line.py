@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 from hummingbird.config.command_line import run_verb
-from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
+from hummingbird.core.errors import InputError
 
 
 def run(main: object, *argv: str) -> int:

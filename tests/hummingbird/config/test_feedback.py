@@ -2,7 +2,7 @@
 
 import pytest
 from hummingbird.config.loading import load_settings
-from hummingbird.config.section import InputError
+from hummingbird.core.errors import InputError
 
 
 @pytest.mark.parametrize(

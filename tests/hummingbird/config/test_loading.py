@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from hummingbird.config.loading import known_keys, load_settings
-from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings, settings_hash
+from hummingbird.core.errors import InputError
 
 
 def test_later_sources_win(tmp_path: Path) -> None:

@@ -8,14 +8,15 @@ from typing import Literal
 import numpy as np
 import pytest
 from hummingbird.config.evaluate import Candidate, EvaluateSettings
-from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
-from hummingbird.evaluation import generate
-from hummingbird.evaluation.candidates import choose
+from hummingbird.core.errors import InputError
+from hummingbird.evaluation import generation as generate
 from hummingbird.evaluation.evaluate import evaluate
-from hummingbird.evaluation.report.from_runs import grid_part, load_result, scores_part
+from hummingbird.evaluation.evaluated_models import choose
 from hummingbird.evaluation.score import SHAPES
+from hummingbird.lake.runs import load_result
 from hummingbird.models.video import read_mp4
+from hummingbird.reports.from_runs import grid_part, scores_part
 
 
 @pytest.fixture

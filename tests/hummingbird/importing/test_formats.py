@@ -9,13 +9,13 @@ import torch
 import yaml
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL
-from hummingbird.config.section import InputError
+from hummingbird.core.errors import InputError
+from hummingbird.core.hashes import count_parameters
 from hummingbird.importing import autoencoder, unet
 from hummingbird.importing.drawn import drawn
 from hummingbird.importing.formats import t2v_turbo, videocrafter2
 from hummingbird.importing.lora import GUIDANCE
 from hummingbird.importing.parts import read_reference
-from hummingbird.lake.lineage import count_parameters
 from hummingbird.models.unet import VideoUNet
 from safetensors.torch import save_file
 from torch import Tensor

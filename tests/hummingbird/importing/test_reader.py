@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hummingbird.config.section import InputError
+from hummingbird.core.errors import InputError
 from hummingbird.importing.reader import open_weights
 from safetensors.torch import save_file
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
+from hummingbird.core.errors import InputError
 from hummingbird.lake.lake import PROPERTIES, Lake
 from hummingbird.lake.schemas import CLIPS, ICEBERG, QUARANTINE, TABLES
 from pyiceberg.catalog import load_catalog

@@ -4,7 +4,8 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from hummingbird.lake.media import store_media, write_atomically
+from hummingbird.core.files import write_atomically
+from hummingbird.lake.media import store_media
 
 
 def test_content_names_the_file_and_is_stored_once(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hummingbird.config.section import InputError
+from hummingbird.core.errors import InputError
 from hummingbird.lake import committer, retention
 from hummingbird.lake.committer import _of_sources
 from hummingbird.lake.lake import PROPERTIES, Lake

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hummingbird.config.loading import load_settings
-from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings, settings_hash
+from hummingbird.core.errors import InputError
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import code_version, open_run
 

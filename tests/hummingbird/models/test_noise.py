@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hummingbird.models.diffusion import Diffusion
+from hummingbird.models.scheduler import Diffusion
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.75])

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hummingbird.models.diffusion import Diffusion
 from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
+from hummingbird.models.scheduler import Diffusion
 
 
 @pytest.fixture(scope="module", params=["teacher", "student"])

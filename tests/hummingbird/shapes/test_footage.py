@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 from hummingbird.config.footage import FootageSettings
-from hummingbird.config.section import InputError
+from hummingbird.core.errors import InputError
 from hummingbird.shapes.footage import make_footage
 from hummingbird.shapes.footage_plan import BROKEN, plan_footage
 from hummingbird.shapes.judge import matches, observe

@@ -1,0 +1,1 @@
+"""Captions: engines, prompts and checks."""

@@ -1,0 +1,1 @@
+"""Near copies of clips."""

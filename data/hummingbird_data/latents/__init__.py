@@ -1,0 +1,1 @@
+"""The cache of latents, a part at a time."""

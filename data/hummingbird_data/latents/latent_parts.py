@@ -1,0 +1,77 @@
+"""One part of the cache: clips and captions to latents and text embeddings, as a Parquet file."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from hummingbird.core.files import write_atomically
+from hummingbird.training.latent_cache import CACHE_SCHEMA
+
+from hummingbird_data.latents.samples import training_frames
+from hummingbird_data.reading.clip_frames import clip_frames
+from hummingbird_data.stage import Row, Stage
+
+
+@dataclass
+class LatentStage(Stage):
+    """``pipeline`` is the folder whose autoencoder and text encoder are used; parts go to ``folder``.
+
+    The input ``clips`` is a list of rows with ``clip_id``, ``caption`` and ``media_path``.
+    """
+
+    name: ClassVar[str] = "latents"
+    inputs: ClassVar[tuple[str, ...]] = ("part", "clips", "storage")
+    outputs: ClassVar[tuple[str, ...]] = ("count", "shape")
+    pipeline: str
+    folder: Path
+    num_frames: int
+    size: int
+    fps: float
+    actors: int = 0
+    gpus: float = 0.0
+    _pipeline: Any = field(default=None, init=False, repr=False)
+
+    def setup(self) -> None:
+        import torch
+        from hummingbird.models.pipeline import load_pipeline
+
+        torch.set_num_threads(1)  # the cluster's cores are shared out by Ray
+        self._pipeline = load_pipeline(self.pipeline).to("cuda" if self.gpus else "cpu")
+
+    def process(self, row: Row) -> Iterable[Row]:
+        texts = [clip["caption"] for clip in row["clips"]]
+        ids, mask = self._pipeline.tokenize(texts)
+        embedded = self._pipeline.encode_prompts(texts)
+        samples = []
+        for index, clip in enumerate(row["clips"]):
+            frames, fps = clip_frames({"storage": row["storage"], "media_path": clip["media_path"]})
+            chosen = training_frames(frames, fps, self.fps, self.num_frames, self.size)
+            latents = _half(self._pipeline.encode_frames(chosen))
+            samples.append(
+                {
+                    "clip_id": clip["clip_id"],
+                    "caption": clip["caption"],
+                    "fps": self.fps,
+                    "latents": latents.tobytes(),
+                    "text": _half(embedded[index]).tobytes(),
+                    "input_ids": ids[index].tolist(),
+                    "attention_mask": mask[index].tolist(),
+                }
+            )
+        buffer = BytesIO()
+        pq.write_table(pa.Table.from_pylist(samples, schema=CACHE_SCHEMA), buffer)
+        write_atomically(self.folder / f"part-{row['part']:05d}.parquet", buffer.getvalue())
+        return [{"count": len(samples), "shape": list(latents.shape)}]
+
+
+def _half(values: Any) -> np.ndarray[Any, np.dtype[np.float16]]:
+    """float16 in C order, the cache's format. Raises ValueError where float16 cannot hold a value."""
+    result = np.ascontiguousarray(values.detach().cpu().numpy().astype(np.float16))
+    if not np.isfinite(result).all():
+        raise ValueError("values beyond float16: is this the right autoencoder?")
+    return result

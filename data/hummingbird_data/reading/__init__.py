@@ -1,0 +1,1 @@
+"""From a source file to clips, in a child process with limits."""

@@ -1,0 +1,78 @@
+"""From a source file to clips: the child process's work, and its clips stored as media objects."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+from hummingbird.lake.media import store_media
+
+from hummingbird_data.reading.child import ChildProcess
+from hummingbird_data.reading.clips import ClipSettings
+from hummingbird_data.reading.probe import Limits
+from hummingbird_data.reading.scratch import scratch_folder, sweep
+from hummingbird_data.reading.shots import ShotSettings
+from hummingbird_data.runtime.metrics import decoding
+from hummingbird_data.sources.remote import local_file
+from hummingbird_data.stage import Row, Stage
+
+
+@dataclass
+class ReadStage(Stage):
+    """One source in, one row a clip out, in order of time."""
+
+    name: ClassVar[str] = "read"
+    inputs: ClassVar[tuple[str, ...]] = ("source_uri", "storage")
+    outputs: ClassVar[tuple[str, ...]] = (
+        "clip_id", "shot_index", "start_seconds", "end_seconds", "width", "height", "fps", "num_frames",
+        "content_hash", "media_path",
+    )  # fmt: skip
+    limits: Limits = field(default_factory=Limits)
+    shots: ShotSettings = field(default_factory=ShotSettings)
+    clips: ClipSettings = field(default_factory=ClipSettings)
+    seconds: float = 300.0
+    megabytes: int = 2048
+
+    def setup(self) -> None:
+        sweep()
+        _child(self.seconds, self.megabytes).start()
+
+    def process(self, row: Row) -> Iterable[Row]:
+        with scratch_folder() as folder:
+            with local_file(row["source_uri"], folder, self.limits.megabytes) as path:
+                result = _child(self.seconds, self.megabytes).run(
+                    {
+                        "path": str(path),
+                        "folder": str(folder),
+                        "limits": asdict(self.limits),
+                        "shots": asdict(self.shots),
+                        "clips": asdict(self.clips),
+                    }
+                )
+            decoding.seconds += result["decoding"]
+            made = []
+            for clip in result["clips"]:
+                media = store_media(Path(row["storage"]), (folder / clip.pop("file")).read_bytes())
+                made.append(
+                    {
+                        **clip,
+                        "clip_id": clip_id(row["source_uri"], clip["start_seconds"], clip["end_seconds"]),
+                        "fps": result["info"]["fps"],
+                        "content_hash": media.content_hash,
+                        "media_path": media.media_path,
+                    }
+                )
+        return made
+
+
+def clip_id(source_uri: str, start: float, end: float) -> str:
+    """The clip's key: the same for the same range of the same source, whatever its content."""
+    return hashlib.sha256(f"{source_uri}\n{start:.4f}\n{end:.4f}".encode()).hexdigest()[:32]
+
+
+@cache
+def _child(seconds: float, megabytes: int) -> ChildProcess:
+    """One server of child processes for each process of Ray; it ends when its caller does."""
+    return ChildProcess("hummingbird_data.reading.extract:extract", seconds, megabytes)

@@ -1,0 +1,1 @@
+"""Where raw video comes from: folders, globs, object storage, manifests."""

@@ -1,0 +1,125 @@
+"""The plans that the benchmark compares: the paper's, the planner's at equal cost, and the planner's smaller ones."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from hummingbird.config.settings import Settings
+from hummingbird.core.errors import InputError
+from hummingbird.core.files import write_atomically
+from hummingbird.core.hashes import public_config
+from hummingbird.core.parallel import Each
+from hummingbird.models.pipeline import TextToVideoPipeline
+from hummingbird.models.unet import VideoUNet
+from hummingbird.pruning.planner.cost import Cost, InputShape, model_cost, time_in_turns
+from hummingbird.pruning.planner.importance import Calibration, plan_importance, remembered
+from hummingbird.pruning.planner.make_plan import find_plan
+from hummingbird.pruning.planner.search import Measure
+from hummingbird.pruning.pruned_config import pruned_config
+from hummingbird.pruning.pruning_plan import Plan, load_plan, whole_plan
+
+TEACHER = "teacher"
+FRAMES = 16
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan (none: the teacher), what it costs with its milliseconds, and the budget it was made for."""
+
+    plan: Plan | None
+    cost: Cost
+    budget: Mapping[str, float]
+
+
+def twin(paper: str, match: str) -> str:
+    """The name of the planner's cut that costs what a cut of the paper costs."""
+    return f"{match}-of-{paper}"
+
+
+def find_plans(
+    settings: Settings,
+    pipeline: TextToVideoPipeline,
+    teacher: Path,
+    cache: Path,
+    folder: Path,
+    device: str,
+    each: Each,
+) -> tuple[dict[str, Planned], dict[str, str]]:
+    """All plans by name, the teacher first, and by name why there is none for a budget of milliseconds.
+
+    They are kept in ``folder``, and what is there is not made again.
+
+    Milliseconds are measured in this process while the others wait; importance by ``each``.
+
+    Raises:
+        InputError: an unknown name of a plan, or a budget of parameters that cannot be met.
+    """
+    s, c = settings.plan_benchmark, settings.plan
+    config = public_config(pipeline.unet.config)
+    size, tokens = pipeline.latent_size, int(pipeline.text_encoder.config.max_position_embeddings)
+    shape = InputShape(FRAMES, size, size, tokens)
+    timed = InputShape(FRAMES, size, size, tokens, s.timed_batch)
+    paper = {name: load_plan(name, config) for name in s.paper}
+    calibration = Calibration(cache, min(c.clips, s.clips), c.timesteps, settings.seed, c.rows)
+    importance = partial(plan_importance, teacher, calibration, device)
+
+    def ask(plans: Mapping[str, Plan]) -> dict[str, list[float]]:
+        return dict(zip(plans, each(importance, plans.values()), strict=True))
+
+    measure: Measure = remembered(ask)
+
+    def took(plans: Mapping[str, Plan]) -> dict[str, float]:
+        unets = {name: VideoUNet(**pruned_config(plan, config)).to(device) for name, plan in plans.items()}
+        return time_in_turns(unets, timed, s.warmup, s.repeats)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = {TEACHER: whole_plan(config)}
+    first = _kept(folder / "paper_milliseconds.json", lambda: took({**whole, **paper}))
+    budgets: dict[str, dict[str, float]] = {}
+    for name, plan in paper.items():
+        equal = {
+            "params": float(model_cost(pruned_config(plan, config), shape).parameters),
+            "ms": first[name],
+        }
+        budgets |= {twin(name, match): {match: equal[match]} for match in s.match}
+    budgets |= {f"params-{share:g}": {"params": share} for share in s.budgets}
+    plans, unmet = {**whole, **paper}, {}
+    for name, budget in tqdm(budgets.items(), desc="plans", unit="plan"):
+        path = folder / f"{name}.yaml"
+        if not path.is_file():
+            try:
+                found, dropped, _ = find_plan(
+                    config, timed, budget, measure, c.rounds, device, teacher_milliseconds=first[TEACHER]
+                )
+            except InputError as error:
+                if "ms" not in budget:
+                    raise
+                unmet[name] = str(error)  # the other plans are compared all the same
+                continue
+            went = {"schema_version": 1, "budgets": budget, "dropped": [asdict(one) for one in dropped]}
+            write_atomically(folder / f"{name}.json", json.dumps(went, indent=2).encode())
+            named = found.model_copy(update={"name": name})
+            write_atomically(path, named.to_yaml().encode())
+        plans[name] = load_plan(str(path), config)
+    last = _kept(folder / "milliseconds.json", lambda: took(plans))
+    made = {}
+    for name, plan in plans.items():
+        cost = model_cost(pruned_config(plan, config), shape)
+        made[name] = Planned(
+            None if name == TEACHER else plan,
+            Cost(cost.parameters, cost.flop, last[name]),
+            budgets.get(name, {}),
+        )
+    return made, unmet
+
+
+def _kept(path: Path, make: Any) -> dict[str, float]:
+    if not path.is_file():
+        write_atomically(path, json.dumps(make(), indent=2).encode())
+    kept: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+    return kept

@@ -1,0 +1,122 @@
+"""What the benchmark of plans found: figures by plan, leads of the planner's cuts, and the table of both."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from hummingbird.benchmarks.plan_candidates import TEACHER, Planned, twin
+from hummingbird.config.plan_benchmark import PlanBenchmarkSettings
+from hummingbird.evaluation.intervals import Values, raw_table, score_table
+from hummingbird.evaluation.repeats import score_repeats
+
+Results = Mapping[int, Mapping[str, Mapping[str, Any]]]
+"""By seed and name of the plan, as `hummingbird.benchmarks.plan_students.run_cell` returns them."""
+
+WHEN = ("before", "after")
+
+
+def summary(planned: Mapping[str, Planned], results: Results) -> dict[str, Any]:
+    """``plans``: costs, and for each seed that is done the total and its parts, training and seconds."""
+    teacher = planned[TEACHER].cost
+    plans = {}
+    for name, one in planned.items():
+        cost = one.cost
+        seeds = {
+            str(seed): {
+                **{when: _parts(found[name][when]["values"]) for when in WHEN if when in found[name]},
+                **({"training": found[name]["training"]} if "training" in found[name] else {}),
+            }
+            for seed, found in results.items()
+            if name in found
+        }
+        plans[name] = {
+            **asdict(cost),
+            "share": cost.parameters / teacher.parameters,
+            "flop_share": cost.flop / teacher.flop,
+            "budget": dict(one.budget),
+            "plan": one.plan.model_dump() if one.plan else None,
+            "seeds": seeds,
+        }
+    return {"plans": plans}
+
+
+def comparisons(
+    s: PlanBenchmarkSettings,
+    planned: Mapping[str, Planned],
+    results: Results,
+    seed: int,
+    plans: dict[str, dict[str, Any]],
+) -> dict[str, Any]:
+    """Intervals over seeds and prompts: written into ``plans``, and the leads of the planner over the paper.
+
+    The teacher has no distillation: its one score stands for both.
+    """
+    matches = {(twin(paper, match), paper): match for paper in s.paper for match in s.match}
+    pairs = [pair for pair in matches if pair[0] in planned]
+    leads: dict[str, dict[tuple[str, str], Any]] = {}
+    for when in WHEN:
+        values: dict[str, Sequence[Values]] = {
+            name: [found[name].get(when, found[name]["before"])["values"] for found in results.values()]
+            for name in planned
+        }
+        totals, leads[when] = score_repeats(values, pairs, s.resamples, seed)
+        for name, interval in totals.items():
+            plans[name][when] = asdict(interval)
+    table = [
+        {
+            "planner": ours,
+            "paper": paper,
+            "equal": matches[ours, paper],
+            **{when: asdict(leads[when][ours, paper]) for when in WHEN},
+            "seeds": {
+                str(number): {when: _total(found[ours][when]) - _total(found[paper][when]) for when in WHEN}
+                for number, found in results.items()
+            },
+        }
+        for ours, paper in pairs
+    ]
+    return {"comparisons": table, "scored_seeds": list(results)}
+
+
+def text_table(metrics: Mapping[str, Any]) -> str:
+    """For a terminal: a line a plan, then a line a comparison."""
+    lines = [
+        "",
+        f"{'plan':26}{'parameters':>12}{'share':>8}{'GFLOP':>8}{'ms':>9}   {'total before':22}{'total after':22}",
+    ]
+    for name, one in metrics["plans"].items():
+        lines.append(
+            f"{name:26}{one['parameters']:>12,d}{one['share']:>8.1%}{one['flop'] / 1e9:>8.3f}"
+            f"{one['milliseconds']:>9.3f}   {_words(one, 'before'):22}"
+            f"{'' if name == TEACHER else _words(one, 'after'):22}"
+        )
+    if "comparisons" in metrics:
+        lines += ["", "lead of the planner's cut in the total, points of 100 [95 % over seeds and prompts]"]
+        lines += [
+            f"{one['planner']:26} over {one['paper']:18} before {_points(one['before']):26}"
+            f" after {_points(one['after'])}"
+            for one in metrics["comparisons"]
+        ]
+        lines.append(f"seeds: {', '.join(map(str, metrics['scored_seeds']))}")
+    lines += [f"{name}: {why}" for name, why in metrics["unmet"].items()]
+    if metrics["unfinished"]:
+        lines += ["", f"unfinished ({len(metrics['unfinished'])}): run the same command again"]
+    return "\n".join([*lines, ""])
+
+
+def _words(one: Mapping[str, Any], when: str) -> str:
+    return _points(one[when], sign="") if when in one else "-"
+
+
+def _points(interval: Mapping[str, float], sign: str = "+") -> str:
+    value, low, high = (100 * interval[key] for key in ("value", "low", "high"))
+    return f"{value:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
+
+
+def _total(found: Mapping[str, Any]) -> float:
+    return _parts(found["values"])["total"]
+
+
+def _parts(values: Values) -> dict[str, float]:
+    found = score_table(raw_table(values))
+    return {"total": found.total, "quality": found.quality, "semantic": found.semantic}

@@ -1,0 +1,96 @@
+"""The benchmark: teacher and student, eager and compiled, end to end, in one run on one machine."""
+
+from pathlib import Path
+from typing import Any
+
+from hummingbird.benchmarks.speed import Contestant, VideoPipeline, time_all
+from hummingbird.compiling.compile import compile_model
+from hummingbird.compiling.package import CompiledPipeline
+from hummingbird.config.settings import Settings
+from hummingbird.core.devices import describe_device
+from hummingbird.core.errors import InputError
+from hummingbird.core.model_references import pipeline_folder
+from hummingbird.evaluation.evaluated_models import is_few_step, own_guidance, pipeline_hash
+from hummingbird.evaluation.suites.shapes.prompts import evaluation_prompts
+from hummingbird.lake.runs import load_result, open_run
+from hummingbird.models.pipeline import load_pipeline
+
+
+def benchmark(settings: Settings, folder: Path | None = None) -> Path:
+    """Time teacher and student side by side; returns the path of ``result.json``.
+
+    Metrics: ``timings`` by name (median ``seconds``, ``parts``, every repeat, a ``note``),
+    ``seconds_per_video`` (``teacher``: eager, ``student``: compiled), ``speedup`` (their ratio),
+    ``speedup_compiled`` (compiled teacher to compiled student; None where ``compile_teacher`` is off), ``device``.
+    A package that is not named is compiled first, once; a benchmark that finished is not run again.
+
+    Raises:
+        InputError: a model is missing, the student embeds no guidance, or a package is for another machine.
+    """
+    s = settings.benchmark
+    teacher = pipeline_folder(settings.models.teacher)
+    student = pipeline_folder(s.student or settings.models.student or "shapes-student")
+    if not is_few_step(student):
+        raise InputError(f"{student} is no few-step student: feedback makes one (benchmark.student)")
+    inputs = {
+        "teacher": pipeline_hash(teacher, s.teacher_decoder),
+        "student": pipeline_hash(student, s.student_decoder),
+    }
+    packages = (
+        (s.teacher_package or _compile(settings, teacher, s.teacher_decoder)) if s.compile_teacher else None,
+        s.student_package or _compile(settings, student, s.student_decoder),
+    )
+    with open_run(settings, "benchmark", ("benchmark", "compile"), inputs=inputs, folder=folder) as run:
+        if run.previous is not None:
+            run.metrics.update(run.previous["metrics"])
+            run.outputs.update(run.previous["outputs"])
+            return run.result_path
+        # Each repeat shows another prompt, the same to all.
+        prompts = [p.text for p in evaluation_prompts(max(s.warmup + s.repeats, 2), settings.seed)]
+        contestants = _contestants(settings, (teacher, student), packages)
+        timings = time_all(contestants, prompts, s.warmup, s.repeats)
+        seconds = {name: timing.seconds for name, timing in timings.items()}
+        run.metrics.update(
+            timings={c.name: timings[c.name].as_json() | {"note": c.note} for c in contestants},
+            seconds_per_video={"teacher": seconds["teacher, eager"], "student": seconds["student, compiled"]},
+            speedup=seconds["teacher, eager"] / seconds["student, compiled"],
+            speedup_compiled=(
+                seconds["teacher, compiled"] / seconds["student, compiled"] if s.compile_teacher else None
+            ),
+            device=describe_device(),
+        )
+        run.outputs.update(student_package=packages[1])
+        if packages[0] is not None:
+            run.outputs.update(teacher_package=packages[0])
+    return run.result_path
+
+
+def _compile(settings: Settings, model: Path, decoder: str) -> Path:
+    section = settings.compile.model_copy(update={"model": str(model), "decoder": decoder})
+    result = load_result(compile_model(settings.model_copy(update={"compile": section})))
+    return Path(result["outputs"]["package"])
+
+
+def _contestants(
+    settings: Settings, folders: tuple[Path, Path], packages: tuple[Path | None, Path]
+) -> list[Contestant]:
+    s = settings.benchmark
+    sampling = ((s.teacher_steps, s.teacher_decoder), (s.student_steps, s.student_decoder))
+    made = []
+    for name, folder, package, (steps, decoder) in zip(
+        ("teacher", "student"), folders, packages, sampling, strict=True
+    ):
+        options: dict[str, Any] = {
+            "steps": steps,
+            "guidance": own_guidance(folder),
+            "num_frames": settings.compile.num_frames,
+            "fps": s.fps,
+            "decoder": decoder,
+        }
+        note = f"{steps} steps, {'two passes' if name == 'teacher' else 'one pass'} each, {decoder} decoder"
+        eager: VideoPipeline = load_pipeline(folder).to(settings.compile.device)
+        made.append(Contestant(f"{name}, eager", eager, options, s.fps, note))
+        if package is not None:
+            compiled = CompiledPipeline.load(package)
+            made.append(Contestant(f"{name}, compiled", compiled, options, s.fps, note))
+    return made

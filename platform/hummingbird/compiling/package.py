@@ -1,0 +1,230 @@
+"""The compiled package: a folder with AOTInductor code and weights of every part, and a manifest.
+
+    manifest.json     what was compiled for what, and how far its outputs are from eager ones
+    unet.pt2          noise prediction
+    text_encoder.pt2  text embeddings
+    decoder.pt2       latents to pixels
+    tokenizer/
+
+`CompiledPipeline` is the pipeline itself with other parts, so sampling has one implementation.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast
+
+from hummingbird.core.devices import device_capability
+from hummingbird.core.errors import InputError
+from hummingbird.models.pipeline import DECODE_BATCH, TextToVideoPipeline
+from hummingbird.models.scheduler import Diffusion
+
+MANIFEST = "manifest.json"
+
+
+class PartReport(BaseModel):
+    """How far a compiled part's outputs are from the eager part's, for the same random inputs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_difference: float
+    """Largest absolute difference."""
+    max_value: float
+    """Largest absolute value of the eager output."""
+
+
+class Manifest(BaseModel):
+    """What a package holds, and the machine it is for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: Literal[2] = 2
+    name: str
+    """What clients call the model."""
+    model_id: str | None
+    """The model's id in the lake, none for a package made outside of a run."""
+    weights_hash: str
+    """SHA-256 of the U-Net's weights."""
+    parameters: int
+    """Of the U-Net."""
+    device: Literal["cpu", "cuda"]
+    device_name: str
+    """For people."""
+    capability: list[str]
+    """Instruction sets of the processor, or the GPU's compute capability: what the code may use."""
+    torch_version: str
+    precision: Literal["float32", "bfloat16"]
+    decoder: Literal["small", "full"]
+    max_batch_size: int
+    num_frames: int
+    settings_hash: str
+    """SHA-256 of the settings of compilation."""
+    configs: dict[str, dict[str, Any]]
+    """Configurations of unet, vae, text_encoder and scheduler."""
+    parts: dict[str, PartReport]
+    """By name of the part, measured when the package was made."""
+
+
+def is_package(folder: Path) -> bool:
+    """Whether the folder is a finished package (the manifest is written last)."""
+    return (folder / MANIFEST).is_file()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a package.
+
+    Raises:
+        InputError: there is none, or one that this version cannot read.
+    """
+    path = folder / MANIFEST
+    try:
+        return Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(f"there is no compiled package in {folder}") from error
+    except (ValueError, ValidationError) as error:
+        raise InputError(f"{path} is of another version or damaged: compile the model again") from error
+
+
+def check_machine(manifest: Manifest) -> None:
+    """Whether a package can run here.
+
+    Raises:
+        InputError: it was compiled with another torch, or for another device or processor; compile again.
+    """
+    again = "compile it again on this machine (jobs/compile.py)"
+    made = f"the package was compiled for {manifest.device_name}"
+    if manifest.torch_version != torch.__version__:
+        raise InputError(
+            f"the package was made with torch {manifest.torch_version}, here is {torch.__version__}: {again}"
+        )
+    if manifest.device == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"{made}, here is no GPU: {again}")
+    here = device_capability(manifest.device)
+    missing = sorted(set(manifest.capability) - set(here))
+    if missing:
+        raise InputError(f"{made}; this machine lacks {', '.join(missing)}: {again}")
+
+
+class _Part(nn.Module):
+    """Stands for a part of the pipeline: its configuration, and its compiled forward pass."""
+
+    def __init__(self, config: dict[str, Any], path: Path, device: str, max_batch_size: int) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(**config)
+        self.device, self.dtype = torch.device(device), torch.float32
+        self._max_batch_size = max_batch_size
+        self._run: Callable[..., Tensor] = torch._inductor.aoti_load_package(str(path))
+
+    def run(self, *inputs: Tensor) -> Tensor:
+        """Passes of at most the package's batch size. Compiled code takes strides as it was shown them."""
+        pieces = zip(*(torch.split(tensor, self._max_batch_size) for tensor in inputs), strict=True)
+        outputs = [self._run(*(piece.contiguous() for piece in piece_inputs)) for piece_inputs in pieces]
+        return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+
+
+class CompiledUNet(_Part):
+    """A compiled `VideoUNet`."""
+
+    shape: tuple[int, ...]
+
+    def forward(self, sample: Tensor, timestep: Tensor, text: Tensor, *conditions: Tensor) -> Tensor:
+        """Like the U-Net's; frames, height and width must be those it was compiled for.
+
+        Raises:
+            ValueError: they are others.
+        """
+        if tuple(sample.shape[1:]) != self.shape:
+            raise ValueError(
+                f"the package makes latents of shape {self.shape} (channels, frames, height, width), not "
+                f"{tuple(sample.shape[1:])}: compile again with other compile.num_frames, or ask for these"
+            )
+        return self.run(sample, timestep, text, *conditions)
+
+
+class CompiledTextEncoder(_Part):
+    """A compiled text encoder."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SimpleNamespace:
+        """Embeddings (B, L, D) as ``last_hidden_state``."""
+        return SimpleNamespace(last_hidden_state=self.run(input_ids, attention_mask))
+
+
+class CompiledDecoder(_Part):
+    """A compiled decoder of frames, the small or the autoencoder's."""
+
+    def decode(self, latents: Tensor) -> SimpleNamespace:
+        """Pixels (N, 3, H, W) in -1..1 of latents (N, C, h, w) as ``sample``."""
+        return SimpleNamespace(sample=self.run(latents))
+
+
+class _Absent(nn.Module):
+    """The decoder that the package does not have."""
+
+    def __init__(self, config: dict[str, Any], device: str, other: str) -> None:
+        super().__init__()
+        self.config, self._other = SimpleNamespace(**config), other
+        self.device, self.dtype = torch.device(device), torch.float32
+
+    def decode(self, latents: Tensor) -> SimpleNamespace:
+        """Raises ValueError."""
+        raise ValueError(f"this package has the {self._other} decoder alone: compile.decoder chooses which")
+
+
+class CompiledPipeline(TextToVideoPipeline):
+    """The pipeline of a compiled package: called like any other, with the package's frames and decoder."""
+
+    manifest: Manifest
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Loads a package.
+
+        Raises:
+            InputError: there is none, or it is not for this machine (`check_machine`).
+        """
+        manifest = read_manifest(folder)
+        check_machine(manifest)
+        configs, device, size = manifest.configs, manifest.device, manifest.max_batch_size
+        unet = CompiledUNet(configs["unet"], folder / "unet.pt2", device, size)
+        text_encoder = CompiledTextEncoder(configs["text_encoder"], folder / "text_encoder.pt2", device, size)
+        decoder = CompiledDecoder(configs["vae"], folder / "decoder.pt2", device, DECODE_BATCH)
+        absent = _Absent(configs["vae"], device, manifest.decoder)
+        parts: dict[str, Any] = {
+            "unet": unet,
+            "vae": decoder if manifest.decoder == "full" else absent,
+            "decoder": decoder if manifest.decoder == "small" else absent,
+            "text_encoder": text_encoder,
+            "tokenizer": PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer"),
+            "scheduler": Diffusion.from_config(configs["scheduler"]),
+        }
+        pipeline = cls(**parts)
+        unet.shape = (
+            unet.config.in_channels,
+            manifest.num_frames,
+            *pipeline.latent_shape(),
+        )
+        pipeline.manifest = manifest
+        return pipeline
+
+    def __call__(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        steps: int | None = None,
+        guidance: float | None = None,
+        num_frames: int | None = None,
+        fps: float = 8,
+        decoder: str | None = None,
+        on_step: Callable[[int], None] | None = None,
+        height: int | None = None,
+        width: int | None = None,
+    ) -> Tensor:
+        """See `TextToVideoPipeline`; ``num_frames`` and ``decoder`` default to the package's own."""
+        frames, chosen = num_frames or self.manifest.num_frames, decoder or self.manifest.decoder
+        return super().__call__(prompts, seeds, steps, guidance, frames, fps, chosen, on_step, height, width)

@@ -1,1 +1,0 @@
-"""Pruning, distillation, feedback, and the trainer they share."""

@@ -1,0 +1,1 @@
+"""Suites: prompts, dimensions and what measures a video."""

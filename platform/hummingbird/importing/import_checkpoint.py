@@ -1,0 +1,125 @@
+"""The verb: a published checkpoint to a pipeline folder in safetensors, recorded with licence and source."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from hummingbird.config.import_checkpoint import ImportCheckpointSettings
+from hummingbird.config.settings import Settings
+from hummingbird.core.errors import InputError
+from hummingbird.core.files import write_atomically
+from hummingbird.core.hashes import count_parameters, identify
+from hummingbird.importing.formats import t2v_turbo, videocrafter2
+from hummingbird.importing.modelscope import modelscope
+from hummingbird.importing.parts import Parts
+from hummingbird.importing.table import listed
+from hummingbird.lake.lineage import put_model
+from hummingbird.lake.runs import open_run
+from hummingbird.models.pipeline import TextToVideoPipeline
+
+REPORT_VERSION = 1
+CHUNK = 1 << 24
+
+
+def import_checkpoint(settings: Settings) -> Path:
+    """Imports ``import_checkpoint.checkpoint``; returns the path of ``result.json``.
+
+    The run folder holds ``pipeline`` (types as in the file, no small decoder: published checkpoints have none) and
+    the report ``import.json``: entries that are known and unused, and remarks.
+
+    Raises:
+        InputError: licence, source or checkpoint is not given, or the checkpoint cannot be used: the message names
+            the entries.
+    """
+    asked = settings.import_checkpoint
+    if asked.checkpoint is None:
+        raise InputError("nothing to import: give import_checkpoint.checkpoint=PATH")
+    if asked.licence is None or asked.source is None:
+        missing = [name for name in ("licence", "source") if getattr(asked, name) is None]
+        raise InputError(
+            f"the {' and the '.join(missing)} of the weights must be stated, since every model made from them "
+            f"inherits it: {' '.join(f'import_checkpoint.{name}=TEXT' for name in missing)}"
+        )
+    inputs = {name: _digest(path) for name, path in _files(asked).items()}
+    with open_run(settings, "import_checkpoint", inputs=inputs) as run:
+        parts = _read(asked)
+        pipeline = TextToVideoPipeline(
+            unet=parts.unet,
+            vae=parts.vae,
+            decoder=None,
+            text_encoder=parts.text_encoder,
+            tokenizer=parts.tokenizer,
+            scheduler=parts.scheduler,
+        )
+        folder = run.folder / "pipeline"
+        pipeline.save_pretrained(folder)
+        write_atomically(folder / "README.md", _card(asked).encode())
+        report = {
+            "schema_version": REPORT_VERSION,
+            "format": asked.format,
+            "licence": asked.licence,
+            "source": asked.source,
+            "files": inputs,
+            "unused": parts.unused,
+            "notes": parts.notes,
+        }
+        write_atomically(run.folder / "import.json", (json.dumps(report, indent=2) + "\n").encode())
+        row = {"run_id": run.run_id, "settings_hash": run.settings_hash, "path": folder}
+        terms = {"licence": asked.licence, "source": asked.source}
+        run.outputs["pipeline"] = folder
+        run.outputs["report"] = run.folder / "import.json"
+        run.outputs["model_id"] = put_model(run.lake, identify(parts.unet), "teacher", {**row, **terms})
+        run.metrics.update(
+            unet_parameters=count_parameters(parts.unet),
+            vae_parameters=count_parameters(parts.vae),
+            text_parameters=count_parameters(parts.text_encoder),
+            unused_entries=len(parts.unused),
+        )
+        _tell(parts)
+    return run.result_path
+
+
+def _read(asked: ImportCheckpointSettings) -> Parts:
+    checkpoint = Path(str(asked.checkpoint))
+    if asked.format != "t2v-turbo" and (asked.unet or asked.lora):
+        raise InputError("import_checkpoint.unet and lora belong to the format t2v-turbo")
+    if asked.format == "modelscope":
+        if asked.reference is not None:
+            raise InputError(
+                "the format modelscope brings its configuration: leave import_checkpoint.reference out"
+            )
+        return modelscope(checkpoint, asked.tokenizer)
+    if asked.format == "t2v-turbo":
+        return t2v_turbo(checkpoint, asked.reference, asked.tokenizer, asked.unet, asked.lora)
+    return videocrafter2(checkpoint, asked.reference, asked.tokenizer)
+
+
+def _files(asked: ImportCheckpointSettings) -> dict[str, Path]:
+    given = {name: getattr(asked, name) for name in ("checkpoint", "unet", "lora", "tokenizer", "reference")}
+    return {name: path for name, path in given.items() if path is not None}
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 (hex) of a file, or of the names and contents of a folder's files."""
+    if not path.exists():
+        raise InputError(f"there is nothing at {path}")
+    digest = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+        digest.update(f"{file.relative_to(path).as_posix()}\0".encode())
+        with file.open("rb") as stream:
+            while chunk := stream.read(CHUNK):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _card(asked: ImportCheckpointSettings) -> str:
+    """The model card, which later runs take the licence from."""
+    licence, source = json.dumps(asked.licence), asked.source
+    return f"---\nlicense: {licence}\n---\n# Imported {asked.format} checkpoint\nWeights from {source}.\n"
+
+
+def _tell(parts: Parts) -> None:
+    if parts.unused:
+        print(f"known entries that nothing uses ({len(parts.unused)}): {listed(parts.unused)}")
+    for note in parts.notes:
+        print(f"note: {note}")

@@ -1,0 +1,68 @@
+"""The small decoder of the autoencoder's latents, trained on drawn frames."""
+
+from functools import partial
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny
+from torch import Tensor
+
+from hummingbird.pretraining.autoencoder import (
+    BATCH,
+    LATENT_CHANNELS,
+    draw_frames,
+    pixel_loss,
+    psnr,
+    to_pixels,
+)
+from hummingbird.pretraining.loop import Course, train
+from hummingbird.pretraining.prefetch import prefetched
+
+
+def make_decoder() -> AutoencoderTiny:
+    """TAESD's class, deep where pixels are few; its encoder stays untrained at the least size, as it is not used."""
+    return AutoencoderTiny(
+        encoder_block_out_channels=(8, 8, 8, 8),
+        decoder_block_out_channels=(32, 32, 32, 32),
+        num_encoder_blocks=(0, 0, 0, 0),
+        num_decoder_blocks=(6, 6, 2, 0),
+        latent_channels=LATENT_CHANNELS,
+    )
+
+
+def pretrain_decoder(folder: Path, components: Path, seed: int, course: Course) -> dict[str, float]:
+    """Train it on the latents of the autoencoder in ``components`` and save it as ``folder/decoder``.
+
+    Args:
+        course: where it starts from a folder, that one's ``decoder`` is taken up again.
+
+    Returns:
+        Training facts, and ``psnr``, the peak signal-to-noise ratio in dB on frames of another seed.
+    """
+    torch.manual_seed(seed)
+    device = course.device
+    vae = AutoencoderKL.from_pretrained(components / "vae").to(device).requires_grad_(False).eval()
+    decoder = make_decoder()
+    if course.start:
+        decoder.load_state_dict(AutoencoderTiny.from_pretrained(course.start / "decoder").state_dict())
+    # channels last: 1.6 times faster in bf16 on a CPU
+    decoder.to(device, memory_format=torch.channels_last)
+
+    def scaled(latents: Tensor) -> Tensor:
+        return (latents * vae.config.scaling_factor).contiguous(memory_format=torch.channels_last)
+
+    def losses(step: int) -> dict[str, Tensor]:
+        true = to_pixels(drawn(step), device)
+        torch.manual_seed(seed * 1_000_003 + step)
+        with torch.no_grad():
+            latents = scaled(vae.encode(true).latent_dist.sample())
+        return {"pixels": pixel_loss(decoder.decode(latents).sample.float(), true)}
+
+    with prefetched(partial(draw_frames, seed, BATCH * course.batch_factor), course.processes) as drawn:
+        facts = train(decoder, losses, folder, course, decay=0.998)
+    decoder.eval()
+    with torch.no_grad():
+        true = to_pixels(draw_frames(seed, 256, 2**32), device)
+        facts["psnr"] = psnr(decoder.decode(scaled(vae.encode(true).latent_dist.mean)).sample, true)
+    decoder.save_pretrained(folder / "decoder")
+    return facts

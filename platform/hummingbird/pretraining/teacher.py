@@ -1,0 +1,265 @@
+"""The teacher: VideoCrafter2's structure at a small width, trained to denoise the latents of drawn clips."""
+
+import json
+import math
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save
+from torch import Tensor
+from tqdm import tqdm
+
+from hummingbird.core.files import write_atomically
+from hummingbird.models.architectures import shapes_teacher
+from hummingbird.models.pipeline import TextToVideoPipeline, load_parts
+from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.unet import VideoUNet
+from hummingbird.pretraining.loop import Course, train
+from hummingbird.pretraining.prefetch import prefetched
+from hummingbird.pretraining.workers import place, run_workers
+from hummingbird.shapes.scene import FPS, FRAMES, SECONDS, Scene, caption, render_clip, sample_scene
+
+IMAGE_BATCH = 64  # single frames a step, on a CPU
+CLIP_BATCH = 8  # whole clips a step
+ONE_OBJECT = 0.8  # share of clips with one object: two are harder
+OFTEN = {"growing": 1.5, "turning": 4.0, "star": 2.0, "cross": 2.0, "triangle": 1.5, "heart": 1.5}
+"""Scenes whose captions have these words, which are learned last, are drawn that many times as often. A turning shape
+looks different at every place of a clip: as many shapes to learn as frames."""
+EMPTY_TEXT = 0.1  # share of samples without a text, for classifier-free guidance
+NOISE = {"prediction": "velocity", "beta_end": 0.02, "shared_noise": 0.75}
+"""The noise process. In small clips neighbouring latents say the same, so that a motion still shows through noise that
+hides it in large ones, and need not be read from the text: hence more noise at the end than VideoCrafter2's 0.012, and
+the velocity, which at that end is the signal itself. From noise that frames share, a model of single frames makes clips
+whose frames belong together."""
+CLIP_RATE = 0.3
+"""Of the course's rate, on whole clips: a step has few of them, and at half the rate frames were unlearned."""
+GUIDANCE = 3.0  # that the pipeline samples with where a call does not say
+SHARD = 200  # clips of a file
+LATE = (0.15, 700)
+"""This share of the samples, beside what falls there anyway, has timesteps from there on: where things are, and so how
+they move, is settled there."""
+OBJECT_WEIGHT, SETTLED = 10.0, 750
+"""Errors where objects are count this many times, but not at timesteps from ``SETTLED`` on: where it is not yet known
+where they will be, the weight would make them appear too large."""
+SATURATED = 70  # least range of an object's colours, 0 to 255: backgrounds are nearly grey
+FIRST_PLACE_SHARE, PLACE_SHARE = 0.1, 0.035
+"""Of the steps on single frames: those on clips' first frames alone, and those until each further frame is added."""
+
+
+def draw_clips(seed: int, shard: int) -> tuple[NDArray[np.uint8], list[str]]:
+    """The clips of a shard, uint8 (SHARD, FRAMES, SIZE, SIZE, 3), and their captions."""
+    rng = np.random.default_rng((seed, shard))
+    scenes = [draw_scene(rng) for _ in range(SHARD)]
+    return np.stack([render_clip(scene) for scene in scenes]), [caption(scene) for scene in scenes]
+
+
+def draw_scene(rng: np.random.Generator) -> Scene:
+    """A scene of a clip: see ``ONE_OBJECT`` and ``OFTEN``."""
+    objects = 1 if rng.random() < ONE_OBJECT else 2
+    most = math.prod(sorted(OFTEN.values())[-1 - objects :])  # a motion and the objects' shapes
+    while True:
+        scene = sample_scene(rng, objects, duration=float(rng.uniform(*SECONDS)))
+        if rng.random() * most < math.prod(OFTEN.get(word, 1.0) for word in set(caption(scene).split())):
+            return scene
+
+
+def find_objects(clips: NDArray[np.uint8], height: int, width: int) -> Tensor:
+    """Which of ``height`` by ``width`` cells of each frame show some of an object, bool (B, T, height, width).
+
+    clips: uint8 (B, T, H, W, 3), whose height and width are multiples of the cells'.
+    """
+    saturated = torch.from_numpy(clips.max(-1) - clips.min(-1) > SATURATED)
+    cells = saturated.unflatten(3, (width, -1)).unflatten(2, (height, -1))
+    return cells.any(-1).any(-2)
+
+
+def encode_clips(
+    pipeline: TextToVideoPipeline, folder: Path, seed: int, count: int, processes: int = 0
+) -> tuple[Tensor, Tensor, list[str]]:
+    """Drawn clips as latents (count, T, C, h, w) float16, where objects are (count, T, h, w) bool, and captions.
+
+    They are kept in ``folder`` shard by shard.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    shards, captions = [], []
+    with prefetched(partial(draw_clips, seed), processes) as drawn:
+        for shard in tqdm(range(math.ceil(count / SHARD)), desc="latents", unit="shard"):
+            path, texts = folder / f"clips-{seed}-{shard}.safetensors", folder / f"clips-{seed}-{shard}.json"
+            if not path.exists():
+                clips, found = drawn(shard)
+                latents = pipeline.encode_frames(clips.reshape(-1, *clips.shape[2:])).half()
+                write_atomically(texts, json.dumps(found).encode())
+                tensors = {
+                    "latents": latents.unflatten(0, clips.shape[:2]).cpu().contiguous(),
+                    "objects": find_objects(clips, *latents.shape[-2:]),
+                }
+                write_atomically(path, save(tensors))
+            shards.append(load_file(path))
+            captions += json.loads(texts.read_text(encoding="utf-8"))
+    latents, objects = (
+        torch.cat([shard[name] for shard in shards])[:count] for name in ("latents", "objects")
+    )
+    return latents, objects, captions[:count]
+
+
+def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
+    """Timesteps (count,) of 0 to 999, spread evenly, but a share (see ``LATE``) over the noisier end alone."""
+    device = generator.device
+    share, first = LATE
+    # One from each of ``count`` equal ranges: less variance than independent ones.
+    spread = (
+        (torch.rand(1, generator=generator, device=device) + torch.arange(count, device=device)) / count % 1
+    )
+    spread = spread[torch.randperm(count, generator=generator, device=device)] * 1000
+    late = torch.rand(count, generator=generator, device=device) < share
+    return torch.where(late, first + spread * (1 - first / 1000), spread).long()
+
+
+def known_places(step: int, steps: int) -> int:
+    """How many of a clip's frames, from its first, single frames are taken from at a step of so many.
+
+    A motion's word alone says where things are in the first frame, which is soon learned. What it says of a later
+    one depends on the frame's place as well. Shown all places at once, a model learned nothing of it in 500 steps,
+    since neither word nor place says anything by itself; shown one place more every 60 steps, it did.
+    """
+    return min(FRAMES, 1 + max(0, int((step / steps - FIRST_PLACE_SHARE) / PLACE_SHARE)))
+
+
+def image_teacher() -> dict[str, Any]:
+    """The teacher without what mixes frames: it learns shapes, colours and text from single frames."""
+    config = shapes_teacher() | {"first_temporal_heads": 0}
+    for layer in (
+        layer for end in ("down", "up") for stage in config[f"{end}_stages"] for layer in stage["layers"]
+    ):
+        layer |= {"temporal_attention": False, "temporal_conv": False}
+    return config
+
+
+def with_images(unet: VideoUNet, images: VideoUNet) -> None:
+    """Copy what ``images`` learned into ``unet``, whose layers over time stay as they start: adding nothing."""
+    learned = {key: value for key, value in images.state_dict().items() if ".temp_" not in key}
+    unet.load_state_dict(learned, strict=False)
+
+
+def denoising_loss(
+    unet: VideoUNet,
+    diffusion: Diffusion,
+    x0: Tensor,
+    text: Tensor,
+    places: Tensor,
+    objects: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """Mean squared error of what the model is to predict, weighted towards objects (see ``OBJECT_WEIGHT``).
+
+    x0: latents (B, C, T, h, w); text: embeddings (B, L, D); places (B, T); objects: where they are (B, T, h, w);
+    all on the generator's device.
+    """
+    t = draw_timesteps(len(x0), generator)
+    noise = diffusion.draw_noise(x0.shape, generator)
+    fps = torch.full((len(x0),), float(FPS), device=x0.device)
+    made = unet(diffusion.add_noise(x0, noise, t), t, text, fps, places=places)
+    error = (made.float() - diffusion.target(x0, noise, t)).square().mean(1)
+    weight = 1 + (OBJECT_WEIGHT - 1) * (objects & (t < SETTLED)[:, None, None, None])
+    return (weight * error).sum() / weight.sum()
+
+
+def pretrain_teacher(
+    folder: Path,
+    components: Path,
+    seed: int,
+    course: Course,
+    clips: int,
+    image_steps: int = 0,
+) -> dict[str, float]:
+    """Train the teacher on ``clips`` drawn clips and save its U-Net as ``folder/unet``.
+
+    What a text says of a frame at its place in the clip is learned on single frames; what only frames together
+    show, on whole clips, which cost most. Frames that go through the whole U-Net one by one teach it as well: clips
+    are then drawn with what their frames alone were taught.
+
+    Args:
+        components: folder ``components`` with autoencoder, small decoder, text encoder and tokenizer.
+        course: steps and minutes are of the whole clips, the rate is of single frames (see ``CLIP_RATE``).
+        image_steps: steps on single frames: of a model without layers over time, or, from ``course.start``, of the
+            whole U-Net.
+    """
+    args = (folder, components, seed, course, clips, image_steps)
+    if course.workers == 1:
+        _teach(*args)
+    else:
+        parts = load_parts(components.parent / "teacher")
+        pipeline = TextToVideoPipeline(unet=VideoUNet(**shapes_teacher()), **parts).to(course.device)
+        encode_clips(pipeline, folder / "latents", seed, clips, course.processes)  # once, for all workers
+        run_workers(_teach, course.workers, *args)
+    facts: dict[str, float] = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    return facts
+
+
+def _teach(folder: Path, components: Path, seed: int, course: Course, clips: int, image_steps: int) -> None:
+    """What every worker does; the first one writes ``folder/unet`` and ``folder/facts.json``."""
+    torch.manual_seed(seed)
+    device, start = course.device, course.start
+    unet = (
+        VideoUNet.from_pretrained(start, torch_dtype=torch.float32)
+        if start
+        else VideoUNet(**shapes_teacher())
+    )
+    pipeline = TextToVideoPipeline(unet=unet, **load_parts(components.parent / "teacher")).to(device)
+    latents, objects, captions = encode_clips(pipeline, folder / "latents", seed, clips, course.processes)
+    latents, objects = latents.to(device), objects.to(device)
+    empty = pipeline.encode_prompts([""])[0]
+    texts = torch.cat([pipeline.encode_prompts(captions[i : i + 500]).half() for i in range(0, clips, 500)])
+    diffusion = Diffusion(**NOISE)
+    worker, workers = place()
+
+    def loss(
+        trained: VideoUNet, generator: torch.Generator, frames: int, count: int, known: int = FRAMES
+    ) -> Tensor:
+        count *= course.batch_factor
+        rows = torch.randint(0, clips, (count, 1), generator=generator, device=device)
+        places = torch.arange(FRAMES, device=device)[None].expand(count, -1)
+        if frames == 1:
+            places = torch.randint(0, known, (count, 1), generator=generator, device=device)
+        x0 = latents[rows, places].float().transpose(1, 2)
+        text = texts[rows[:, 0]].float()
+        dropped = torch.rand((count, 1, 1), generator=generator, device=device) < EMPTY_TEXT
+        text = torch.where(dropped, empty, text)
+        return denoising_loss(trained, diffusion, x0, text, places, objects[rows, places], generator)
+
+    def generator_of(step: int) -> torch.Generator:
+        return torch.Generator(device).manual_seed(seed * 1_000_003 + step * workers + worker)
+
+    def image_losses(step: int) -> dict[str, Tensor]:
+        known = known_places(step, image_steps)
+        return {"frames": loss(images, generator_of(step), 1, IMAGE_BATCH, known)}
+
+    def clip_losses(step: int) -> dict[str, Tensor]:
+        return {"clips": loss(unet, generator_of(step), FRAMES, CLIP_BATCH)}
+
+    facts: dict[str, float] = {}
+    if image_steps:
+        images = unet.train() if start else VideoUNet(**image_teacher()).to(device).train()
+        if not start:  # the middle block has layers over time all the same, which have nothing to learn here
+            for name, parameter in images.named_parameters():
+                parameter.requires_grad_(".temp_" not in name)
+        learned = train(
+            images,
+            image_losses,
+            folder / "images",
+            Course(image_steps, lr=course.lr),
+            checkpoint_every=100,
+        )
+        facts |= {f"images_{key}": value for key, value in learned.items()}
+        if not start:
+            with_images(unet, images)
+    clips_course = replace(course, lr=CLIP_RATE * course.lr)
+    facts |= train(unet.train(), clip_losses, folder, clips_course, checkpoint_every=100)
+    if worker == 0:
+        unet.save_pretrained(folder / "unet")
+        write_atomically(folder / "facts.json", json.dumps(facts).encode())

@@ -1,0 +1,131 @@
+"""Makes a plan under a budget: importance on calibration clips across Ray workers, costs, and the search."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hummingbird.config.settings import Settings
+from hummingbird.core.devices import resolve_device
+from hummingbird.core.errors import InputError
+from hummingbird.core.files import write_atomically
+from hummingbird.core.hashes import weights_hash
+from hummingbird.lake.lineage import latest_output
+from hummingbird.lake.runs import open_run
+from hummingbird.models.pipeline import load_pipeline
+from hummingbird.pruning.planner.clock import Clock
+from hummingbird.pruning.planner.cost import Cost, InputShape
+from hummingbird.pruning.planner.importance import Calibration, Workers, load_probe, measuring, remembered
+from hummingbird.pruning.planner.ledger import CostLedger
+from hummingbird.pruning.planner.planned_models import PlannedModel
+from hummingbird.pruning.planner.search import Dropped, Measure, limits, parse_budgets, search
+from hummingbird.pruning.pruned_config import pruned_config
+from hummingbird.pruning.pruning_plan import Plan, whole_plan
+
+Config = Mapping[str, Any]
+
+TRIES = 5
+"""Times that a plan is searched for, each under a tighter limit, until its measured milliseconds are in budget."""
+
+
+def make_plan(settings: Settings, model: PlannedModel, shape: InputShape) -> Path:
+    """A plan within ``plan.budget`` for ``plan.model``; returns ``result.json`` of its run.
+
+    The run folder holds ``plan.yaml`` and ``importance.json``: what went, in order, and how far the output
+    moved at each timestep.
+
+    Raises:
+        InputError: a bad budget or one that cannot be met, a model without weights, or no cache of latents.
+    """
+    from hummingbird.lake.lake import Lake
+
+    s = settings.plan
+    budgets = parse_budgets(s.budget)
+    if model.folder is None:
+        raise InputError(
+            f"a plan under a budget is made by looking at weights: import {model.name} and give its folder "
+            "as plan.model"
+        )
+    cache = settings.training.cache or latest_output(Lake.open(settings), "encode", "cache")
+    inputs = {"teacher": weights_hash(load_pipeline(model.folder).unet), "cache": str(cache)}
+    calibration = Calibration(cache, s.clips, s.timesteps, settings.seed, s.rows)
+    with open_run(settings, "plan", inputs=inputs) as run:
+        measure, close = _measure(settings, model.folder, calibration)
+        try:
+            plan, dropped, costs = find_plan(model.unet, shape, budgets, remembered(measure), s.rounds)
+        finally:
+            close()
+        write_atomically(run.folder / "plan.yaml", plan.to_yaml().encode())
+        found = {"schema_version": 1, "budgets": budgets, "dropped": [asdict(one) for one in dropped]}
+        write_atomically(run.folder / "importance.json", json.dumps(found, indent=2).encode())
+        run.outputs.update(plan=run.folder / "plan.yaml", importance=run.folder / "importance.json")
+        run.metrics.update({name: asdict(cost) for name, cost in costs.items()})
+    return run.result_path
+
+
+def find_plan(
+    config: Config,
+    shape: InputShape,
+    budgets: Mapping[str, float],
+    measure: Measure,
+    rounds: int,
+    device: str | None = None,
+    teacher_milliseconds: float | None = None,
+) -> tuple[Plan, list[Dropped], dict[str, Cost]]:
+    """A plan within the budgets, what went, and the costs of ``teacher`` and ``student``.
+
+    Args:
+        config: the teacher's.
+        shape: of the pass whose FLOP and milliseconds count.
+        measure: importance of plans.
+        device: where a budget of milliseconds is kept; none: a GPU where there is one.
+        teacher_milliseconds: what the teacher is taken to need; none: what it is measured to. Students are timed
+            in turns with the teacher and count in proportion to it, since a machine is now faster, now slower.
+
+    Raises:
+        InputError: the budgets cannot be met.
+    """
+    device = device or resolve_device()
+    parts, clock = None, None
+    if "ms" in budgets:
+        clock = Clock(config, shape, device, teacher_milliseconds)
+        parts = clock.parts
+    ledger = CostLedger(config, shape, parts)
+    teacher = ledger(whole_plan(config))
+    name = "-".join(f"{key}-{value:g}" for key, value in budgets.items())
+    bounds = dict(budgets)
+    for attempt in range(TRIES):
+        try:
+            plan, dropped = search(config, ledger, bounds, measure, rounds, name)
+        except InputError:
+            if not attempt:
+                raise
+            break  # the limit, not the budget, cannot be met
+        cost = ledger(plan)
+        if clock is None:
+            return plan, dropped, {"teacher": teacher, "student": cost}
+        took = clock(pruned_config(plan, config))
+        if took > limits(budgets, teacher)["ms"]:  # what else the machine did may have hit this student alone
+            took = min(took, clock(pruned_config(plan, config)))
+        if took <= limits(budgets, teacher)["ms"]:
+            cost = Cost(cost.parameters, cost.flop, took)
+            return plan, dropped, {"teacher": teacher, "student": cost}
+        # The parts' milliseconds promised more than the whole kept.
+        bounds["ms"] *= 0.98 * budgets["ms"] / took
+    raise InputError(
+        f"the budget ms={budgets['ms']:g} is not kept: the smallest plan that was tried still takes {took:.4g} ms; "
+        "raise it, or measure where nothing else runs"
+    )
+
+
+def _measure(
+    settings: Settings, teacher: Path, calibration: Calibration
+) -> tuple[Measure, Callable[[], None]]:
+    if settings.training.engine == "process":
+        probe = load_probe(teacher, calibration, resolve_device())
+        return lambda plans: {
+            name: probe.importance(plan) for name, plan in measuring(plans.items(), len(plans))
+        }, lambda: None
+    workers = Workers(teacher, calibration, settings.plan.workers, settings.ray)
+    return workers.importance, workers.close

@@ -1,0 +1,30 @@
+"""What a plan keeps and drops, as lines for a terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hummingbird.pruning.pruning_plan import FIRST, Plan, parts_gone
+
+Config = Mapping[str, Any]
+
+
+def picture_lines(plan: Plan, config: Config) -> list[str]:
+    """A line a stage: ``#`` a layer that stays, ``+`` one that stays in part, ``.`` one that went; then words."""
+    lines, notes, gone = [], [], parts_gone(plan, config)
+    for side in ("down", "up"):
+        for index, stage in enumerate(config[f"{side}_stages"]):
+            marks = ""
+            for number in range(len(stage["layers"])):
+                name = f"{side}.{index}.{number}"
+                if number not in plan.kept(side)[index]:
+                    marks += "."
+                    continue
+                went = gone.get(name, ())
+                marks += "+" if went else "#"
+                notes += [f"  {name}: {', '.join(went)}"] if went else []
+            lines.append(f"  {side} {index}  {marks:8} width {stage['width']}")
+        if side == "down" and config.get("middle", True):
+            lines.append(f"  middle  {'#' if plan.middle else '.'}")
+    if FIRST in plan.drop:
+        notes.append("  no temporal attention after the first convolution")
+    return ["what stays (#), stays in part (+), went (.)", *lines, *notes]

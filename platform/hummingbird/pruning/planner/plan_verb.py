@@ -1,0 +1,108 @@
+"""The verb ``plan``: what a plan costs and where it fits; under a budget, a new plan."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hummingbird.config.settings import Settings
+from hummingbird.core.devices import describe_device
+from hummingbird.core.errors import InputError
+from hummingbird.core.hashes import public_config
+from hummingbird.core.model_references import model_folder
+from hummingbird.pruning.planner.clock import Clock
+from hummingbird.pruning.planner.cost import InputShape
+from hummingbird.pruning.planner.cost_report import plan_report
+from hummingbird.pruning.planner.memory_use import Use
+from hummingbird.pruning.planner.planned_models import PlannedModel, planned_model
+from hummingbird.pruning.pruned_config import pruned_config
+from hummingbird.pruning.pruning_plan import Plan, load_plan
+
+TIMED_FLOP = 0.2e12
+"""FLOP of a pass up to which a CPU is timed without being asked to."""
+
+
+def plan(settings: Settings) -> dict[str, Any]:
+    """The report of a plan; with ``plan.budget``, of a new one, whose files it names.
+
+    Raises:
+        InputError: see `describe` and `hummingbird.pruning.planner.make_plan.make_plan`.
+    """
+    if not settings.plan.budget:
+        return describe(settings)
+    from hummingbird.pruning.planner.make_plan import make_plan
+
+    model = planned_model(settings.plan.model)
+    result = make_plan(settings, model, video_shape(settings, model))
+    made = json.loads(result.read_text(encoding="utf-8"))
+    report = describe(settings, made["outputs"]["plan"])
+    for name in ("teacher", "student"):
+        if made["metrics"][name]["milliseconds"] is not None:
+            report["costs"][name]["milliseconds"] = made["metrics"][name]["milliseconds"]
+    return {**report, "files": {"plan": made["outputs"]["plan"], "result": str(result)}}
+
+
+def describe(settings: Settings, plan: str | None = None) -> dict[str, Any]:
+    """The report of ``plan.plan`` (or of ``plan``, a name or a file) for ``plan.model``.
+
+    Raises:
+        InputError: no such model or plan, a plan that does not fit the model, or a size that is no multiple
+            of what the model needs.
+    """
+    s = settings.plan
+    model = planned_model(s.model)
+    use = Use(
+        method=s.method,
+        gpus=s.gpus,
+        zero_stage=s.zero_stage,
+        batch=s.batch,
+        precision=s.precision,
+        checkpointing=s.checkpointing,
+        decoder=s.decoder,
+    )
+    chosen, shape = load_plan(plan or s.plan, model.unet), video_shape(settings, model)
+    report = plan_report(
+        model, chosen, shape, use, s.gpu_memory, None if model.rewards else _scorer(settings)
+    )
+    return {**report, "timing": _timing(s.timing, report["costs"], model, chosen, shape)}
+
+
+def _timing(
+    wanted: str, costs: dict[str, dict[str, Any]], model: PlannedModel, plan: Plan, shape: InputShape
+) -> dict[str, Any]:
+    """Writes the milliseconds of a pass into ``costs`` (None where they are not taken); says where, or why not."""
+    gpu = torch.cuda.is_available()
+    heavy = costs["teacher"]["flop_per_pass"] > TIMED_FLOP and not gpu
+    if wanted == "off" or (wanted == "auto" and heavy):
+        for one in costs.values():
+            one["milliseconds"] = None
+        why = "plan.timing=off" if wanted == "off" else "a pass is long on this CPU; plan.timing=on takes it"
+        return {"device": None, "reason": why}
+    clock = Clock(model.unet, shape, "cuda" if gpu else "cpu")
+    student = clock(pruned_config(plan, model.unet))
+    costs["teacher"]["milliseconds"], costs["student"]["milliseconds"] = clock.teacher, student
+    return {"device": describe_device(), "reason": None}
+
+
+def video_shape(settings: Settings, model: PlannedModel) -> InputShape:
+    """Latents and text of one video as the settings ask for it.
+
+    Raises:
+        InputError: height or width is no multiple of what the U-Net halves.
+    """
+    height, width = settings.plan.height or model.size[0], settings.plan.width or model.size[1]
+    halvings = sum(bool(stage["sample"]) for stage in model.unet["down_stages"])
+    step = model.scale * 2**halvings
+    for name, size in (("height", height), ("width", width)):
+        if size % step:
+            raise InputError(f"plan.{name}={size}: {model.name} needs a multiple of {step} pixels")
+    return InputShape(settings.plan.frames, height // model.scale, width // model.scale, model.text_tokens)
+
+
+def _scorer(settings: Settings) -> dict[str, Any] | None:
+    if settings.plan.method != "feedback":
+        return None
+    path: Path = model_folder(settings.models.rewards) / "config.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return public_config(content)

@@ -1,0 +1,175 @@
+"""The models that the planner knows: full-size architectures by name, and pipeline folders by their configurations."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny
+from torch import nn
+from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel
+
+from hummingbird.core.errors import InputError
+from hummingbird.core.hashes import count_parameters, public_config
+from hummingbird.core.model_references import pipeline_folder
+from hummingbird.models.architectures import videocrafter2
+
+KL_AUTOENCODER = {
+    "block_out_channels": (128, 256, 512, 512),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "layers_per_block": 2,
+    "latent_channels": 4,
+}
+"""Stable Diffusion's autoencoder, which VideoCrafter2 uses frame by frame."""
+
+OPENCLIP_H_TEXT = {
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "projection_dim": 1024,
+}
+OPENCLIP_H_VISION = {
+    "hidden_size": 1280,
+    "intermediate_size": 5120,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 16,
+    "patch_size": 14,
+    "image_size": 224,
+    "projection_dim": 1024,
+}
+
+FULL_SIZE = ("videocrafter2",)
+
+
+@dataclass(frozen=True)
+class Reward:
+    """A reward model in feedback: a vision transformer that gradients flow through, and the rest of it.
+
+    Attributes:
+        parameters: of the whole model.
+        sequence: tokens of one input of the vision transformer.
+        inputs: inputs a video: frames, or 1 for a clip.
+        layers, width: of the vision transformer.
+    """
+
+    name: str
+    parameters: int
+    sequence: int
+    inputs: int
+    layers: int
+    width: int
+
+    def activations(self, batch: int, element: int) -> int:
+        """Bytes kept for the backward pass: 17 values a token, channel and layer with fused attention.
+
+        That is Korthikanti et al. (arXiv 2205.05198), 34 bytes at 2 bytes a value. The weights are frozen, so
+        it is an upper bound.
+        """
+        return 17 * element * batch * self.inputs * self.sequence * self.layers * self.width
+
+
+@dataclass(frozen=True)
+class PlannedModel:
+    """What the planner needs to know of a pipeline.
+
+    Attributes:
+        unet: the U-Net's configuration.
+        size: height and width in pixels that it was made for.
+        text_tokens: length of a text.
+        text_parameters: of the text encoder.
+        vae, small: configurations of the autoencoder and of the small decoder.
+        rewards: reward models at full size; none: those of a folder.
+        folder: of a pipeline with weights.
+    """
+
+    name: str
+    unet: dict[str, Any]
+    size: tuple[int, int]
+    text_tokens: int
+    text_parameters: int
+    vae: Mapping[str, Any]
+    small: Mapping[str, Any]
+    rewards: tuple[Reward, ...]
+    folder: Path | None
+
+    @property
+    def scale(self) -> int:
+        """Pixels a latent, in height and width."""
+        return int(2 ** (len(self.vae["block_out_channels"]) - 1))
+
+    def decoder(self, which: str) -> nn.Module:
+        """The ``full`` or ``small`` decoder, with the encoder beside it."""
+        if which == "full":
+            full: nn.Module = AutoencoderKL(**public_config(self.vae))
+            return full
+        # Saved configurations of a small decoder hold a key that its class no longer takes.
+        small: nn.Module = AutoencoderTiny.from_config(public_config(self.small))
+        return small
+
+
+def planned_model(name: str) -> PlannedModel:
+    """A full-size architecture by name, or what a pipeline folder holds.
+
+    Raises:
+        InputError: no such name or folder.
+    """
+    if name == "videocrafter2":
+        return _videocrafter2()
+    try:
+        folder = pipeline_folder(name)
+    except InputError as error:
+        raise InputError(f"{error}; or name one of {', '.join(FULL_SIZE)}") from error
+    text = CLIPTextConfig(**_read(folder, "text_encoder"))
+    with torch.device("meta"):
+        text_parameters = count_parameters(CLIPTextModel(text))
+    vae, unet = _read(folder, "vae"), public_config(_read(folder, "unet"))
+    noise, side = _read(folder, "scheduler", "scheduler_config.json"), int(vae["sample_size"])
+    has_small = any((home / "decoder").is_dir() for home in (folder, folder.parent / "components"))
+    return PlannedModel(
+        name=name,
+        unet=unet,
+        size=(noise.get("height") or side, noise.get("width") or side),
+        text_tokens=int(text.max_position_embeddings),
+        text_parameters=text_parameters,
+        vae=vae,
+        small=_read(folder, "decoder") if has_small else {"latent_channels": unet["in_channels"]},
+        rewards=(),
+        folder=folder,
+    )
+
+
+def _videocrafter2() -> PlannedModel:
+    with torch.device("meta"):
+        clip = CLIPModel(CLIPConfig(text_config=OPENCLIP_H_TEXT, vision_config=OPENCLIP_H_VISION))
+    text = count_parameters(clip.text_model)
+    rewards = (
+        # HPSv2.1 is OpenCLIP's ViT-H-14; it scores single frames.
+        Reward("HPSv2.1", count_parameters(clip), sequence=257, inputs=5, layers=32, width=1280),
+        # InternVideo2-Stage2-1B: a 1 B vision transformer on 8 frames of 224 pixels, and a text encoder.
+        Reward("InternVideo2-1B", 1_350_000_000, sequence=2049, inputs=1, layers=40, width=1408),
+    )
+    return PlannedModel(
+        name="videocrafter2",
+        unet=videocrafter2(),
+        size=(320, 512),
+        text_tokens=77,
+        text_parameters=text,
+        vae=KL_AUTOENCODER,
+        small={},
+        rewards=rewards,
+        folder=None,
+    )
+
+
+def _read(folder: Path, part: str, name: str = "config.json") -> dict[str, Any]:
+    """A part's configuration; shipped pipelines share theirs in ``components``."""
+    places = [home / part / name for home in (folder, folder.parent / "components")]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        raise InputError(f"{folder} is no pipeline folder: it has no {part}/{name}")
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content

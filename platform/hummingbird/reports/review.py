@@ -1,0 +1,91 @@
+"""The review of a curation run: what was kept, dropped and set aside, with frames, scores and captions."""
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from hummingbird.lake.lake import Lake
+from hummingbird.lake.runs import load_result
+from hummingbird.lake.schemas import ARROW, CLIPS, QUARANTINE, TableName
+from hummingbird.reports.from_lake import captions_part, curation_part
+from hummingbird.reports.from_runs import runs_part
+from hummingbird.reports.page import write_report
+from hummingbird.reports.report_data import Headline, ReportData
+
+Row = dict[str, Any]
+
+_DRAWN = 2000  # clips that distributions are drawn from
+_SHOWN = 50  # clips of each reason, and files of quarantine, that the page chooses from
+
+
+def write_review(
+    lake: Lake, storage: Path, result: Path, belongs: Callable[[str], bool] | None = None
+) -> Path:
+    """Writes ``report.html`` beside the ``result.json`` of a curation run and returns its path.
+
+    Memory stays flat: counts are of all clips, pictures and distributions of a sample (the smallest ``clip_id``,
+    which are hashes: so the same ones each time).
+
+    Args:
+        belongs: whether a source is one of the run's, of all that the lake holds; none: those below its folder.
+    """
+    found = load_result(result)
+    source, snapshot = str(found["inputs"]["source"]), found["input_snapshot"]
+    if belongs is None:
+        root = f"{source.rstrip('/')}/"
+        belongs = lambda uri: uri.startswith(root)  # noqa: E731
+    clips, counts = _sample(_rows(lake, "clips", snapshot, belongs))
+    failed = list(_rows(lake, "quarantine", snapshot, belongs))
+    shown = heapq.nsmallest(_SHOWN, failed, key=lambda row: str(row["source_uri"]))
+    thresholds = {name: float(text) for name, text in found["metrics"].get("thresholds", {}).items()}
+    curation = curation_part(
+        clips, pa.Table.from_pylist(shown, schema=QUARANTINE), storage, counts=counts, thresholds=thresholds
+    )
+    data = ReportData(
+        title="Curation",
+        subtitle=str(found["inputs"].get("given", source)),
+        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        headlines=(
+            Headline("kept", str(curation.kept)),
+            Headline("dropped", str(curation.dropped)),
+            Headline("in quarantine", str(len(failed)), "files that could not be read"),
+        ),
+        curation=curation,
+        captions=captions_part(clips, storage),
+        runs=runs_part([found]),
+    )
+    return write_report(data, result.with_name("report.html"))
+
+
+def _rows(lake: Lake, table: TableName, snapshot: int, belongs: Callable[[str], bool]) -> Iterator[Row]:
+    columns = [name for name in ARROW[table].names if name not in ("embedding", "perceptual_hash")]
+    for batch in lake.batches(table, snapshot_id=snapshot, columns=columns):
+        yield from (row for row in batch.to_pylist() if belongs(row["source_uri"]))
+
+
+def _sample(rows: Iterator[Row]) -> tuple[pa.Table, Counter[str]]:
+    """Clips to show and to draw distributions from, and how many there are of each verdict and reason."""
+    counts: Counter[str] = Counter()
+    pools: dict[str, list[Row]] = {}
+
+    def key(row: Row) -> str:
+        return str(row["clip_id"])
+
+    def smallest(pool: str) -> list[Row]:
+        return heapq.nsmallest(_SHOWN if pool else _DRAWN, pools[pool], key=key)
+
+    for row in rows:
+        names = [row["verdict"], *row["reasons"]]
+        counts.update(names)
+        for pool in ("", *names):
+            pools.setdefault(pool, []).append(row)
+            if len(pools[pool]) >= 2 * (_SHOWN if pool else _DRAWN):
+                pools[pool] = smallest(pool)
+    chosen = {key(row): row for row in chain.from_iterable(map(smallest, pools))}
+    return pa.Table.from_pylist(list(chosen.values()), schema=CLIPS), counts

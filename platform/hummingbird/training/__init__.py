@@ -1,0 +1,1 @@
+"""Training: the latent cache, the trainer, its engines, and the methods."""

@@ -1,0 +1,206 @@
+"""The one trainer: a job on Ray Train with DeepSpeed, or in this process alone.
+
+A job that was killed goes on from its last checkpoint when it is started again with the same folder. Ray and
+DeepSpeed are imported only where they run.
+"""
+
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hummingbird.config.cluster import RaySettings, connect
+from hummingbird.core.devices import resolve_device
+from hummingbird.core.errors import InputError
+from hummingbird.core.precision import resolve_precision
+from hummingbird.training.engine import Pace, PlainEngine, moving_average, optimizer_and_schedule
+from hummingbird.training.loop import (
+    LOSSES,
+    Job,
+    Worker,
+    load_state,
+    run_loop,
+    save_state,
+)
+from hummingbird.training.methods.base import Method
+from hummingbird.training.progress import training_bar
+
+CHECKPOINTS_KEPT = 2
+
+
+def train(job: Job, ray: RaySettings) -> Path:
+    """Runs a job to its last step and returns the folder of the trained U-Net (the moving average).
+
+    Raises:
+        InputError: the cluster is too small for the workers, or the job's inputs are bad.
+        FloatingPointError: the loss is no longer finite.
+        ray.train.TrainingFailedError: more workers were lost than ``training.max_failures``.
+    """
+    job.folder.mkdir(parents=True, exist_ok=True)
+    with training_bar(job.name, job.steps, job.folder / LOSSES):
+        if job.training.engine == "process":
+            train_in_process(job)
+        else:
+            train_on_ray(job, ray)
+    return job.folder / "unet"
+
+
+def train_in_process(job: Job) -> None:
+    """One worker, in this process, without Ray and DeepSpeed."""
+    device = torch.device(resolve_device(job.training.device, "training.device"))
+    student, method = _build(job, device)
+    average = moving_average(student, job.training.average)
+    pace = Pace(job.steps, job.training.warmup, job.minutes)
+    engine = PlainEngine(student, job.learning_rate, pace, job.training)
+    folder = job.folder / "checkpoint"
+    kept = sorted(folder.glob("step_*"))
+    if kept:
+        load_state(kept[-1], engine, average)
+
+    def save(step: int) -> None:
+        shutil.rmtree(folder / "new", ignore_errors=True)
+        save_state(folder / "new", engine, average, rank=0)
+        before = list(folder.glob("step_*"))
+        (folder / "new").rename(folder / f"step_{step:08d}")
+        for old in before:  # only now: whenever the process is killed, a whole checkpoint is there
+            shutil.rmtree(old)
+
+    run_loop(job, engine, method, average, Worker(0, 1, device), pace, save)
+    _save_student(average.module, job.folder)
+
+
+def train_on_ray(job: Job, settings: RaySettings) -> None:
+    """Ray Train and DeepSpeed; lost workers are replaced, and the run goes on from its last checkpoint."""
+    connect(settings)
+    import ray
+    from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    class Trainer(TorchTrainer):
+        controller: Any = None
+
+        def _register_sigint_handler(self, controller: Any) -> None:
+            """Registers none. Ray's would end the process as if all were well, and stay when the training is over, so
+            that Ctrl-C did nothing any more: an interruption is a KeyboardInterrupt, as everywhere."""
+            self.controller = controller
+
+    resources = ray.cluster_resources()
+    device = resolve_device(job.training.device, "training.device", resources.get("GPU", 0) > 0)
+    workers = job.training.workers
+    needed = {"CPU": job.training.threads, "GPU": int(device == "cuda")}
+    for unit, count in needed.items():
+        if resources.get(unit, 0) < workers * count:  # else Ray would wait for ever
+            raise InputError(
+                f"training.workers={workers} need {workers * count} {unit}s, the Ray cluster has "
+                f"{resources.get(unit, 0):g}: use fewer workers or threads, or another training.device"
+            )
+    trainer = Trainer(
+        train_worker,
+        train_loop_config={"job": job},
+        torch_config=TorchConfig(backend="nccl" if device == "cuda" else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=workers, use_gpu=device == "cuda", resources_per_worker=needed
+        ),
+        run_config=RunConfig(
+            name="ray",
+            storage_path=str(job.folder),
+            failure_config=FailureConfig(max_failures=job.training.max_failures),
+            checkpoint_config=CheckpointConfig(num_to_keep=CHECKPOINTS_KEPT),
+            logging_config=LoggingConfig(log_level="WARNING"),  # the progress bar says enough
+        ),
+    )
+    try:
+        hopeless = trainer.fit().return_value
+    except KeyboardInterrupt:
+        if trainer.controller is not None:
+            with suppress(ray.exceptions.RayActorError):  # which is how it ends
+                ray.get(trainer.controller.abort.remote())
+        raise
+    if hopeless is not None:
+        raise FloatingPointError(hopeless)
+
+
+def train_worker(config: dict[str, Any]) -> str | None:
+    """What Ray Train runs in every worker.
+
+    Returns:
+        None, or why it is of no use to start the workers again: every worker ends at the same step with this.
+    """
+    import ray.train
+    from ray.train.torch import get_device
+
+    job: Job = config["job"]
+    torch.set_num_threads(job.training.threads)
+    context = ray.train.get_context()
+    worker = Worker(context.get_world_rank(), context.get_world_size(), get_device())
+    student, method = _build(job, worker.device)
+    average = moving_average(student, job.training.average)
+    pace = Pace(job.steps, job.training.warmup, job.minutes)
+    engine = _deepspeed_engine(job, student, pace, worker.device)
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is not None:
+        with checkpoint.as_directory() as folder:
+            load_state(Path(folder), engine, average)
+
+    def save(step: int) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            save_state(Path(folder), engine, average, worker.rank)
+            ray.train.report(
+                {"step": step},
+                checkpoint=ray.train.Checkpoint.from_directory(folder),
+                checkpoint_dir_name=f"step_{step:08d}",
+            )
+
+    try:
+        run_loop(job, engine, method, average, worker, pace, save)
+    except FloatingPointError as error:
+        return str(error)
+    if worker.rank == 0:
+        _save_student(average.module, job.folder)
+    return None
+
+
+def _build(job: Job, device: torch.device) -> tuple[torch.nn.Module, Method]:
+    student: Any
+    student, method = job.build(device)
+    student.train()  # models are loaded for evaluation; the dropout of VideoCrafter2's structure is for training
+    student.gradient_checkpointing = job.training.checkpointing
+    return student, method
+
+
+def _deepspeed_engine(job: Job, student: torch.nn.Module, pace: Pace, device: torch.device) -> Any:
+    if device.type == "cpu":
+        os.environ["DS_ACCELERATOR"] = "cpu"
+    import deepspeed
+    from deepspeed.ops import __compatible_ops__
+    from deepspeed.utils import logger
+
+    logger.setLevel("WARNING")
+    # Else a first run compiles a shared-memory operator for most of a minute, and fails without a compiler.
+    __compatible_ops__["deepspeed_shm_comm"] = False
+    optimizer, schedule = optimizer_and_schedule(student, job.learning_rate, pace, job.training)
+    bf16 = resolve_precision(device, job.training.precision) == "bf16"
+    config: dict[str, Any] = {
+        "train_micro_batch_size_per_gpu": job.batch,
+        "gradient_accumulation_steps": 1,
+        "gradient_clipping": job.training.clip,
+        "zero_optimization": {"stage": job.training.zero_stage},
+        # The same autocast as the loop's, and no module's gradients reduced in less than float32.
+        "torch_autocast": {"enabled": bf16, "dtype": "bfloat16", "lower_precision_safe_modules": []},
+        "steps_per_print": 10**9,
+    }
+    engine, *_ = deepspeed.initialize(
+        model=student, optimizer=optimizer, lr_scheduler=schedule, config=config
+    )
+    return engine
+
+
+def _save_student(student: Any, folder: Path) -> None:
+    """Writes ``unet`` whole or not at all."""
+    student.save_pretrained(folder / "unet.new")
+    shutil.rmtree(folder / "unet", ignore_errors=True)
+    (folder / "unet.new").rename(folder / "unet")

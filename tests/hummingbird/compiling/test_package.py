@@ -1,0 +1,165 @@
+"""The compiled package: same videos as the eager pipeline, and clear refusals."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny
+from hummingbird.compiling import package
+from hummingbird.compiling.compile import compile_pipeline, package_inputs
+from hummingbird.compiling.package import CompiledPipeline, Manifest, check_machine, is_package, read_manifest
+from hummingbird.config.compile import CompileSettings
+from hummingbird.core.errors import InputError
+from hummingbird.models.architectures import unet_config
+from hummingbird.models.pipeline import TextToVideoPipeline
+from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.unet import VideoUNet
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+
+FRAMES = 4
+
+
+def tiny_student() -> TextToVideoPipeline:
+    """One stage, one layer, 16 x 16 pixels: untrained, but every kind of part is there."""
+    torch.manual_seed(0)
+    words = ["<pad>", "<start>", "<end>", "<unknown>", "red", "circle"]
+    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unknown>"))
+    tokenizer.pre_tokenizer = Whitespace()
+    config: dict[str, Any] = unet_config(
+        (8,), down_layers=1, attention=(True,), in_channels=4, head_size=8, text_width=16, norm_groups=4
+    )
+    unet = VideoUNet(
+        **config | {"guidance_size": 16, "first_temporal_heads": 1, "middle": False, "embed_places": True}
+    )
+    for weight in unet.parameters():  # layers that start at zero would hide what follows them
+        torch.nn.init.normal_(weight, std=0.1)
+    return TextToVideoPipeline(
+        unet=unet.eval(),
+        vae=AutoencoderKL(
+            block_out_channels=(4, 4),
+            sample_size=16,
+            norm_num_groups=2,
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+        ).eval(),
+        decoder=AutoencoderTiny(
+            encoder_block_out_channels=(4, 4),
+            decoder_block_out_channels=(4, 4),
+            num_encoder_blocks=(1, 1),
+            num_decoder_blocks=(1, 1),
+        ).eval(),
+        text_encoder=CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=6,
+                hidden_size=16,
+                intermediate_size=16,
+                num_hidden_layers=1,
+                num_attention_heads=2,
+                max_position_embeddings=8,
+                pad_token_id=0,
+                bos_token_id=1,
+                eos_token_id=2,
+            )
+        ).eval(),
+        tokenizer=PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unknown>"
+        ),
+        scheduler=Diffusion(),
+    )
+
+
+def manifest(**changes: Any) -> Manifest:
+    fields: dict[str, Any] = {
+        "name": "tiny",
+        "model_id": None,
+        "weights_hash": "0" * 64,
+        "parameters": 1,
+        "device": "cpu",
+        "device_name": "a processor",
+        "capability": package.device_capability("cpu"),
+        "torch_version": torch.__version__,
+        "precision": "float32",
+        "decoder": "small",
+        "max_batch_size": 2,
+        "num_frames": FRAMES,
+        "settings_hash": "0" * 64,
+        "configs": {},
+        "parts": {},
+    }
+    return Manifest(**fields | changes)
+
+
+def test_this_machine_runs_what_it_compiled() -> None:
+    check_machine(manifest())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"torch_version": "1.0.0"}, r"torch 1\.0\.0.*compile it again"),
+        ({"capability": ["avx9000"]}, r"a processor; this machine lacks avx9000: compile it again"),
+    ],
+)
+def test_a_package_of_another_machine_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_machine(manifest(**changes))
+
+
+def test_a_folder_without_a_package_is_refused(tmp_path: Path) -> None:
+    assert not is_package(tmp_path)
+    with pytest.raises(InputError, match="no compiled package"):
+        CompiledPipeline.load(tmp_path)
+
+
+def test_a_manifest_of_another_version_is_refused(tmp_path: Path) -> None:
+    fields = manifest().model_dump() | {"schema_version": 3}
+    (tmp_path / "manifest.json").write_text(json.dumps(fields))
+    with pytest.raises(InputError, match="compile the model again"):
+        read_manifest(tmp_path)
+
+
+def test_a_package_depends_on_how_its_model_is_sampled() -> None:
+    one, other = tiny_student(), tiny_student()
+    assert package_inputs(one, "cpu") == package_inputs(other, "cpu")
+    other.scheduler = Diffusion(guidance=3.0)
+    assert package_inputs(one, "cpu") != package_inputs(other, "cpu")
+
+
+@pytest.mark.slow
+def test_the_compiled_student_makes_the_eager_students_videos(tmp_path: Path) -> None:
+    settings = CompileSettings(max_batch_size=2, num_frames=FRAMES)
+    said: list[str] = []
+    eager = tiny_student()
+    made = compile_pipeline(eager, tmp_path / "package", settings, "tiny", say=said.append)
+    assert len(said) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["package"]
+    assert set(made.parts) == {"unet", "text_encoder", "decoder"}
+
+    compiled = CompiledPipeline.load(tmp_path / "package")
+    assert compiled.manifest == made
+    prompts, seeds, steps = ["red circle", "circle", ""], [1, 2, 3], []
+    expected = eager(prompts, seeds, steps=2, guidance=3.0, num_frames=FRAMES)
+    # Three videos in passes of at most two.
+    videos = compiled(prompts, seeds, steps=2, guidance=3.0, on_step=steps.append)
+    assert steps == [1, 2]
+    assert videos.shape == expected.shape == (3, FRAMES, 16, 16, 3)
+    assert (videos.int() - expected.int()).abs().max() <= 1
+    assert not torch.equal(videos[0], videos[1])
+
+    with pytest.raises(ValueError, match="compile again with other"):
+        compiled(["red"], [1], num_frames=8)
+    with pytest.raises(ValueError, match="small decoder alone"):
+        compiled(["red"], [1], decoder="full")
+
+
+def test_a_pipeline_without_a_small_decoder_is_refused_before_anything_is_compiled(tmp_path: Path) -> None:
+    pipeline = tiny_student()
+    pipeline.decoder = None
+    with pytest.raises(InputError, match=r"compile\.decoder=full"):
+        compile_pipeline(pipeline, tmp_path / "package", CompileSettings(), "tiny")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,166 @@
+"""A small cache of random latents, and a small training job on it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny
+from hummingbird.config.training import TrainingSettings
+from hummingbird.models.architectures import unet_config
+from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
+from hummingbird.models.rewards import TextVideoScorer
+from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.unet import VideoUNet
+from hummingbird.pruning.pruned_config import pruned_config
+from hummingbird.pruning.pruning_plan import load_plan
+from hummingbird.training.latent_cache import CACHE_SCHEMA, CACHE_VERSION, encoder_hashes
+from hummingbird.training.loop import Job
+from hummingbird.training.methods.base import Method, Teacher
+from hummingbird.training.methods.distillation import Distillation
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+
+SHAPE, TEXT = (4, 8, 8, 8), (6, 16)
+
+
+def _write(folder: Path, count: int = 12, parts: int = 2, pipeline: Path | None = None) -> Path:
+    """Sample i: constant latents i / 8, frame rate 8 + i. Made as if by ``pipeline``, where there is one."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    rows = [
+        {
+            "clip_id": str(i),
+            "caption": f"clip {i}",
+            "fps": 8.0 + i,
+            "latents": (np.full(SHAPE, i / 8) + 0.1 * rng.standard_normal(SHAPE))
+            .astype(np.float16)
+            .tobytes(),
+            "text": rng.standard_normal(TEXT).astype(np.float16).tobytes(),
+            "input_ids": [i] * TEXT[0],
+            "attention_mask": [1] * TEXT[0],
+        }
+        for i in range(count)
+    ]
+    for part in range(parts):
+        table = pa.Table.from_pylist(rows[part::parts], schema=CACHE_SCHEMA)
+        pq.write_table(table, folder / f"part-{part}.parquet", row_group_size=4)
+    loaded = None if pipeline is None else load_pipeline(pipeline)
+    empty = torch.zeros(TEXT) if loaded is None else loaded.encode_prompts([""])[0]
+    np.save(folder / "empty.npy", empty.numpy().astype(np.float16))
+    about = {"schema_version": CACHE_VERSION, "snapshot_id": 7, "shape": SHAPE, "count": count, "fps": 8.0}
+    hashes = {"vae_hash": "v", "text_hash": "t"} if loaded is None else encoder_hashes(loaded)
+    (folder / "cache.json").write_text(json.dumps({**about, **hashes}))
+    return folder
+
+
+@pytest.fixture
+def write_cache() -> Callable[..., Path]:
+    """Writes a cache of ``count`` samples in ``parts`` files to a new folder, and returns the folder."""
+    return _write
+
+
+@pytest.fixture
+def make_job(tmp_path: Path) -> Callable[..., Job]:
+    """A job that distils a two-stage teacher into its pruned student on a cache of 12 samples."""
+    _write(tmp_path / "cache")
+
+    def make(build: Any = None, steps: int = 4, **training: Any) -> Job:
+        return Job(
+            name="test",
+            build=build or tiny_distillation(),
+            cache=tmp_path / "cache",
+            folder=tmp_path / "run",
+            steps=steps,
+            minutes=None,
+            batch=2,
+            learning_rate=1e-3,
+            seed=3,
+            training=TrainingSettings(precision="fp32", warmup=1, checkpoint_every=2, **training),
+        )
+
+    return make
+
+
+def _tiny_config() -> dict[str, Any]:
+    return unet_config(
+        (16, 16),
+        head_size=8,
+        in_channels=8,
+        text_width=16,
+        norm_groups=8,
+        first_temporal_heads=1,
+        middle=True,
+        embed_places=True,
+    )
+
+
+def tiny_distillation() -> Callable[[torch.device], tuple[VideoUNet, Method]]:
+    """A local function, so that it travels to workers by value."""
+    config = _tiny_config()
+
+    def build(device: torch.device) -> tuple[VideoUNet, Method]:
+        torch.manual_seed(0)
+        teacher = VideoUNet(**config).to(device)
+        student = VideoUNet(**pruned_config(load_plan("hummingbird-0.7b", config), config)).to(device)
+        method = Distillation(Teacher(teacher, torch.zeros(6, 16), [0, 1, 3, 4]), Diffusion(), 3.0, 0.1)
+        return student, method
+
+    return build
+
+
+@pytest.fixture
+def tiny_teacher(tmp_path: Path) -> Path:
+    """A pipeline folder with an untrained teacher of two stages, for the tiny cache."""
+    torch.manual_seed(0)
+    unet = VideoUNet(**_tiny_config())
+    vocabulary = {"<pad>": 0, "<start>": 1, "<end>": 2, "a": 3}
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(WordLevel(vocabulary, unk_token="a")), pad_token="<pad>", eos_token="<end>"
+    )
+    pipeline = TextToVideoPipeline(
+        unet=unet,
+        vae=AutoencoderKL(latent_channels=8, block_out_channels=(8,), norm_num_groups=4, sample_size=8),
+        decoder=AutoencoderTiny(
+            latent_channels=8,
+            encoder_block_out_channels=(4,) * 4,
+            decoder_block_out_channels=(4,) * 4,
+            num_encoder_blocks=(0,) * 4,
+            num_decoder_blocks=(1,) * 4,
+        ),
+        text_encoder=CLIPTextModel(_text_config()),
+        tokenizer=tokenizer,
+        scheduler=Diffusion(),
+    )
+    pipeline.save_pretrained(tmp_path / "teacher")
+    (tmp_path / "teacher" / "README.md").write_text("---\nlicense: apache-2.0\n---\nA teacher.\n")
+    return tmp_path / "teacher"
+
+
+@pytest.fixture
+def tiny_rewards(tmp_path: Path) -> Path:
+    """A folder with untrained rewards for videos of 64 x 64, on 4 frames."""
+    torch.manual_seed(1)
+    text = _text_config().to_dict()
+    TextVideoScorer(text, frames=4, widths=(8, 8, 8), embedding=16).save_pretrained(tmp_path / "rewards")
+    return tmp_path / "rewards"
+
+
+def _text_config() -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=16,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=6,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+    )

@@ -1,0 +1,194 @@
+"""What the tests of evaluation share: a report with every part filled by drawn scenes."""
+
+import io
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hummingbird.evaluation.intervals import Interval
+from hummingbird.evaluation.score import LEFT_OUT, SHAPES
+from hummingbird.models.video import write_mp4
+from hummingbird.reports.embed import strip_uris, video_uri
+from hummingbird.reports.report_data import (
+    CaptionChange,
+    Captions,
+    Curation,
+    Curve,
+    Headline,
+    LineageNode,
+    Plan,
+    PlanBlock,
+    PlanStage,
+    ReportData,
+    RunRow,
+    Scores,
+    Speed,
+    SpeedBar,
+    Strip,
+    Video,
+    VideoGrid,
+    VideoRow,
+)
+from hummingbird.shapes.scene import Scene, caption, render_clip, sample_scene
+from numpy.typing import NDArray
+
+MODELS = ("teacher", "pruned", "distilled", "feedback")
+REASONS = {
+    "technical_quality": 31,
+    "duplicate": 12,
+    "static": 9,
+    "text": 8,
+    "flicker": 7,
+    "zoom": 6,
+    "too_short": 4,
+}
+PARTS = {"text": 0.02, "denoising": 9.6, "decoding": 0.21, "mp4": 0.02}
+
+
+def mp4(frames: NDArray[np.uint8]) -> bytes:
+    out = io.BytesIO()
+    write_mp4(frames, 8, out)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="session")
+def example_report() -> ReportData:
+    return make_example()
+
+
+@pytest.fixture(scope="session")
+def mp4_bytes() -> Callable[[NDArray[np.uint8]], bytes]:
+    """Encodes frames."""
+    return mp4
+
+
+def make_example() -> ReportData:
+    rng = np.random.default_rng(3)
+    scenes = [sample_scene(rng) for _ in range(12)]
+    clips = [render_clip(scene, size=128) for scene in scenes]
+    facts = (("quality", "0.71"), ("motion", "1.24"))
+    strips = [
+        Strip(strip_uris(clip), f"file_{i:03d}.mp4", caption(scenes[i]), facts)
+        for i, clip in enumerate(clips)
+    ]
+    steps = tuple(float(s) for s in range(0, 400, 2))
+    loss = tuple(0.4 * math.exp(-s / 90) + 0.02 + float(rng.uniform(0, 0.02)) for s in steps)
+    reward = tuple(0.2 + 0.4 * (1 - math.exp(-s / 150)) + float(rng.normal(0, 0.03)) for s in steps)
+    poor = ((1, "nice video #shorts"), (2, "a green thing"), (3, ""), (4, "IMG_2041"))
+    return ReportData(
+        title="From raw video to a small, fast model",
+        subtitle="One run of the line on the shapes world: curated, pruned, distilled, given feedback, "
+        "compiled, and measured against its teacher.",
+        created="Written 22 November 2026 by hummingbird 0.1.0 on AMD EPYC, 2 threads",
+        headlines=(
+            Headline("total", "91.2", "teacher 90.8, 24 prompts"),
+            Headline("speed-up", "34.1×", "9.8 s to 0.29 s a video, end to end"),
+            Headline("parameters", "56 %", "11.0 M to 6.2 M"),
+            Headline("curation", "98 / 97 %", "precision and recall of dropping"),
+            Headline("captions", "99 %", "attributes right; 34 % before"),
+        ),
+        curation=Curation(
+            142,
+            77,
+            6,
+            REASONS,
+            tuple(strips[:2]),
+            {
+                "technical_quality": tuple(strips[2:4]),
+                "static": tuple(strips[4:5]),
+                "text": tuple(strips[5:8]),
+            },
+            (("broken_01.mp4", "probe", "moov atom not found"), ("empty.mp4", "probe", "file is <empty>")),
+            {"precision": 0.98, "recall": 0.97, "right reason": 0.96},
+            {
+                name: (tuple(rng.normal(0.7, 0.1, 142).tolist()), tuple(rng.normal(0.4, 0.15, 77).tolist()))
+                for name in ("quality_overall", "motion_score", "flicker_score", "text_share")
+            },
+        ),
+        captions=Captions(
+            tuple(
+                CaptionChange(strip_uris(clips[i]), old, caption(scenes[i]), False, i != 2) for i, old in poor
+            ),
+            0.34,
+            0.99,
+            "shapes-captioner (transformers)",
+        ),
+        plan=Plan(_stages(), 11_034_120, 6_201_544, "hummingbird-0.7b"),
+        curves=(
+            Curve(
+                "Distillation", {"output": (steps, loss), "features": (steps, tuple(v * 0.4 for v in loss))}
+            ),
+            Curve(
+                "Feedback",
+                {"image": (steps, reward), "video": (steps, tuple(v * 0.8 for v in reward))},
+                False,
+            ),
+        ),
+        grid=_grid(scenes[:4]),
+        scores=_scores(rng),
+        speed=Speed(
+            (
+                SpeedBar("teacher, eager", "50 steps, guided", PARTS, 9.85),
+                SpeedBar("teacher, compiled", "50 steps, guided", {**PARTS, "denoising": 5.4}, 5.65),
+                SpeedBar("student, eager", "4 steps", {**PARTS, "denoising": 0.31, "decoding": 0.05}, 0.4),
+                SpeedBar("student, compiled", "4 steps", {**PARTS, "denoising": 0.2, "decoding": 0.03}, 0.27),
+            ),
+            34.1,
+            "AMD EPYC 9654, 2 threads, torch 2.13.0",
+        ),
+        lineage=(
+            LineageNode("served", "student package", "", (("device", "cpu"),)),
+            LineageNode("model", "feedback", "compile", (("id", "b31c9d0f"), ("total", "91.2"))),
+            LineageNode("model", "distilled", "feedback", (("id", "77ab120c"),)),
+            LineageNode("model", "pruned", "distill", (("id", "0c1144fe"),)),
+            LineageNode("model", "shapes-teacher", "prune", (("licence", "Apache-2.0"),)),
+            LineageNode(
+                "data", "142 clips", "snapshot", (("snapshot", "8412369874511"), ("sources", "38 files"))
+            ),
+        ),
+        runs=(
+            RunRow("curate", "a1b2c3d4e5f6", 151.2, "f00dfeed12345678"),
+            RunRow("distill", "0a1b2c3d4e5f", 301, "aa" * 8),
+        ),
+    )
+
+
+def _stages() -> tuple[PlanStage, ...]:
+    stages = [PlanStage("middle", 2, (PlanBlock("middle", 128, False),))]
+    for level, width in enumerate((64, 96, 128)):
+        stages.append(
+            PlanStage("down", level, tuple(PlanBlock(f"block {i}", width, i == 0) for i in range(2)))
+        )
+        stages.append(PlanStage("up", level, tuple(PlanBlock(f"block {i}", width, i != 1) for i in range(3))))
+    return tuple(stages)
+
+
+def _grid(scenes: list[Scene]) -> VideoGrid:
+    rows = []
+    for i, scene in enumerate(scenes):
+        source = video_uri(mp4(render_clip(scene)))
+        videos = {m: Video(source, ("motion",) if (i + j) % 3 == 0 else ()) for j, m in enumerate(MODELS)}
+        rows.append(VideoRow(caption(scene), 100 + i, videos))
+    return VideoGrid(MODELS, tuple(rows), {"teacher": "50 steps, guidance 7.5", "feedback": "4 steps"})
+
+
+def _scores(rng: np.random.Generator) -> Scores:
+    rows = ("total", "quality", "semantic", *(d.name for d in SHAPES))
+    values = {}
+    for index, model in enumerate(MODELS):
+        drawn = np.clip(0.6 + 0.08 * index + rng.normal(0, 0.08, len(rows)), 0, 0.98)
+        values[model] = {
+            row: Interval(float(v), float(v) - 0.05, min(float(v) + 0.04, 1))
+            for row, v in zip(rows, drawn, strict=True)
+        }
+    return Scores(
+        MODELS,
+        rows,
+        values,
+        {d.name: d.part for d in SHAPES},
+        24,
+        {"teacher: color": 0.97, "teacher: motion": 0.93, "teacher: shape": 0.88},
+        {d.name: d.definition for d in SHAPES},
+        LEFT_OUT,
+    )

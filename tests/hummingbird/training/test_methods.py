@@ -1,0 +1,405 @@
+"""The methods' losses on models whose outputs are known."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from hummingbird.models.architectures import unet_config
+from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.unet import VideoUNet
+from hummingbird.training.loop import mixed_precision
+from hummingbird.training.methods.base import Teacher
+from hummingbird.training.methods.consistency import Feedback, Reward, pseudo_huber
+from hummingbird.training.methods.distillation import Distillation
+from hummingbird.training.methods.replay import Memory
+from torch import Tensor, nn
+
+SHAPE = (2, 4, 8, 4, 4)
+
+
+class Known(nn.Module):
+    """Noise: a constant plus the text's mean, after dropout; a feature, twice the input; keeps its calls."""
+
+    def __init__(self, constant: float) -> None:
+        super().__init__()
+        self.constant, self.dropout = nn.Parameter(torch.tensor(constant)), nn.Dropout(0.5)
+        self.calls: list[dict[str, Any]] = []
+
+    def forward(
+        self, sample, timestep, encoder_hidden_states, fps=None, guidance=None, return_features=False
+    ):
+        self.calls.append(
+            {"x": sample, "t": timestep, "text": encoder_hidden_states, "fps": fps, "w": guidance}
+        )
+        shift = encoder_hidden_states.mean(dim=(1, 2)).view(-1, 1, 1, 1, 1)
+        noise = self.dropout(torch.ones_like(sample)) * (self.constant + shift)
+        return (noise, [2 * sample.flatten(1)]) if return_features else noise
+
+
+class Additive(Diffusion):
+    """x is x0 plus 0.1 t times the noise."""
+
+    def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        return x0 + 0.1 * t.view(-1, 1, 1, 1, 1) * noise
+
+    def estimates(self, output: Tensor, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        return x - 0.1 * t.view(-1, 1, 1, 1, 1) * output, output
+
+    def ddim_step(self, x0: Tensor, eps: Tensor, t: Tensor, earlier: Tensor) -> Tensor:
+        return self.add_noise(x0, eps, earlier)
+
+
+def batch() -> dict[str, Tensor]:
+    return {
+        "latents": torch.zeros(SHAPE),
+        "text": torch.full((2, 3, 5), 0.25),
+        "fps": torch.tensor([8.0, 24.0]),
+        "input_ids": torch.tensor([[1, 2], [3, 4]]),
+        "attention_mask": torch.ones(2, 2, dtype=torch.long),
+    }
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_the_teacher_is_guided_frozen_and_in_evaluation_mode() -> None:
+    model = Known(1.0).train()
+    teacher = Teacher(model, torch.full((3, 5), -0.25))
+    x, t, fps = torch.ones(SHAPE), torch.tensor([3, 4]), torch.tensor([8.0, 24.0])
+    noise, (feature,) = teacher(x, t, batch()["text"], fps, 3.0)
+    # Conditional 1.25, unconditional 0.75: 0.75 + 3 * 0.5, without dropout.
+    torch.testing.assert_close(noise, torch.full(SHAPE, 2.25))
+    scaled, _ = teacher(x, t, batch()["text"], fps, torch.tensor([1.0, 5.0]))
+    torch.testing.assert_close(scaled.mean(dim=(1, 2, 3, 4)), torch.tensor([1.25, 3.25]))
+    assert feature.shape[0] == 2
+    assert not noise.requires_grad
+    assert not model.training
+    assert not model.constant.requires_grad
+    call = model.calls[0]
+    assert torch.equal(
+        call["fps"], torch.tensor([8.0, 24.0, 8.0, 24.0])
+    )  # both passes at the clip's frame rate
+    assert torch.equal(call["t"], torch.tensor([3, 4, 3, 4]))
+    assert torch.equal(call["text"][2:], torch.full((2, 3, 5), -0.25))
+
+
+def test_a_teacher_without_guidance_makes_one_pass() -> None:
+    model = Known(1.0)
+    teacher = Teacher(model, torch.full((3, 5), -0.25))
+    x, t = torch.ones(SHAPE), torch.tensor([3, 4])
+    noise, (feature,) = teacher(x, t, batch()["text"], batch()["fps"], 1.0)
+    torch.testing.assert_close(noise, torch.full(SHAPE, 1.25))
+    assert feature.shape[0] == len(model.calls[0]["x"]) == 2
+
+
+def test_distillation_losses_on_known_outputs() -> None:
+    teacher, student = Known(1.0), Known(0.5).eval()
+    method = Distillation(
+        Teacher(teacher, torch.full((3, 5), -0.25)), Additive(), guidance=3.0, feature_weight=0.5
+    )
+    losses = method.losses(student, student, batch(), generator())
+    # Guided teacher 2.25, student 0.75; the features are equal.
+    assert float(losses.terms["output"]) == pytest.approx(1.5**2)
+    assert float(losses.terms["feature_0"]) == 0.0
+    assert losses.total.item() == pytest.approx(2.25)
+    assert torch.equal(student.calls[0]["x"], teacher.calls[0]["x"][:2])
+    losses.total.backward()
+    assert float(student.constant.grad) == pytest.approx(-3.0)
+
+
+def test_distillation_compares_features_relative_to_the_teachers() -> None:
+    class Scaled(Known):
+        def forward(self, *args, **kwargs):
+            noise, features = super().forward(*args, **kwargs)
+            return noise, [3 * feature for feature in features]
+
+    method = Distillation(
+        Teacher(Known(1.0), torch.zeros(3, 5)), Additive(), guidance=1.0, feature_weight=0.5
+    )
+    losses = method.losses(Scaled(1.0).eval(), Known(1.0), batch(), generator())
+    assert float(losses.terms["feature_0"]) == pytest.approx(4.0, rel=1e-5)  # (3 f - f)^2 / f^2
+    assert losses.total.item() == pytest.approx(2.0, rel=1e-5)
+
+
+def test_pseudo_huber_on_known_values() -> None:
+    d = torch.tensor([0.0, 0.001, 3.0])
+    expected = (0.0 + 0.001 * (2**0.5 - 1) + (9 + 1e-6) ** 0.5 - 0.001) / 3
+    assert float(pseudo_huber(d, torch.zeros(3))) == pytest.approx(expected, rel=1e-4)
+
+
+def test_feedback_refuses_the_rescale_of_x0() -> None:
+    with pytest.raises(ValueError, match="x0_scale=1"):
+        Feedback(Teacher(Known(1.0), torch.zeros(3, 5)), Diffusion(x0_scale=0.7), (5.0, 15.0))
+
+
+def test_feedback_takes_one_solver_step_with_the_guided_teacher() -> None:
+    teacher, student = Known(1.0), Known(0.5).eval()
+    method = Feedback(Teacher(teacher, torch.full((3, 5), -0.25)), Additive(), guidance=(5.0, 15.0))
+    losses = method.losses(student, student, batch(), generator())
+    target_call, call = student.calls
+    t, earlier, w = call["t"], target_call["t"], call["w"]
+    assert set((t + 1).remainder(20).tolist()) == {0}
+    assert torch.equal(earlier, (t - 20).clamp_min(0))
+    assert torch.equal(w, target_call["w"])
+    assert bool(((w >= 5) & (w <= 15)).all())
+    assert w[0] != w[1]
+    # The teacher's noise is cond + w (cond - uncond) = 1.25 + 0.5 w; the step goes along it from t to
+    # earlier.
+    shift = 0.1 * (t - earlier) * (1.25 + 0.5 * w)
+    torch.testing.assert_close(target_call["x"], call["x"] - shift.view(-1, 1, 1, 1, 1), rtol=1e-5, atol=1e-3)
+    # Both estimates subtract the student's 0.75 at their own timestep; c_out is almost 1.
+    gap = 0.1 * (t - earlier) * 0.75 - shift
+    assert losses.total.item() == pytest.approx(float(gap.abs().mean()), rel=2e-3)
+
+
+def go(process: Diffusion, noise: float, x: Tensor, t: Tensor, end: Tensor) -> Tensor:
+    """One solver step of a model whose noise is known."""
+    return process.ddim_step(*process.estimates(torch.full_like(x, noise), x, t), t, end)
+
+
+def in_phases(teacher: nn.Module, **more: Any) -> Feedback:
+    """4 phases of 2 solver steps. The guided noise of a teacher of 1 is 1.25 + 2 (1.25 - 0.75) = 2.25."""
+    process = Diffusion(solver_steps=8, phases=4)
+    return Feedback(Teacher(teacher, torch.full((3, 5), -0.25)), process, guidance=(2.0, 2.0), **more)
+
+
+def expected_loss(process: Diffusion, call: dict[str, Any], reached: Tensor) -> Any:
+    """For a student whose noise is 0.75."""
+    x, t = call["x"], call["t"]
+    wanted = process.x0_leading_to(reached, x, t, process.phase_end(t))
+    estimate = process.estimates(torch.full_like(x, 0.75), x, t)[0]
+    return pytest.approx(float(pseudo_huber(estimate, wanted)), rel=1e-4)
+
+
+def test_in_phases_the_student_must_arrive_where_its_target_does() -> None:
+    """At the teacher's step itself, or where the student goes from there."""
+    process = Diffusion(solver_steps=8, phases=4)
+    student = Known(0.5).eval()
+    method = in_phases(Known(1.0))
+    seen = set()
+    for seed in range(4):
+        losses = method.losses(student, student, batch(), generator(seed))
+        x, t = (student.calls[-1][name] for name in ("x", "t"))
+        earlier, end = (t - 125).clamp_min(0), process.phase_end(t)
+        reached = go(process, 2.25, x, t, earlier)
+        there = earlier == end
+        onward = go(process, 0.75, reached, earlier, end)
+        reached = torch.where(there.view(-1, 1, 1, 1, 1), reached, onward)
+        assert losses.total.item() == expected_loss(process, student.calls[-1], reached)
+        seen |= set(there.tolist())
+    assert seen == {True, False}
+
+
+def test_a_teacher_as_target_goes_on_to_the_end_of_the_phase() -> None:
+    process = Diffusion(solver_steps=8, phases=4)
+    student = Known(0.5).eval()
+    method = in_phases(Known(1.0), target="teacher")
+    seen = set()
+    for seed in range(4):
+        student.calls.clear()
+        losses = method.losses(student, student, batch(), generator(seed))
+        (call,) = student.calls  # its own estimate is asked for nothing else
+        t = call["t"]
+        half = go(process, 2.25, call["x"], t, t - 125)
+        reached = go(process, 2.25, half, t - 125, (t - 250).clamp_min(0))
+        assert losses.total.item() == expected_loss(process, call, reached)
+        seen |= set(t.tolist())
+    assert seen == {999, 749, 499, 249}  # where sampling asks the student
+
+
+def test_a_teacher_whose_phases_are_of_unequal_length_stops_at_their_ends() -> None:
+    teacher = Known(1.0)
+    process = Diffusion(solver_steps=10, phases=4)  # phases of 2, 2, 2 and 4 steps
+    method = Feedback(
+        Teacher(teacher, torch.full((3, 5), -0.25)), process, guidance=(2.0, 2.0), target="teacher"
+    )
+    student = Known(0.5).eval()
+    for seed in range(4):
+        losses = method.losses(student, student, batch(), generator(seed))
+        call = student.calls[-1]
+        reached = torch.cat(
+            [walk(process, 2.25, x[None], int(t)) for x, t in zip(call["x"], call["t"], strict=True)]
+        )
+        assert losses.total.item() == expected_loss(process, call, reached)
+
+
+def walk(process: Diffusion, noise: float, x: Tensor, t: int) -> Tensor:
+    """From t to the end of its phase in solver steps of 100."""
+    end = int(process.phase_end(torch.tensor([t]))[0])
+    for now in range(t, end, -100):
+        x = go(process, noise, x, torch.tensor([now]), torch.tensor([max(now - 100, end)]))
+    return x
+
+
+def test_on_policy_samples_begin_where_the_averages_own_steps_lead() -> None:
+    process = Diffusion(solver_steps=8, phases=4)
+    student, average = Known(0.5).eval(), Known(0.6).eval()  # the average's noise is 0.85
+    method = in_phases(Known(1.0), target="teacher", on_policy=1.0)
+    seen = set()
+    for seed in range(8):
+        student.calls.clear()
+        average.calls.clear()
+        method.losses(student, average, batch(), generator(seed))
+        (call,) = student.calls
+        led = torch.nonzero(call["t"] < 999).flatten().tolist()  # the first step leads these, in their order
+        noise = average.calls[0]["x"]
+        assert len(noise) == len(led)
+        for row, x in zip(led, noise.split(1), strict=True):
+            for now in range(999, int(call["t"][row]), -250):
+                x = go(process, 0.85, x, torch.tensor([now]), torch.tensor([now - 250]))
+            torch.testing.assert_close(call["x"][row : row + 1], x)
+        for row in set(range(2)) - set(led):
+            assert abs(float(call["x"][row].std()) - 1) < 0.2  # noise, and nothing of the clip
+        seen |= set(call["t"].tolist())
+    assert seen == {999, 749, 499, 249}
+
+
+def test_without_phases_there_is_no_trajectory_to_follow() -> None:
+    teacher = Teacher(Known(1.0), torch.zeros(3, 5))
+    with pytest.raises(ValueError, match="need phases"):
+        Feedback(teacher, Diffusion(), (2.0, 2.0), on_policy=0.5)
+    with pytest.raises(ValueError, match="need phases"):
+        Feedback(teacher, Diffusion(), (2.0, 2.0), target="teacher")
+
+
+def test_each_answer_of_the_teacher_teaches_several_steps() -> None:
+    teacher, student = Known(1.0), Known(0.5).eval()
+    method = in_phases(teacher, target="teacher", reuse=3)
+    losses = [method.losses(student, student, batch(), generator(seed)) for seed in range(6)]
+    asked = [call["x"][:2] for call in teacher.calls[::2]]  # two solver steps each time
+    learnt = [call["x"] for call in student.calls]
+    assert len(asked) == 2
+    assert torch.equal(learnt[0], asked[0])
+    assert torch.equal(learnt[3], asked[1])
+    again = [row for step in (1, 2, 4, 5) for row in learnt[step]]
+    given = [row for answers in asked for row in answers]
+    assert all(any(torch.equal(row, one) for one in given) for row in again)
+    assert all(one.total.item() > 0 for one in losses)
+
+
+def test_a_memory_forgets_the_oldest() -> None:
+    memory = Memory(uses=2, capacity=3)
+    drawn = []
+    for turn in range(40):
+        batch = memory.recall(lambda turn=turn: {"x": torch.full((4,), turn)}, generator(turn))
+        if turn % 2 == 0:
+            assert batch["x"].tolist() == [turn] * 4
+        else:
+            drawn += [(turn - 1 - int(x)) // 2 for x in batch["x"]]
+    assert set(drawn) == {0, 1, 2}
+
+
+def test_in_phases_a_student_that_is_its_guided_teacher_has_nothing_to_learn() -> None:
+    process = Diffusion(solver_steps=8, phases=4)
+    same = Known(1.0)
+    method = Feedback(Teacher(same, batch()["text"][0]), process, guidance=(2.0, 2.0))
+    losses = method.losses(same, same, batch(), generator())
+    assert losses.total.item() == pytest.approx(0.0, abs=1e-4)
+
+
+def test_the_target_carries_no_gradient_and_can_come_from_the_average() -> None:
+    student, average = Known(0.5).eval(), Known(0.7).eval()
+    teacher = Teacher(Known(1.0), torch.zeros(3, 5))
+    method = Feedback(teacher, Additive(), guidance=(5.0, 15.0), target="average")
+    method.losses(student, average, batch(), generator()).total.backward()
+    assert len(student.calls) == len(average.calls) == 1
+    assert average.constant.grad is None
+    assert student.constant.grad is not None
+
+
+class Brightness:
+    """Scores the mean of the pixels; keeps what it was shown."""
+
+    def image_score(self, frames: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        self.images, self.image_ids = frames, input_ids
+        return frames.mean(dim=(1, 2, 3))
+
+    def video_score(self, video: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        self.video, self.video_ids = video, input_ids
+        return video.mean(dim=(1, 2, 3, 4))
+
+
+def test_rewards_reach_the_student_and_see_the_right_frames_and_texts() -> None:
+    scorer, decoded = Brightness(), []
+
+    def decode(latents: Tensor) -> Tensor:
+        decoded.append(latents.shape[2])
+        return latents[:, :3].transpose(1, 2) + 0.5
+
+    reward = Reward(decode, scorer, image_weight=1.0, video_weight=2.0, image_frames=2, video_frames=4)
+    student = Known(0.5).eval()
+    method = Feedback(Teacher(Known(0.5), torch.zeros(3, 5)), Additive(), (0.0, 0.0), reward)
+    losses = method.losses(student, student, batch(), generator())
+    expected = losses.terms["consistency"] - losses.terms["image_reward"] - 2 * losses.terms["video_reward"]
+    assert losses.total.item() == pytest.approx(float(expected), rel=1e-5)
+    assert decoded[0] < 8  # only frames that are scored
+    estimates = student.calls[-1]["x"] - 0.1 * student.calls[-1]["t"].view(-1, 1, 1, 1, 1) * 0.75
+    frames = estimates[:, :3].transpose(1, 2) + 0.5
+    torch.testing.assert_close(scorer.video.detach(), frames[:, [0, 2, 5, 7]], rtol=1e-3, atol=1e-3)
+    assert scorer.images.shape == (4, 3, 4, 4)
+    assert scorer.image_ids.tolist() == [[1, 2], [3, 4]]
+    for image, video in zip(scorer.images.detach().unflatten(0, (2, 2)), frames, strict=True):
+        assert all((video - frame).abs().amax((1, 2, 3)).min() < 1e-3 for frame in image)
+    losses.total.backward()
+    # More of the student's constant is less brightness: raising it must raise the loss by 3 mean(0.1 t).
+    assert float(student.constant.grad) > 0.2 * float(student.calls[-1]["t"].float().mean())
+
+
+def test_in_phases_the_students_own_videos_are_rewarded_through_all_its_steps() -> None:
+    scorer = Brightness()
+    reward = Reward(
+        lambda latents: latents[:, :3].transpose(1, 2), scorer, 1.0, 2.0, image_frames=2, video_frames=4
+    )
+    process, student = Diffusion(solver_steps=8, phases=4), Known(0.5).eval()
+    method = in_phases(Known(1.0), target="teacher", reward=reward, rollouts=1)
+    losses = method.losses(student, student, batch(), generator())
+    asked, *steps = student.calls
+    assert [call["t"].tolist() for call in steps] == [[999], [749], [499], [249]]
+    x = steps[0]["x"]
+    assert abs(float(x.std()) - 1) < 0.2  # noise
+    for call, end in zip(steps, [749, 499, 249, 0], strict=True):
+        torch.testing.assert_close(call["x"], x)
+        assert call["w"].tolist() == asked["w"][:1].tolist()
+        x = go(process, 0.75, x, call["t"], torch.tensor([end]))
+    torch.testing.assert_close(scorer.video, x[:, :3, [0, 2, 5, 7]].transpose(1, 2))
+    assert scorer.video_ids.tolist() == scorer.image_ids.tolist() == [[1, 2]]
+    terms = losses.terms
+    expected = terms["consistency"] - terms["image_reward"] - 2 * terms["video_reward"]
+    assert losses.total.item() == pytest.approx(float(expected), rel=1e-5)
+
+    def brightness(constant: float) -> float:
+        x = steps[0]["x"]
+        for start, end in pairwise([999, 749, 499, 249, 0]):
+            x = go(process, constant + 0.25, x, torch.tensor([start]), torch.tensor([end]))
+        return float(x[:, :3, [0, 2, 5, 7]].mean())
+
+    (slope,) = torch.autograd.grad(scorer.video.mean(), student.constant)
+    assert float(slope) == pytest.approx((brightness(0.51) - brightness(0.49)) / 0.02, rel=1e-3)
+
+
+def test_rewards_may_come_late() -> None:
+    reward = Reward(lambda latents: latents[:, :3].transpose(1, 2), Brightness(), 1.0, 2.0, 2, 4)
+    method = in_phases(Known(1.0), target="teacher", reward=reward, reward_from=0.6)
+    student = Known(0.5).eval()
+    for progress, terms in ((0.0, 1), (0.59, 1), (0.6, 3), (1.0, 3)):
+        method.progress = progress
+        assert len(method.losses(student, student, batch(), generator()).terms) == terms
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_every_weight_of_a_real_student_learns_from_feedback(precision: str) -> None:
+    torch.manual_seed(0)
+    shared = {"head_size": 8, "in_channels": 4, "text_width": 5, "norm_groups": 8, "first_temporal_heads": 1}
+    teacher = VideoUNet(**unet_config((16,), **shared))
+    student = VideoUNet(**unet_config((16,), **shared, guidance_size=8))
+    for parameter in student.parameters():  # else zero-initialised layers hide those before them
+        nn.init.normal_(parameter, std=0.1)
+    method = Feedback(Teacher(teacher, torch.zeros(3, 5)), Additive(), (5.0, 15.0))
+    with mixed_precision(torch.device("cpu"), precision):
+        losses = method.losses(student, student, batch(), generator())
+    losses.total.backward()
+    without = [name for name, p in student.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    # A key's bias and the like have none by their nature; here only layers of a single token are left out.
+    assert without == []

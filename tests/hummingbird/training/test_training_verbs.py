@@ -1,0 +1,161 @@
+"""Prune, distill and feedback as verbs, one after the other, on a tiny world and in one process."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hummingbird.config.distill import DistillSettings
+from hummingbird.config.loading import load_settings
+from hummingbird.config.settings import Settings
+from hummingbird.core.errors import InputError
+from hummingbird.lake.lake import Lake
+from hummingbird.models.pipeline import load_pipeline
+from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.unet import VideoUNet
+from hummingbird.pruning.prune import prune
+from hummingbird.training.distill import distill, target_guidance
+from hummingbird.training.feedback import feedback, feedback_inputs, with_guidance_embedding
+
+
+@pytest.fixture
+def tiny(
+    tmp_path: Path, tiny_teacher: Path, tiny_rewards: Path, write_cache: Callable[..., Path]
+) -> Settings:
+    settings = load_settings(
+        overrides=[
+            f"storage={tmp_path / 'runs'}",
+            f"models.teacher={tiny_teacher}",
+            f"models.rewards={tiny_rewards}",
+            "training.engine=process",
+            "training.average=0.5",
+            "distill.steps=3",
+            "feedback.steps=3",
+            "feedback.solver_steps=20",
+            "feedback.video_frames=4",
+            "feedback.image_frames=2",
+        ]
+    )
+    snapshot = Lake.open(settings).snapshot()
+    cache = write_cache(tmp_path / "cache", pipeline=tiny_teacher)
+    about = json.loads((cache / "cache.json").read_text())
+    (cache / "cache.json").write_text(json.dumps({**about, "snapshot_id": snapshot}))
+    return settings.model_copy(update={"training": settings.training.model_copy(update={"cache": cache})})
+
+
+def outputs(path: Path) -> dict[str, Any]:
+    result = json.loads(path.read_text())
+    assert result["state"] == "finished"
+    return result["outputs"]
+
+
+def test_the_three_verbs_follow_each_other_and_leave_a_lineage(tiny: Settings) -> None:
+    pruned = outputs(prune(tiny))
+    report = json.loads(Path(pruned["report"]).read_text())
+    assert all(layer["largest_difference"] == 0 for layer in report["layers"] if layer["kept"])
+    assert load_pipeline(pruned["pipeline"]).unet.config.middle is False
+    distilled = outputs(distill(tiny))
+    path = feedback(tiny)
+    few = outputs(path)
+
+    model = load_pipeline(few["pipeline"])
+    assert model.few_steps
+    assert model.scheduler.config.steps == 4
+    assert model.scheduler.few_step_timesteps(4) == [999, 749, 499, 249]  # sampled as it was trained
+    assert load_pipeline(distilled["pipeline"]).scheduler.config.guidance == 1.0  # guidance is built in
+    video = model(["a a"], [0], num_frames=4)
+    assert video.shape[:2] == (1, 4)
+    lines = [json.loads(line) for line in Path(few["losses"]).read_text().splitlines()]
+    assert {"consistency", "image_reward", "video_reward"} <= set(lines[0])
+    assert not (path.parent / "checkpoint").exists()
+
+    line = Lake.open(tiny).lineage(few["model_id"])
+    assert [entry["model"]["kind"] for entry in line] == ["feedback", "distilled", "pruned", "teacher"]
+    assert [entry["model"]["model_id"] for entry in line][1:3] == [distilled["model_id"], pruned["model_id"]]
+    assert {entry["model"]["licence"] for entry in line} == {"apache-2.0"}
+    assert line[0]["snapshot_id"] == line[1]["snapshot_id"] == Lake.open(tiny).snapshot()
+
+    before = path.stat().st_mtime_ns
+    lines_before = Path(few["losses"]).read_text()
+    assert outputs(feedback(tiny)) == few  # finished before: nothing is trained again
+    assert Path(few["losses"]).read_text() == lines_before
+    assert path.stat().st_mtime_ns > before
+
+    noise = Path(tiny.models.teacher) / "scheduler" / "scheduler_config.json"
+    noise.write_text(json.dumps({**json.loads(noise.read_text()), "shared_noise": 0.5}))
+    assert (
+        outputs(distill(tiny))["pipeline"] != distilled["pipeline"]
+    )  # the teacher's weights do not say it all
+
+
+def test_rewards_that_come_late_are_told_from_when_they_came(tiny: Settings) -> None:
+    chosen = {"steps": 4, "phases": 4, "solver_steps": 8, "reward_from": 0.5, "rollouts": 1}
+    late = tiny.model_copy(update={"feedback": tiny.feedback.model_copy(update=chosen)})
+    prune(tiny)
+    distill(tiny)
+    path = feedback(late)
+    lines = [json.loads(line) for line in Path(outputs(path)["losses"]).read_text().splitlines()]
+    rewarded = [line["image_reward"] for line in lines if "image_reward" in line]
+    assert ["image_reward" in line for line in lines] == [False, False, True, True]
+    metrics = json.loads(path.read_text())["metrics"]
+    assert metrics["first"]["image_reward"] == rewarded[0]
+    assert metrics["last"]["image_reward"] == rewarded[-1]
+    assert metrics["first"]["consistency"] == lines[0]["consistency"]
+
+
+def test_bad_starts_are_named(tiny: Settings, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="run prune first"):
+        distill(tiny)
+    missing = tiny.model_copy(update={"models": tiny.models.model_copy(update={"teacher": "nowhere"})})
+    with pytest.raises(InputError, match="no pipeline in"):
+        prune(missing)
+    greedy = tiny.model_copy(update={"prune": tiny.prune.model_copy(update={"max_share": 0.3})})
+    with pytest.raises(InputError, match=r"prune\.max_share allows 30\.0%"):
+        prune(greedy)
+    prune(tiny)
+    frames = tiny.model_copy(update={"feedback": tiny.feedback.model_copy(update={"video_frames": 8})})
+    with pytest.raises(InputError, match="sees 4"):
+        feedback(frames)
+    cache = tiny.model_copy(update={"training": tiny.training.model_copy(update={"cache": tmp_path})})
+    with pytest.raises(InputError, match="run encode first"):
+        distill(cache)
+    assert tiny.training.cache is not None
+    file = tiny.training.cache / "cache.json"
+    about = json.loads(file.read_text())
+    for key, part in (("vae_hash", "autoencoder"), ("text_hash", "text encoder")):
+        file.write_text(json.dumps({**about, key: "of another"}))
+        with pytest.raises(InputError, match=f"another {part}"):
+            distill(tiny)
+
+
+def test_the_target_is_guided_as_the_teacher_is_sampled_unless_told_otherwise(tiny_teacher: Path) -> None:
+    teacher = load_pipeline(tiny_teacher)
+    teacher.scheduler = Diffusion.from_config(teacher.scheduler.config, guidance=6.0)
+    assert target_guidance(DistillSettings(), teacher) == 6.0
+    assert target_guidance(DistillSettings(guidance=2.0), teacher) == 2.0
+
+
+def test_feedback_depends_on_the_decoder_that_the_rewards_look_through(
+    tiny_teacher: Path,
+) -> None:
+    student = load_pipeline(tiny_teacher)
+    before = feedback_inputs("a hash", student)
+    assert student.decoder is not None
+    with torch.no_grad():
+        next(student.decoder.parameters()).add_(1.0)
+    assert feedback_inputs("a hash", student) != before
+    student.decoder = None
+    with pytest.raises(InputError, match="no small decoder"):
+        feedback_inputs("a hash", student)
+    assert feedback_inputs(None, student) == {"rewards": None}
+
+
+def test_a_new_guidance_embedding_changes_no_output(tiny_teacher: Path) -> None:
+    unet: VideoUNet = load_pipeline(tiny_teacher).unet
+    few = with_guidance_embedding(unet, 8)
+    inputs = torch.randn(1, 8, 4, 8, 8), torch.tensor([7]), torch.randn(1, 6, 16), torch.tensor([8.0])
+    with torch.no_grad():
+        torch.testing.assert_close(few(*inputs, guidance=torch.tensor([9.0])), unet(*inputs))
+    assert few.config.guidance_size == 8

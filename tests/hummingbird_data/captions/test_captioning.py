@@ -1,0 +1,82 @@
+"""From settings to engines, prompts and keys."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hummingbird.config.settings import Settings
+from hummingbird.core.errors import InputError
+from hummingbird_data.captions.captioning import captioning_of
+from hummingbird_data.curation_plan import Plan
+
+URL = {"url": "http://127.0.0.1:1/v1"}
+
+
+def settings_of(models: dict[str, Any] | None = None, **curate: Any) -> Settings:
+    return Settings(models=models or {}, curate={"technical": "weightless", **curate})  # type: ignore[arg-type]
+
+
+def test_the_shapes_worlds_captioner_is_asked_what_it_was_trained_with_and_not_rewritten() -> None:
+    made = captioning_of(settings_of()).captioning
+    assert (made.describe.prompt.label, made.describe.engine.kind) == ("shapes@1", "transformers")
+    assert made.rewrite is None
+    assert str(made).startswith("described by shapes-captioner@")
+
+
+def test_other_captioners_get_the_prompt_for_them(captioner: Path) -> None:
+    made = captioning_of(settings_of({"captioner": str(captioner)})).captioning
+    assert made.describe.prompt.label == "describe@1"
+
+
+def test_each_step_has_an_engine_of_its_own(captioner: Path) -> None:
+    settings = settings_of(
+        {"captioner": "see-7b", "rewriter": str(captioner)},
+        caption_engine="http", caption_endpoint={**URL, "licence": "apache-2.0"}, rewrite_engine="vllm",
+        rewrite_vllm={"max_model_len": 2048},
+    )  # fmt: skip
+    words = captioning_of(settings)
+    describe, rewrite = words.captioning.describe, words.captioning.rewrite
+    assert (describe.engine.kind, describe.engine.name, describe.engine.frames) == ("http", "see-7b", 4)
+    assert rewrite is not None
+    assert (rewrite.engine.kind, rewrite.engine.frames, rewrite.prompt.label) == ("vllm", 0, "rewrite@1")
+    assert rewrite.engine.arguments == {"max_model_len": 2048}
+    assert words.licences == {"captioner": "apache-2.0", "rewriter": "unknown"}
+    assert words.models["captioner"] == "endpoint:see-7b"
+
+
+@pytest.mark.parametrize(
+    ("models", "curate", "problem"),
+    [
+        ({}, {"caption_engine": "http"}, r"curate.caption_endpoint.url="),
+        ({"rewriter": "w"}, {"rewrite_engine": "http"}, r"curate.rewrite_endpoint.url="),
+        ({"rewriter": "/nowhere"}, {}, r"no model in /nowhere"),
+        ({}, {"caption_tokenizer": "/nowhere"}, r"no folder /nowhere"),
+        ({}, {"caption_prompt": "rewrite"}, r"one that asks to describe"),
+    ],
+)
+def test_what_cannot_work_is_refused(models: dict[str, str], curate: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        captioning_of(settings_of(models, **curate))
+
+
+def test_an_endpoints_licence_is_stated(tmp_path: Path) -> None:
+    asked = {"caption_engine": "http", "allow_noncommercial": False}
+    with pytest.raises(InputError, match=r"state its licence in curate.caption_endpoint.licence"):
+        Plan.make(settings_of({"captioner": "see-7b"}, **asked, caption_endpoint=URL))
+    made = Plan.make(
+        settings_of({"captioner": "see-7b"}, **asked, caption_endpoint={**URL, "licence": "mit"})
+    )
+    assert made.licences == {"captioner": "mit"}
+
+
+def test_the_key_changes_with_what_captions_depend_on_alone(tmp_path: Path) -> None:
+    def key(model: str = "see-7b", prompt: str = "What is it?", **curate: Any) -> str:
+        path = tmp_path / "mine.yaml"
+        path.write_text(f'version: "1"\nasks: describe\ntext: {prompt}\n')
+        fixed = {"caption_engine": "http", "caption_endpoint": URL, "caption_prompt": str(path)}
+        return Plan.make(settings_of({"captioner": model}, **{**fixed, **curate})).scoring_key
+
+    base = key()
+    assert key(caption_endpoint={"url": "http://127.0.0.2:1/v1", "retries": 9}, caption_batch=3) == base
+    others = {key("see-8b"), key(prompt="What is that?"), key(caption_tokens=9), key(caption_max_tokens=20)}
+    assert len(others | {base}) == 5

@@ -1,0 +1,108 @@
+"""Requests: what is sent, what is tried again, and whose fault a failure is."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_endpoint import Endpoint, serving, words_of
+from hummingbird.config.endpoint import EndpointSettings
+from hummingbird.core.errors import InputError
+from hummingbird_data.captions.engine_http import HttpStage
+from hummingbird_data.captions.engines import Engine, frames_hash
+from hummingbird_data.reading.clip_frames import clip_frames, evenly
+from hummingbird_data.stage import Row, StageRunner
+from pydantic import ValidationError
+
+
+def engine(url: str | None, **settings: Any) -> Engine:
+    endpoint = EndpointSettings(url=url, **{"backoff": 0.01, "retries": 2, "timeout": 5, **settings})
+    return Engine("http", "tiny", "tiny", frames=3, max_tokens=8, endpoint=endpoint)
+
+
+def ask(url: str, rows: list[Row], **settings: Any) -> list[Row]:
+    return StageRunner(HttpStage(engine=engine(url, **settings))).run(rows)
+
+
+@pytest.fixture
+def rows(tmp_path: Path, write_video: Callable, shot: Callable) -> list[Row]:
+    for number in range(4):
+        write_video(tmp_path / f"{number}.mp4", shot(number, seconds=2))
+    fixed = {"storage": str(tmp_path), "question": "What is it?", "temperature": 0.5, "seed": 3}
+    return [{"clip_id": str(n), "media_path": f"{n}.mp4", **fixed} for n in range(4)]
+
+
+def test_frames_go_as_they_are_with_the_token_of_the_environment(
+    rows: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "s3cret")
+    with serving(Endpoint()) as endpoint:
+        engine(endpoint.url, token_variable="MY_TOKEN").check()
+        assert endpoint.headers[0]["Authorization"] == "Bearer s3cret"
+        made = ask(endpoint.url, rows)
+    for row, answer in zip(rows, made, strict=True):
+        seen = frames_hash(evenly(clip_frames(row)[0], 3))
+        assert answer["frames_hash"] == seen
+        assert answer["answer"] == words_of(seen)  # the endpoint found the same hash in what it was sent
+    body = endpoint.bodies[0]
+    assert (body["model"], body["temperature"], body["seed"], body["max_tokens"]) == ("tiny", 0.5, 3, 8)
+    assert body["messages"][0]["content"][-1] == {"type": "text", "text": "What is it?"}
+
+
+@pytest.mark.parametrize("status", [0, 429, 500, 503])
+def test_what_may_go_better_is_tried_again(rows: list[Row], status: int) -> None:
+    with serving(Endpoint(lambda key, before, *_: (status, "busy") if before < 2 else None)) as endpoint:
+        made = ask(endpoint.url, rows)
+    assert [row["failure"] for row in made] == [None] * 4
+    assert set(endpoint.asked.values()) == {3}
+
+
+@pytest.mark.parametrize(
+    ("status", "down", "tries"), [(400, False, 1), (500, False, 3), (503, True, 3), (401, True, 1)]
+)
+def test_past_the_retries_it_is_said_whose_fault_it_is(
+    rows: list[Row], status: int, down: bool, tries: int
+) -> None:
+    bad = frames_hash(evenly(clip_frames(rows[1])[0], 3))
+    with serving(Endpoint(lambda key, *_: (status, "no!") if key == bad else None)) as endpoint:
+        made = ask(endpoint.url, rows)
+    assert [row["answer"] is None for row in made] == [False, True, False, False]
+    assert f"status {status}" in made[1]["failure"]
+    assert "no!" in made[1]["failure"]
+    assert made[1]["down"] is down
+    assert endpoint.asked[bad] == tries
+
+
+def test_an_endpoint_that_hangs_costs_its_own_clip(rows: list[Row]) -> None:
+    with serving(Endpoint(lambda *_: time.sleep(1))) as endpoint:
+        made = ask(endpoint.url, rows[:1], timeout=0.2, retries=0)
+    assert made[0]["failure"] == "no answer within 0.2 s"
+    assert made[0]["down"] is False
+
+
+def test_an_unreadable_clip_is_never_sent(rows: list[Row]) -> None:
+    with serving(Endpoint()) as endpoint:
+        made = ask(endpoint.url, [rows[0], {**rows[1], "media_path": "gone.mp4"}, rows[2]])
+    assert "gone.mp4" in made[1]["failure"]
+    assert [row["answer"] is None for row in made] == [False, True, False]
+    assert sum(endpoint.asked.values()) == 2
+
+
+def test_the_driver_finds_out_early_what_cannot_work() -> None:
+    with serving(Endpoint()) as endpoint:
+        engine(endpoint.url).check()
+        endpoint.models = ["other"]
+        with pytest.raises(InputError, match=r"serves no 'tiny' but other"):
+            engine(endpoint.url).check()
+        gone = endpoint.url
+    with pytest.raises(InputError, match=r"does not answer"):
+        engine(gone, retries=0).check()
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://host/v1", "host:8000", "http://user:secret@host/v1", "http://host/v1?key=secret"]
+)
+def test_an_url_holds_no_secret(url: str) -> None:
+    with pytest.raises(ValidationError):
+        EndpointSettings(url=url)
