@@ -43,7 +43,7 @@ if __name__ == "__main__":
             "--method": "plan.method",
             "--gpus": "plan.gpus",
             "--gpu-memory": "plan.gpu_memory",
-            "--frames": "plan.frames",
+            "--frames": "plan.num_frames",
             "--height": "plan.height",
             "--width": "plan.width",
         },

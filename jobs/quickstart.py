@@ -64,7 +64,7 @@ def main(settings: Settings, given: argparse.Namespace) -> Path:
         candidates = [Candidate(name="teacher", path=settings.models.teacher)]
         # The guidance is built into the distilled student: at 1 it makes one pass a step.
         candidates += [
-            Candidate(name=name, path=path, guidance=1.0 if name == "distilled" else None)
+            Candidate(name=name, path=path, guidance_scale=1.0 if name == "distilled" else None)
             for name, path in models.items()
         ]
         evaluated = step("evaluate", evaluate, with_section(student, "evaluate", models=tuple(candidates)))

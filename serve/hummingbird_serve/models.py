@@ -61,11 +61,11 @@ def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
         height=height,
         num_frames=manifest.num_frames,
         fps=measured.fps,
-        steps=measured.few_steps if few else measured.steps,
-        max_steps=own.max_steps if few else TEACHER_MAX_STEPS,
+        steps=measured.few_step_inference_steps if few else measured.num_inference_steps,
+        max_steps=own.max_inference_steps if few else TEACHER_MAX_STEPS,
         guidance=manifest.configs["scheduler"]["guidance"]
-        if measured.guidance is None
-        else measured.guidance,
+        if measured.guidance_scale is None
+        else measured.guidance_scale,
         max_tokens=manifest.configs["text_encoder"]["max_position_embeddings"],
         created=int((folder / "manifest.json").stat().st_mtime),
     )

@@ -82,7 +82,7 @@ def make_job(tmp_path: Path) -> Callable[..., Job]:
             batch=2,
             learning_rate=1e-3,
             seed=3,
-            training=TrainingSettings(precision="fp32", warmup=1, checkpoint_every=2, **training),
+            training=TrainingSettings(mixed_precision="fp32", warmup_steps=1, checkpoint_every=2, **training),
         )
 
     return make

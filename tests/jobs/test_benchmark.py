@@ -21,6 +21,6 @@ def test_a_kind_that_does_not_come_first_is_told_so(kind: str, tmp_path: Path) -
 
 
 def test_a_kind_that_comes_first_has_its_own_settings(tmp_path: Path) -> None:
-    done = run("unet", "--storage", str(tmp_path), "unet_benchmark.batch=0")
+    done = run("unet", "--storage", str(tmp_path), "unet_benchmark.batch_size=0")
     assert done.returncode == 2
-    assert "unet_benchmark.batch" in done.stderr
+    assert "unet_benchmark.batch_size" in done.stderr

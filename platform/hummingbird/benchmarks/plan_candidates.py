@@ -63,9 +63,10 @@ def find_plans(
     config = public_config(pipeline.unet.config)
     size, tokens = pipeline.latent_size, int(pipeline.text_encoder.config.max_position_embeddings)
     shape = InputShape(FRAMES, size, size, tokens)
-    timed = InputShape(FRAMES, size, size, tokens, s.timed_batch)
+    timed = InputShape(FRAMES, size, size, tokens, s.timed_batch_size)
     paper = {name: load_plan(name, config) for name in s.paper}
-    calibration = Calibration(cache, min(c.clips, s.clips), c.timesteps, settings.seed, c.rows)
+    clips = min(c.calibration_clips, s.clips)
+    calibration = Calibration(cache, clips, c.calibration_timesteps, settings.seed, c.calibration_batch_size)
     importance = partial(plan_importance, teacher, calibration, device)
 
     def ask(plans: Mapping[str, Plan]) -> dict[str, list[float]]:
@@ -75,7 +76,7 @@ def find_plans(
 
     def took(plans: Mapping[str, Plan]) -> dict[str, float]:
         unets = {name: VideoUNet(**pruned_config(plan, config)).to(device) for name, plan in plans.items()}
-        return time_in_turns(unets, timed, s.warmup, s.repeats)
+        return time_in_turns(unets, timed, s.warmup_passes, s.repeats)
 
     folder.mkdir(parents=True, exist_ok=True)
     whole = {TEACHER: whole_plan(config)}

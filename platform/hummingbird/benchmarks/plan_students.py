@@ -74,7 +74,7 @@ def run_cell(study: Study, cell: Cell) -> dict[str, Any] | None:
     if time.time() > study.deadline:
         return None
     folder.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(study.settings.training.threads)
+    torch.set_num_threads(study.settings.training.cpus_per_worker)
     guidance = target_guidance(study.settings.distill, load_pipeline(study.teacher))
     label = f"{cell.name}, seed {cell.seed}"
     result: dict[str, Any] = {"name": cell.name, "seed": cell.seed}
@@ -126,7 +126,7 @@ def _score(study: Study, cell: Cell, unet: VideoUNet, guidance: float, name: str
         found: Sequence[Measured] = examine_here(
             pipeline,
             prompts,
-            Way(s.steps, guidance, batch=s.batch),
+            Way(s.num_inference_steps, guidance, batch=s.batch_size),
             each,
             name if s.workers == 1 else None,  # bars of several processes would run into each other
         )
@@ -148,7 +148,7 @@ def _distill(study: Study, cell: Cell, folder: Path) -> dict[str, Any]:
         folder=folder,
         steps=s.distill.steps,
         minutes=s.distill.minutes,
-        batch=s.distill.batch,
+        batch=s.distill.batch_size,
         learning_rate=s.distill.learning_rate,
         seed=s.seed + cell.seed,
         training=s.training.model_copy(update={"engine": "process", "device": study.device}),

@@ -62,8 +62,8 @@ def study_inputs(settings: Settings) -> dict[str, Any]:
     """
     tree = settings.model_dump(mode="json")
     unet = load_pipeline(pipeline_folder(settings.models.teacher)).unet
-    training = ("precision", "warmup", "weight_decay", "clip", "average")
-    calibration = ("clips", "timesteps", "rounds", "rows")
+    training = ("mixed_precision", "warmup_steps", "weight_decay", "max_grad_norm", "ema_decay")
+    calibration = ("calibration_clips", "calibration_timesteps", "rounds", "calibration_batch_size")
     return {
         "seed": settings.seed,
         "teacher": weights_hash(unet),

@@ -203,12 +203,12 @@ def _time(
 ) -> dict[str, float]:
     """Median seconds of every contestant; they take turns."""
     times: dict[str, list[float]] = {name: [] for name in contestants}
-    with tqdm(total=len(contestants) * (s.warmup + s.repeats), desc=task, unit="pass") as bar:
-        for turn in range(s.warmup + s.repeats):
+    with tqdm(total=len(contestants) * (s.warmup_passes + s.repeats), desc=task, unit="pass") as bar:
+        for turn in range(s.warmup_passes + s.repeats):
             for name, contestant in contestants.items():
                 start = synchronized_time()
                 _step(contestant, run, inputs, s, task)
-                if turn >= s.warmup:
+                if turn >= s.warmup_passes:
                     times[name].append(synchronized_time() - start)
                 bar.update()
     return {name: statistics.median(values) for name, values in times.items()}

@@ -22,7 +22,7 @@ def measured_gib(step: Callable[[], object], device: str) -> float:
 def estimated_gib(s: UnetBenchmarkSettings, task: str) -> float:
     """GiB of our ``forward`` pass, or of a ``training`` step with its gradients."""
     config, trains = unet_structure(s), task == "training"
-    shape = InputShape(s.frames, s.height, s.width, s.text_length, s.batch)
+    shape = InputShape(s.num_frames, s.height, s.width, s.text_length, s.batch_size)
     low = s.precision == "bfloat16"
     kind = torch.bfloat16 if low and not trains else torch.float32
 
@@ -34,7 +34,7 @@ def estimated_gib(s: UnetBenchmarkSettings, task: str) -> float:
         finally:
             torch.set_default_dtype(before)
         unet.train(trains).requires_grad_(trains)
-        unet.gradient_checkpointing = s.checkpointing
+        unet.gradient_checkpointing = s.gradient_checkpointing
         return unet
 
     def run(unet: nn.Module) -> torch.Tensor:

@@ -55,15 +55,15 @@ def equal_pair(s: UnetBenchmarkSettings) -> tuple[VideoUNet, UNet3DConditionMode
             parameter.data += 0.02 * torch.randn_like(parameter)
         ours = VideoUNet(**unet_structure(s))
     ours.load_state_dict(theirs.state_dict())
-    ours.gradient_checkpointing = s.checkpointing  # diffusers' has none
+    ours.gradient_checkpointing = s.gradient_checkpointing  # diffusers' has none
     return ours.eval(), theirs.eval()
 
 
 def draw_inputs(s: UnetBenchmarkSettings) -> Inputs:
     """Latents (B, C, T, h, w), timesteps (B,) and text (B, L, D)."""
-    sample = torch.randn(s.batch, s.in_channels, s.frames, s.height, s.width)
-    text = torch.randn(s.batch, s.text_length, s.text_width)
-    timesteps = torch.randint(0, 1000, (s.batch,))
+    sample = torch.randn(s.batch_size, s.in_channels, s.num_frames, s.height, s.width)
+    text = torch.randn(s.batch_size, s.text_length, s.text_width)
+    timesteps = torch.randint(0, 1000, (s.batch_size,))
     return sample.to(s.device), timesteps.to(s.device), text.to(s.device)
 
 

@@ -46,9 +46,9 @@ def benchmark(settings: Settings, folder: Path | None = None) -> Path:
             run.outputs.update(run.previous["outputs"])
             return run.result_path
         # Each repeat shows another prompt, the same to all.
-        prompts = [p.text for p in evaluation_prompts(max(s.warmup + s.repeats, 2), settings.seed)]
+        prompts = [p.text for p in evaluation_prompts(max(s.warmup_videos + s.repeats, 2), settings.seed)]
         contestants = _contestants(settings, (teacher, student), packages)
-        timings = time_all(contestants, prompts, s.warmup, s.repeats)
+        timings = time_all(contestants, prompts, s.warmup_videos, s.repeats)
         seconds = {name: timing.seconds for name, timing in timings.items()}
         run.metrics.update(
             timings={c.name: timings[c.name].as_json() | {"note": c.note} for c in contestants},
@@ -75,7 +75,10 @@ def _contestants(
     settings: Settings, folders: tuple[Path, Path], packages: tuple[Path | None, Path]
 ) -> list[Contestant]:
     s = settings.benchmark
-    sampling = ((s.teacher_steps, s.teacher_decoder), (s.student_steps, s.student_decoder))
+    sampling = (
+        (s.teacher_inference_steps, s.teacher_decoder),
+        (s.student_inference_steps, s.student_decoder),
+    )
     made = []
     for name, folder, package, (steps, decoder) in zip(
         ("teacher", "student"), folders, packages, sampling, strict=True

@@ -13,9 +13,9 @@ class DistillSettings(Section):
         None,
         description="limit of the training time, over which the learning rate then decays; none: all steps",
     )
-    batch: PositiveInt = Field(4, description="samples a step and worker")
+    batch_size: PositiveInt = Field(4, description="samples a step and worker")
     learning_rate: PositiveFloat = Field(3e-4, description="peak learning rate of AdamW")
-    guidance: PositiveFloat | None = Field(
+    guidance_scale: PositiveFloat | None = Field(
         None, description="guidance scale of the teacher's target; none: what the teacher is sampled with"
     )
     feature_weight: NonNegativeFloat = Field(0.1, description="weight of the feature loss")

@@ -16,8 +16,8 @@ class Candidate(Section):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", description="what tables and pictures call it"
     )
     path: str = Field(description="pipeline folder, or a name of shipped weights")
-    steps: PositiveInt | None = Field(None, description="denoising steps")
-    guidance: PositiveFloat | None = Field(
+    num_inference_steps: PositiveInt | None = Field(None, description="denoising steps")
+    guidance_scale: PositiveFloat | None = Field(
         None, description="guidance scale, or what a few-step student embeds"
     )
     decoder: Decoder | None = Field(None, description="full: the autoencoder's; small: the small decoder")
@@ -31,17 +31,19 @@ class EvaluateSettings(Section):
     )
     prompts: int = Field(200, ge=2, description="number of prompts, of one object and of two in turn")
     seed: NonNegativeInt = Field(0, description="seed of prompts, of their noise and of the intervals")
-    steps: PositiveInt = Field(50, description="DDIM steps of models that are no few-step students")
-    few_steps: PositiveInt = Field(4, description="steps of few-step students")
-    guidance: NonNegativeFloat | None = Field(
+    num_inference_steps: PositiveInt = Field(
+        50, description="DDIM steps of models that are no few-step students"
+    )
+    few_step_inference_steps: PositiveInt = Field(4, description="steps of few-step students")
+    guidance_scale: NonNegativeFloat | None = Field(
         None, description="guidance scale of all models; none: what each was made for"
     )
     decoder: Decoder = Field("full", description="decoder of models that are no few-step students")
     few_step_decoder: Decoder = Field("small", description="decoder of few-step students")
-    frames: int = Field(16, ge=16, description="frames of a video")
+    num_frames: int = Field(16, ge=16, description="frames of a video")
     fps: PositiveInt = Field(8, description="frames a second")
-    batch: PositiveInt = Field(4, description="videos a pass of the model")
-    precision: Literal["auto", "fp32", "bf16"] = Field(
+    batch_size: PositiveInt = Field(4, description="videos a pass of the model")
+    mixed_precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="of the U-Net, the same for all models; auto: bf16 where the device is fast at it"
     )
     resamples: int = Field(1000, ge=100, description="bootstrap samples behind the 95 % intervals")

@@ -15,14 +15,14 @@ class FeedbackSettings(Section):
         None,
         description="limit of the training time, over which the learning rate then decays; none: all steps",
     )
-    batch: PositiveInt = Field(4, description="samples a step and worker")
+    batch_size: PositiveInt = Field(4, description="samples a step and worker")
     learning_rate: PositiveFloat = Field(3e-4, description="peak learning rate of AdamW")
-    guidance_min: NonNegativeFloat = Field(
-        1.0, description="smallest w of the target cond + w (cond - uncond); the student embeds w"
+    guidance_scale_min: float = Field(
+        2.0,
+        ge=1,
+        description="smallest scale s of the target uncond + s (cond - uncond), which the student embeds",
     )
-    guidance_max: NonNegativeFloat = Field(
-        3.0, description="largest w; w is one less than the guidance scale that a teacher is sampled with"
-    )
+    guidance_scale_max: float = Field(4.0, ge=1, description="largest guidance scale of the target")
     guidance_size: PositiveInt = Field(64, multiple_of=2, description="size of the embedding of w")
     solver_steps: int | None = Field(
         None,
@@ -71,8 +71,8 @@ class FeedbackSettings(Section):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if self.guidance_max < self.guidance_min:
-            raise ValueError("guidance_max is below guidance_min")
+        if self.guidance_scale_max < self.guidance_scale_min:
+            raise ValueError("guidance_scale_max is below guidance_scale_min")
         if self.phases == 1 and (self.target == "teacher" or self.on_policy):
             raise ValueError("target=teacher and on_policy need phases: set phases=4")
         if self.solver_steps is not None and self.phases > self.solver_steps:

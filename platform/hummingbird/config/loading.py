@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from hummingbird.config.renamed import explain_renamed
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 
@@ -134,7 +135,7 @@ def _merge(tree: dict[str, Any], more: Mapping[str, Any]) -> None:
 
 def _refuse_unknown_keys(tree: Mapping[str, Any]) -> None:
     for key in _unknown(Settings, tree, ""):
-        raise InputError(f"unknown setting '{key}'{_suggestion(key)}")
+        raise InputError(explain_renamed(key) or f"unknown setting '{key}'{_suggestion(key)}")
 
 
 def _unknown(model: type[BaseModel], tree: Mapping[str, Any], prefix: str) -> Iterator[str]:

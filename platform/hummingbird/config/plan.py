@@ -26,14 +26,16 @@ class PlanSettings(Section):
     )
     height: PositiveInt | None = Field(None, description="pixels; none: what the model was made for")
     width: PositiveInt | None = Field(None, description="pixels; none: what the model was made for")
-    frames: PositiveInt = Field(16, description="frames of a video")
+    num_frames: PositiveInt = Field(16, description="frames of a video")
     method: Literal["inference", "distill", "feedback"] = Field("feedback", description="what memory is for")
     gpus: PositiveInt = Field(4, description="GPUs, one training worker each")
     gpu_memory: PositiveFloat = Field(80.0, description="memory of a GPU in GiB")
     zero_stage: Literal[0, 1, 2, 3] = Field(2, description="DeepSpeed ZeRO stage")
-    batch: PositiveInt = Field(1, description="videos a step and GPU")
-    precision: Literal["fp32", "bf16"] = Field("bf16", description="of passes; trained weights stay float32")
-    checkpointing: bool = Field(True, description="as training.checkpointing")
+    batch_size: PositiveInt = Field(1, description="videos a step and GPU")
+    mixed_precision: Literal["fp32", "bf16"] = Field(
+        "bf16", description="of passes; trained weights stay float32"
+    )
+    gradient_checkpointing: bool = Field(True, description="as training.gradient_checkpointing")
     decoder: Literal["small", "full"] = Field("full", description="decoder of inference and feedback")
 
     timing: Literal["auto", "on", "off"] = Field(
@@ -42,9 +44,11 @@ class PlanSettings(Section):
         "0.2 TFLOP a pass",
     )
 
-    clips: PositiveInt = Field(8, description="calibration clips from the cache of latents")
-    timesteps: PositiveInt = Field(5, description="evenly spaced timesteps that importance is measured at")
-    rows: PositiveInt = Field(
+    calibration_clips: PositiveInt = Field(8, description="calibration clips from the cache of latents")
+    calibration_timesteps: PositiveInt = Field(
+        5, description="evenly spaced timesteps that importance is measured at"
+    )
+    calibration_batch_size: PositiveInt = Field(
         1, description="calibration clips a pass; 1 needs the memory of one pass, more are quicker on a GPU"
     )
     rounds: PositiveInt = Field(

@@ -30,7 +30,7 @@ class PretrainSettings(Section):
     start: AbsolutePath | None = Field(
         None, description="folder of weights to go on from; none: from scratch"
     )
-    rate: PositiveFloat = Field(
+    learning_rate: PositiveFloat = Field(
         1e-3, description="learning rate of autoencoder, decoder, text encoder, rewards and teacher"
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where torch sees one")

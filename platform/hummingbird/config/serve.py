@@ -26,7 +26,7 @@ class ServeSettings(Section):
     replicas: PositiveInt = Field(1, description="replicas of the student's generator")
     replica_cpus: NonNegativeFloat = Field(1.0, description="CPUs that Ray reserves for a generator")
     threads: PositiveInt | None = Field(None, description="threads of a generator; none: one a core")
-    max_steps: PositiveInt = Field(
+    max_inference_steps: PositiveInt = Field(
         8, le=50, description="most steps of the student that a request may ask for"
     )
     max_batch_size: PositiveInt = Field(4, description="most requests that share one pass")

@@ -36,7 +36,7 @@ PLACES = frozenset({"storage", "catalog", "ray"})
 class Settings(Section):
     """The root of the settings tree."""
 
-    schema_version: Literal[1] = Field(1, description="version of this tree")
+    schema_version: Literal[2] = Field(2, description="version of this tree")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of every random choice of the jobs")
     storage: AbsolutePath = Field(
         default_factory=lambda: Path("runs").absolute(), description="root of lake, media, caches and runs"

@@ -17,22 +17,24 @@ class TrainingSettings(Section):
         None, description="folder of latents made by encode; none: what the latest encode made"
     )
     workers: PositiveInt = Field(2, description="training workers (on GPUs at most one a GPU)")
-    threads: PositiveInt = Field(1, description="CPUs of a worker, and its threads")
+    cpus_per_worker: PositiveInt = Field(1, description="CPUs of a worker, and its threads")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: GPUs where there are any")
-    precision: Literal["auto", "fp32", "bf16"] = Field(
+    mixed_precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",
         description="of the training step; weights stay fp32; auto: bf16 where the device is fast at it",
     )
     zero_stage: Literal[0, 1, 2] = Field(2, description="DeepSpeed ZeRO stage")
-    checkpointing: bool = Field(
+    gradient_checkpointing: bool = Field(
         False,
         description="compute the student's activations again in the backward pass, a layer at a time: less memory, "
         "more time",
     )
-    warmup: NonNegativeInt = Field(20, description="steps to the peak learning rate; then a cosine to zero")
+    warmup_steps: NonNegativeInt = Field(
+        20, description="steps to the peak learning rate; then a cosine to zero"
+    )
     weight_decay: NonNegativeFloat = Field(0.0, description="decoupled weight decay of AdamW")
-    clip: PositiveFloat = Field(1.0, description="limit of the gradient's norm")
-    average: float = Field(
+    max_grad_norm: PositiveFloat = Field(1.0, description="limit of the gradient's norm")
+    ema_decay: float = Field(
         0.99, ge=0, lt=1, description="decay of the moving average of weights that is saved"
     )
     max_failures: NonNegativeInt = Field(2, description="restarts after a lost worker")

@@ -19,8 +19,8 @@ class UnetBenchmarkSettings(Section):
     in_channels: PositiveInt = Field(4, description="latent channels")
     text_width: PositiveInt = Field(256, description="channels of the text embedding; VideoCrafter2: 1024")
     text_length: PositiveInt = Field(77, description="tokens of the text")
-    batch: PositiveInt = Field(1, description="videos a pass")
-    frames: PositiveInt = Field(16, description="frames of a video")
+    batch_size: PositiveInt = Field(1, description="videos a pass")
+    num_frames: PositiveInt = Field(16, description="frames of a video")
     height: PositiveInt = Field(16, description="height of the latents; 40 for 320 pixels")
     width: PositiveInt = Field(16, description="width of the latents; 64 for 512 pixels")
     folder: AbsolutePath | None = Field(
@@ -40,11 +40,11 @@ class UnetBenchmarkSettings(Section):
     )
     compile_training: bool = Field(True, description="the compiled ones' training step too")
     training: bool = Field(True, description="time a training step (forward and backward) too")
-    checkpointing: bool = Field(
+    gradient_checkpointing: bool = Field(
         False, description="our training step computes activations again, which diffusers' cannot"
     )
     estimate: bool = Field(
         False, description="estimate the memory of our passes too, as the planner does; minutes at full size"
     )
-    warmup: PositiveInt = Field(1, description="passes before the timed ones")
+    warmup_passes: PositiveInt = Field(1, description="passes before the timed ones")
     repeats: PositiveInt = Field(5, description="timed passes each, in turn; medians are reported")

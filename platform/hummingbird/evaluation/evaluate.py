@@ -40,7 +40,7 @@ def evaluate(settings: Settings, folder: Path | None = None) -> Path:
     with open_run(settings, "evaluate", inputs=inputs, folder=folder) as run:
         connect(settings.ray)
         _quiet_ray_data()
-        results = {m.name: examine(m, prompts, run.folder, s.batch) for m in models}
+        results = {m.name: examine(m, prompts, run.folder, s.batch_size) for m in models}
         scores = score_models(
             {n: [r.values for r in rows] for n, rows in results.items()}, s.resamples, s.seed
         )

@@ -74,12 +74,15 @@ def sampling(model: Candidate, settings: EvaluateSettings) -> Sampling:
         folder=str(folder),
         weights_hash=pipeline_hash(folder, decoder),
         few_steps=few,
-        steps=model.steps or (settings.few_steps if few else settings.steps),
-        guidance=next(g for g in (model.guidance, settings.guidance, own_guidance(folder)) if g is not None),
+        steps=model.num_inference_steps
+        or (settings.few_step_inference_steps if few else settings.num_inference_steps),
+        guidance=next(
+            g for g in (model.guidance_scale, settings.guidance_scale, own_guidance(folder)) if g is not None
+        ),
         decoder=decoder,
-        frames=settings.frames,
+        frames=settings.num_frames,
         fps=settings.fps,
-        precision=settings.precision,
+        precision=settings.mixed_precision,
     )
 
 

@@ -148,7 +148,9 @@ def ship_student(quickstart: Path, weights: Path) -> dict[str, Any]:
 
 def _course(s: PretrainSettings) -> Course:
     device = resolve_device(s.device, "pretrain.device")
-    return Course(s.steps, s.minutes, s.rate, s.start, device, s.batch_factor, s.processes, s.workers)
+    return Course(
+        s.steps, s.minutes, s.learning_rate, s.start, device, s.batch_factor, s.processes, s.workers
+    )
 
 
 def _autoencoder(settings: Settings, folder: Path, weights: Path) -> dict[str, Any]:

@@ -51,4 +51,4 @@ def _build(settings: DistillSettings, start: Start, device: torch.device) -> tup
 
 def target_guidance(settings: DistillSettings, teacher: TextToVideoPipeline) -> float:
     """The guidance scale of the target: the one that is set, or the teacher's own."""
-    return settings.guidance or float(teacher.scheduler.config.guidance)
+    return settings.guidance_scale or float(teacher.scheduler.config.guidance_scale)

@@ -40,7 +40,7 @@ class PlainEngine:
     def __init__(
         self, module: nn.Module, learning_rate: float, pace: "Pace", settings: TrainingSettings
     ) -> None:
-        self.module, self._clip = module, settings.clip
+        self.module, self._clip = module, settings.max_grad_norm
         self._optimizer, self._schedule = optimizer_and_schedule(module, learning_rate, pace, settings)
         self._norm = 0.0
 

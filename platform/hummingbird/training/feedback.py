@@ -62,7 +62,9 @@ def feedback_inputs(rewards: str | None, student: TextToVideoPipeline) -> dict[s
 
 def few_step_noise(settings: FeedbackSettings) -> dict[str, float]:
     """What changes in the noise process: few-step models are trained and sampled without the rescale of x0."""
-    guidance = (settings.guidance_min + settings.guidance_max) / 2
+    guidance = (
+        settings.guidance_scale_min + settings.guidance_scale_max
+    ) / 2 - 1  # the scheduler's is still w
     steps = settings.phases if settings.phases > 1 else 4
     changed = {"steps": steps, "guidance": guidance, "x0_scale": 1.0, "phases": settings.phases}
     return changed if settings.solver_steps is None else {**changed, "solver_steps": settings.solver_steps}
@@ -83,7 +85,7 @@ def _build(
     )
     diffusion = Diffusion.from_config(pipeline.scheduler.config, **few_step_noise(settings))
     reward = None if rewards is None else _reward(settings, rewards, pipeline, device)
-    guidance = (settings.guidance_min, settings.guidance_max)
+    guidance = (settings.guidance_scale_min - 1, settings.guidance_scale_max - 1)  # w, as the method takes it
     method = Feedback(
         teacher,
         diffusion,

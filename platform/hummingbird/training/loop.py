@@ -94,7 +94,7 @@ def run_loop(
         loaded = cache.load(shard.indices(pace.step, job.batch))
         batch = {name: tensor.to(worker.device, non_blocking=True) for name, tensor in loaded.items()}
         method.progress = pace.done
-        with mixed_precision(worker.device, job.training.precision):
+        with mixed_precision(worker.device, job.training.mixed_precision):
             losses = method.losses(engine, average.module, batch, generator)
         terms = mean_over_workers({"total": losses.total.detach(), **losses.terms})
         if not all(math.isfinite(value) for value in terms.values()):

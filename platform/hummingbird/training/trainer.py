@@ -53,8 +53,8 @@ def train_in_process(job: Job) -> None:
     """One worker, in this process, without Ray and DeepSpeed."""
     device = torch.device(resolve_device(job.training.device, "training.device"))
     student, method = _build(job, device)
-    average = moving_average(student, job.training.average)
-    pace = Pace(job.steps, job.training.warmup, job.minutes)
+    average = moving_average(student, job.training.ema_decay)
+    pace = Pace(job.steps, job.training.warmup_steps, job.minutes)
     engine = PlainEngine(student, job.learning_rate, pace, job.training)
     folder = job.folder / "checkpoint"
     kept = sorted(folder.glob("step_*"))
@@ -91,7 +91,7 @@ def train_on_ray(job: Job, settings: RaySettings) -> None:
     resources = ray.cluster_resources()
     device = resolve_device(job.training.device, "training.device", resources.get("GPU", 0) > 0)
     workers = job.training.workers
-    needed = {"CPU": job.training.threads, "GPU": int(device == "cuda")}
+    needed = {"CPU": job.training.cpus_per_worker, "GPU": int(device == "cuda")}
     for unit, count in needed.items():
         if resources.get(unit, 0) < workers * count:  # else Ray would wait for ever
             raise InputError(
@@ -134,12 +134,12 @@ def train_worker(config: dict[str, Any]) -> str | None:
     from ray.train.torch import get_device
 
     job: Job = config["job"]
-    torch.set_num_threads(job.training.threads)
+    torch.set_num_threads(job.training.cpus_per_worker)
     context = ray.train.get_context()
     worker = Worker(context.get_world_rank(), context.get_world_size(), get_device())
     student, method = _build(job, worker.device)
-    average = moving_average(student, job.training.average)
-    pace = Pace(job.steps, job.training.warmup, job.minutes)
+    average = moving_average(student, job.training.ema_decay)
+    pace = Pace(job.steps, job.training.warmup_steps, job.minutes)
     engine = _deepspeed_engine(job, student, pace, worker.device)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
@@ -168,7 +168,7 @@ def _build(job: Job, device: torch.device) -> tuple[torch.nn.Module, Method]:
     student: Any
     student, method = job.build(device)
     student.train()  # models are loaded for evaluation; the dropout of VideoCrafter2's structure is for training
-    student.gradient_checkpointing = job.training.checkpointing
+    student.gradient_checkpointing = job.training.gradient_checkpointing
     return student, method
 
 
@@ -183,11 +183,11 @@ def _deepspeed_engine(job: Job, student: torch.nn.Module, pace: Pace, device: to
     # Else a first run compiles a shared-memory operator for most of a minute, and fails without a compiler.
     __compatible_ops__["deepspeed_shm_comm"] = False
     optimizer, schedule = optimizer_and_schedule(student, job.learning_rate, pace, job.training)
-    bf16 = resolve_precision(device, job.training.precision) == "bf16"
+    bf16 = resolve_precision(device, job.training.mixed_precision) == "bf16"
     config: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": job.batch,
         "gradient_accumulation_steps": 1,
-        "gradient_clipping": job.training.clip,
+        "gradient_clipping": job.training.max_grad_norm,
         "zero_optimization": {"stage": job.training.zero_stage},
         # The same autocast as the loop's, and no module's gradients reduced in less than float32.
         "torch_autocast": {"enabled": bf16, "dtype": "bfloat16", "lower_precision_safe_modules": []},

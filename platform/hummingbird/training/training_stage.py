@@ -108,7 +108,7 @@ def run_stage(settings: Settings, stage: Stage) -> Path:
             folder=run.folder,
             steps=stage.settings.steps,
             minutes=stage.settings.minutes,
-            batch=stage.settings.batch,
+            batch=stage.settings.batch_size,
             learning_rate=stage.settings.learning_rate,
             seed=settings.seed,
             training=settings.training,

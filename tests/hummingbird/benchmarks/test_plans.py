@@ -51,13 +51,15 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small(settings: Settings, teacher: Path, **changes: object) -> Settings:
     asked = {
         "paper": (PAPER,), "match": ("params",), "budgets": (0.4,), "seeds": (0,), "clips": 4, "prompts": 2,
-        "steps": 2, "batch": 2, "repeats": 1, "warmup": 1, "resamples": 100,
+        "num_inference_steps": 2, "batch_size": 2, "repeats": 1, "warmup_passes": 1, "resamples": 100,
     }  # fmt: skip
     return settings.model_copy(
         update={
             "models": settings.models.model_copy(update={"teacher": str(teacher)}),
-            "plan": PlanSettings(clips=2, timesteps=1, rounds=1, rows=2),
-            "distill": DistillSettings(steps=2, batch=2),
+            "plan": PlanSettings(
+                calibration_clips=2, calibration_timesteps=1, rounds=1, calibration_batch_size=2
+            ),
+            "distill": DistillSettings(steps=2, batch_size=2),
             "plan_benchmark": PlanBenchmarkSettings(**{**asked, **changes}),
         }
     )

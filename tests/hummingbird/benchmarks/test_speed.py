@@ -23,7 +23,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(speed, "_now", lambda: made.now)
+    monkeypatch.setattr(speed, "synchronized_time", lambda: made.now)
     return made
 
 

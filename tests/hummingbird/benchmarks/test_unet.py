@@ -12,7 +12,7 @@ from hummingbird.config.settings import Settings
 from hummingbird.config.unet_benchmark import UnetBenchmarkSettings
 
 SMALL: dict[str, Any] = {
-    "widths": (32, 32), "head_size": 8, "text_width": 16, "text_length": 3, "frames": 2, "height": 4, "width": 4,
+    "widths": (32, 32), "head_size": 8, "text_width": 16, "text_length": 3, "num_frames": 2, "height": 4, "width": 4,
     "repeats": 2,
 }  # fmt: skip
 
@@ -42,7 +42,7 @@ def test_its_figures_follow_from_the_times(settings: Settings) -> None:
 
 def test_without_the_lake_the_result_goes_to_the_folder_alone(settings: Settings, tmp_path: Path) -> None:
     small = UnetBenchmarkSettings(
-        **SMALL, folder=tmp_path / "here", estimate=True, checkpointing=True, precision="bfloat16"
+        **SMALL, folder=tmp_path / "here", estimate=True, gradient_checkpointing=True, precision="bfloat16"
     )
     path = unet_benchmark(settings.model_copy(update={"unet_benchmark": small}))
     metrics = json.loads(path.read_text())["metrics"]

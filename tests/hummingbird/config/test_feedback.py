@@ -12,7 +12,7 @@ from hummingbird.core.errors import InputError
         (["feedback.on_policy=0.5"], "need phases"),
         (["feedback.on_policy=1.5", "feedback.phases=4"], "on_policy"),
         (["feedback.reuse=0"], "reuse"),
-        (["feedback.guidance_min=3", "feedback.guidance_max=2"], "below guidance_min"),
+        (["feedback.guidance_scale_min=3", "feedback.guidance_scale_max=2"], "below guidance_scale_min"),
         (["feedback.phases=5", "feedback.solver_steps=4"], "more phases than solver_steps"),
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hummingbird.config.loading import known_keys, load_settings
+from hummingbird.config.renamed import RENAMED
 from hummingbird.config.settings import Settings, settings_hash
 from hummingbird.core.errors import InputError
 
@@ -60,6 +61,8 @@ def test_numbers_may_be_written_with_an_exponent(text: str, tmp_path: Path) -> N
         ("ray.dashboard=1", "setting 'ray.dashboard': input should be a valid boolean"),
         ("serve.port=70000", "setting 'serve.port'"),
         ("curate=3", "setting 'curate'"),
+        ("training.clip=1", "`training.clip` is now `training.max_grad_norm`"),
+        ("feedback.guidance_min=1", "is now `feedback.guidance_scale_min`: the scale s"),
         ("nonsense", "write section.key=value"),
         ("seed=[1", "no valid YAML"),
         ("catalog.properties={s3.secret-access-key: x}", "use the environment"),
@@ -112,6 +115,12 @@ def test_the_hash_follows_what_matters_only() -> None:
     assert settings_hash(base, ["curate"]) == settings_hash(other, ["curate"])
     assert settings_hash(base, ["curate"], snapshot=1) != settings_hash(base, ["curate"], snapshot=2)
     assert settings_hash(base, ["curate"]) != settings_hash(load_settings(None, ["seed=9"]), ["curate"])
+
+
+def test_renamed_settings_are_gone_and_their_new_names_are_there() -> None:
+    known = set(known_keys())
+    assert not known & set(RENAMED)
+    assert set(RENAMED.values()) <= known
 
 
 def test_every_setting_is_described() -> None:

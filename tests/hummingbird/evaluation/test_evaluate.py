@@ -22,7 +22,14 @@ from hummingbird.reports.from_runs import grid_part, scores_part
 @pytest.fixture
 def small(tiny_pipelines: dict[str, Path], tmp_path: Path) -> Settings:
     models = tuple(Candidate(name=name, path=str(path)) for name, path in tiny_pipelines.items())
-    section = EvaluateSettings(models=models, prompts=4, steps=2, few_steps=1, batch=2, resamples=100)
+    section = EvaluateSettings(
+        models=models,
+        prompts=4,
+        num_inference_steps=2,
+        few_step_inference_steps=1,
+        batch_size=2,
+        resamples=100,
+    )
     return Settings(storage=tmp_path, evaluate=section)
 
 
@@ -38,8 +45,8 @@ def test_half_precision_is_another_sampling_with_nearly_the_same_video() -> None
     frames, keys = [], set()
     precisions: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16")
     for precision in precisions:
-        model = Candidate(name="teacher", path="shapes-teacher", steps=2)
-        section = EvaluateSettings(models=(model,), precision=precision)
+        model = Candidate(name="teacher", path="shapes-teacher", num_inference_steps=2)
+        section = EvaluateSettings(models=(model,), mixed_precision=precision)
         (chosen,) = choose(Settings(evaluate=section))
         keys.add(chosen.key)
         frames.append(generate.Generator(chosen)(rows)["frames"].astype(float))

@@ -124,7 +124,7 @@ def test_a_job_killed_and_started_again_goes_on_from_its_checkpoint(
     settings = Settings(storage=tmp_path / "runs")
     about = json.loads((cache / "cache.json").read_text())
     (cache / "cache.json").write_text(json.dumps({**about, "snapshot_id": Lake.open(settings).snapshot()}))
-    overrides = ["distill.steps=40", "distill.batch=1", "training.checkpoint_every=5", "ray.num_cpus=2"]
+    overrides = ["distill.steps=40", "distill.batch_size=1", "training.checkpoint_every=5", "ray.num_cpus=2"]
     command = [sys.executable, "jobs/distill.py", "--storage", str(settings.storage)]
     command += ["--teacher", str(tiny_teacher), "--student", str(tiny_teacher), "--cache", str(cache)]
     command += overrides

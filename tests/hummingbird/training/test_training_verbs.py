@@ -30,7 +30,7 @@ def tiny(
             f"models.teacher={tiny_teacher}",
             f"models.rewards={tiny_rewards}",
             "training.engine=process",
-            "training.average=0.5",
+            "training.ema_decay=0.5",
             "distill.steps=3",
             "feedback.steps=3",
             "feedback.solver_steps=20",
@@ -134,7 +134,7 @@ def test_the_target_is_guided_as_the_teacher_is_sampled_unless_told_otherwise(ti
     teacher = load_pipeline(tiny_teacher)
     teacher.scheduler = Diffusion.from_config(teacher.scheduler.config, guidance=6.0)
     assert target_guidance(DistillSettings(), teacher) == 6.0
-    assert target_guidance(DistillSettings(guidance=2.0), teacher) == 2.0
+    assert target_guidance(DistillSettings(guidance_scale=2.0), teacher) == 2.0
 
 
 def test_feedback_depends_on_the_decoder_that_the_rewards_look_through(

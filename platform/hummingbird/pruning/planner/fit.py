@@ -57,9 +57,9 @@ def verdict(use: Use, estimate: Estimate, gpu_memory: float) -> Verdict:
 def _changes(use: Use) -> Iterator[tuple[str, dict[str, Any]]]:
     """Changes of a use, in the order of what they cost."""
     if use.trains and not use.checkpointing:
-        yield "recompute activations (plan.checkpointing=true)", {"checkpointing": True}
+        yield "recompute activations (plan.gradient_checkpointing=true)", {"checkpointing": True}
     if use.precision == "fp32":
-        yield "pass in bf16 (plan.precision=bf16)", {"precision": "bf16"}
+        yield "pass in bf16 (plan.mixed_precision=bf16)", {"precision": "bf16"}
     if use.trains and use.gpus > 1 and use.zero_stage < 2:
         yield "share out gradients and optimizer (plan.zero_stage=2)", {"zero_stage": 2}
     if use.method != "distill" and use.decoder == "full":
@@ -67,7 +67,7 @@ def _changes(use: Use) -> Iterator[tuple[str, dict[str, Any]]]:
     batch = use.batch
     while batch > 1:
         batch //= 2
-        yield f"{batch} videos a GPU (plan.batch={batch}), more steps between updates", {"batch": batch}
+        yield f"{batch} videos a GPU (plan.batch_size={batch}), more steps between updates", {"batch": batch}
     if use.trains and use.gpus > 1 and use.zero_stage < 3:
         words = "share out the weights too (plan.zero_stage=3; this trainer goes to 2)"
         yield words, {"zero_stage": 3}

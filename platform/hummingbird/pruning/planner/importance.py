@@ -114,7 +114,7 @@ def load_probe(teacher: Path, calibration: Calibration, device: str) -> Probe:
     cache = LatentCache(calibration.cache)
     if len(cache) < calibration.clips:
         raise InputError(
-            f"plan.clips={calibration.clips}, but {calibration.cache} holds {len(cache)} clips: use fewer"
+            f"plan.calibration_clips={calibration.clips}, but {calibration.cache} holds {len(cache)} clips: use fewer"
         )
     if cache.shape[1] != pipeline.unet.config.in_channels:
         raise InputError(

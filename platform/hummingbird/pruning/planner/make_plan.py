@@ -49,7 +49,9 @@ def make_plan(settings: Settings, model: PlannedModel, shape: InputShape) -> Pat
         )
     cache = settings.training.cache or latest_output(Lake.open(settings), "encode", "cache")
     inputs = {"teacher": weights_hash(load_pipeline(model.folder).unet), "cache": str(cache)}
-    calibration = Calibration(cache, s.clips, s.timesteps, settings.seed, s.rows)
+    calibration = Calibration(
+        cache, s.calibration_clips, s.calibration_timesteps, settings.seed, s.calibration_batch_size
+    )
     with open_run(settings, "plan", inputs=inputs) as run:
         measure, close = _measure(settings, model.folder, calibration)
         try:

@@ -56,9 +56,9 @@ def describe(settings: Settings, plan: str | None = None) -> dict[str, Any]:
         method=s.method,
         gpus=s.gpus,
         zero_stage=s.zero_stage,
-        batch=s.batch,
-        precision=s.precision,
-        checkpointing=s.checkpointing,
+        batch=s.batch_size,
+        precision=s.mixed_precision,
+        checkpointing=s.gradient_checkpointing,
         decoder=s.decoder,
     )
     chosen, shape = load_plan(plan or s.plan, model.unet), video_shape(settings, model)
@@ -97,7 +97,9 @@ def video_shape(settings: Settings, model: PlannedModel) -> InputShape:
     for name, size in (("height", height), ("width", width)):
         if size % step:
             raise InputError(f"plan.{name}={size}: {model.name} needs a multiple of {step} pixels")
-    return InputShape(settings.plan.frames, height // model.scale, width // model.scale, model.text_tokens)
+    return InputShape(
+        settings.plan.num_frames, height // model.scale, width // model.scale, model.text_tokens
+    )
 
 
 def _scorer(settings: Settings) -> dict[str, Any] | None:

@@ -62,12 +62,12 @@ def test_a_plan_is_made_within_its_budget_and_prunes_the_teacher(
     asked = PlanSettings(
         model=str(teacher),
         budget=("params=0.6",),
-        clips=2,
-        timesteps=2,
+        calibration_clips=2,
+        calibration_timesteps=2,
         rounds=2,
-        frames=8,
+        num_frames=8,
         method="distill",
-        precision="fp32",
+        mixed_precision="fp32",
     )
     training = TrainingSettings(engine="process", cache=cache)
     settings = settings.model_copy(update={"plan": asked, "training": training})
@@ -146,7 +146,14 @@ def test_the_verb_prints_json(teacher: Path, tmp_path: Path) -> None:
         str(teacher),
         "--json",
     ]
-    options = ["--plan", "hummingbird-0.7b", "--method", "inference", "plan.decoder=small", "plan.frames=8"]
+    options = [
+        "--plan",
+        "hummingbird-0.7b",
+        "--method",
+        "inference",
+        "plan.decoder=small",
+        "plan.num_frames=8",
+    ]
     done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
