@@ -68,7 +68,7 @@ def tiny_pipelines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def _tiny_parts() -> dict[str, Any]:
     from diffusers import AutoencoderKL, AutoencoderTiny
-    from hummingbird.models.scheduler import Diffusion
+    from hummingbird.models.scheduler import VideoScheduler
     from hummingbird.shapes.scene import COLORS
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
@@ -105,5 +105,5 @@ def _tiny_parts() -> dict[str, Any]:
             eos_token="<end>",
             unk_token="<unknown>",
         ),
-        "scheduler": Diffusion(),
+        "scheduler": VideoScheduler(),
     }

@@ -8,15 +8,20 @@ try:
 except PackageNotFoundError:  # on the path of a cluster job, not installed
     __version__ = "0.1.0"
 
-# A saved pipeline's model_index.json names classes of this package; diffusers looks them up here.
-_PIPELINE_CLASSES = {
+# What is imported from here, without its libraries before it is asked for; diffusers looks its classes up here too.
+_PUBLIC = {
     "VideoUNet": "hummingbird.models.unet",
-    "Diffusion": "hummingbird.models.scheduler",
+    "VideoScheduler": "hummingbird.models.scheduler",
+    "load_pipeline": "hummingbird.models.pipeline",
     "TextToVideoPipeline": "hummingbird.models.pipeline",
 }
 
 
+_FORMER = {"Diffusion": "VideoScheduler"}  # names in pipelines that were saved by earlier versions
+
+
 def __getattr__(name: str) -> object:
-    if name in _PIPELINE_CLASSES:
-        return getattr(import_module(_PIPELINE_CLASSES[name]), name)
+    name = _FORMER.get(name, name)
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

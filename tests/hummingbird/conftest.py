@@ -15,7 +15,7 @@ from hummingbird.config.training import TrainingSettings
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
 from hummingbird.models.rewards import TextVideoScorer
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.pruned_config import pruned_config
 from hummingbird.pruning.pruning_plan import load_plan
@@ -109,7 +109,7 @@ def tiny_distillation() -> Callable[[torch.device], tuple[VideoUNet, Method]]:
         torch.manual_seed(0)
         teacher = VideoUNet(**config).to(device)
         student = VideoUNet(**pruned_config(load_plan("hummingbird-0.7b", config), config)).to(device)
-        method = Distillation(Teacher(teacher, torch.zeros(6, 16), [0, 1, 3, 4]), Diffusion(), 3.0, 0.1)
+        method = Distillation(Teacher(teacher, torch.zeros(6, 16), [0, 1, 3, 4]), VideoScheduler(), 3.0, 0.1)
         return student, method
 
     return build
@@ -136,7 +136,7 @@ def tiny_teacher(tmp_path: Path) -> Path:
         ),
         text_encoder=CLIPTextModel(_text_config()),
         tokenizer=tokenizer,
-        scheduler=Diffusion(),
+        scheduler=VideoScheduler(),
     )
     pipeline.save_pretrained(tmp_path / "teacher")
     (tmp_path / "teacher" / "README.md").write_text("---\nlicense: apache-2.0\n---\nA teacher.\n")

@@ -23,7 +23,7 @@ from transformers import PreTrainedTokenizerFast
 from hummingbird.core.devices import device_capability
 from hummingbird.core.errors import InputError
 from hummingbird.models.pipeline import DECODE_BATCH, TextToVideoPipeline
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 
 MANIFEST = "manifest.json"
 
@@ -201,7 +201,7 @@ class CompiledPipeline(TextToVideoPipeline):
             "decoder": decoder if manifest.decoder == "small" else absent,
             "text_encoder": text_encoder,
             "tokenizer": PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer"),
-            "scheduler": Diffusion.from_config(configs["scheduler"]),
+            "scheduler": VideoScheduler.from_config(configs["scheduler"]),
         }
         pipeline = cls(**parts)
         unet.shape = (

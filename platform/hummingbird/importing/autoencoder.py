@@ -26,7 +26,7 @@ PUBLISHED: dict[str, Any] = {
     "embed_dim": 4,
     "scale_factor": 0.18215,
 }
-"""VideoCrafter2's, which is Stable Diffusion's."""
+"""VideoCrafter2's, which is Stable VideoScheduler's."""
 KEYS = {"ddconfig", "embed_dim", "scale_factor"}
 
 

@@ -18,7 +18,7 @@ from hummingbird.importing.reader import open_weights
 from hummingbird.importing.table import listed
 from hummingbird.models.dover import DOVER
 from hummingbird.models.embeddings import guidance_embedding
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 
 TOLERANCE, DOVER_TOLERANCE, RELATIVE_TOLERANCE = 1e-4, 1e-3, 1e-6
 
@@ -145,7 +145,7 @@ def _scheduler(case: Case, scratch: Path) -> Outputs:
     known = {"beta_schedule": "scaled_linear", "prediction_type": "epsilon"}
     if odd := {key: config[key] for key in known if config.get(key, known[key]) != known[key]}:
         raise InputError(f"case {case.name}: {odd} is not supported, only {known}")
-    diffusion = Diffusion(
+    diffusion = VideoScheduler(
         beta_start=config["linear_start"],
         beta_end=config["linear_end"],
         solver_steps=config["lcm_origin_steps"],
@@ -169,7 +169,7 @@ def _solver(case: Case, scratch: Path) -> Outputs:
         raise InputError(
             f"case {case.name}: a rescale that begins at {config['scale_a']} is not supported, only 1"
         )
-    diffusion = Diffusion(
+    diffusion = VideoScheduler(
         timesteps=config["timesteps"],
         beta_start=config.get("linear_start", 0.00085),
         beta_end=config.get("linear_end", 0.012),

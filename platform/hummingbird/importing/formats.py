@@ -12,7 +12,7 @@ from hummingbird.importing.reader import open_weights
 from hummingbird.importing.table import Weights
 from hummingbird.importing.tokenizer import load_tokenizer
 from hummingbird.importing.unet import our_config, published_table
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 
 PREFIXES = (unet.PREFIX, autoencoder.PREFIX, text.PREFIX)
 SCHEDULE_BUFFERS = (
@@ -33,7 +33,7 @@ SCHEDULE_BUFFERS = (
     "scale_arr",
     "scale_factor",
 )
-"""Computed from the schedule; `Diffusion` computes its own."""
+"""Computed from the schedule; `VideoScheduler` computes its own."""
 GUIDANCE_SIZE = 256
 SIZE = {"height": 320, "width": 512}
 """Pixels of the published models' videos; what is halved as often as they are can make them too."""
@@ -54,7 +54,7 @@ def videocrafter2(checkpoint: Path, reference: Path | None, tokenizer: Path | No
     """
     sections = read_reference(reference)
     with open_weights(checkpoint) as weights:
-        parts = _beside_unet(weights, sections, tokenizer, Diffusion(**TEACHER_NOISE, **_size(sections)))
+        parts = _beside_unet(weights, sections, tokenizer, VideoScheduler(**TEACHER_NOISE, **_size(sections)))
         parts.unet, taken = unet.import_unet(weights.under(unet.PREFIX), sections["unet"])
         parts.account(taken)
     return parts
@@ -85,7 +85,7 @@ def t2v_turbo(
         raise InputError("T2V-Turbo's U-Net embeds the guidance scale: time_cond_proj_dim must be a size")
     with ExitStack() as stack:
         base = stack.enter_context(open_weights(checkpoint))
-        parts = _beside_unet(base, sections, tokenizer, Diffusion(**FEW_STEP_NOISE, **_size(sections)))
+        parts = _beside_unet(base, sections, tokenizer, VideoScheduler(**FEW_STEP_NOISE, **_size(sections)))
         if merged is not None:
             own = stack.enter_context(open_weights(merged))
             prefix = unet.PREFIX if any(name.startswith(unet.PREFIX) for name in own.tensors) else ""
@@ -115,7 +115,7 @@ def _size(sections: dict[str, Any]) -> dict[str, int]:
 
 
 def _beside_unet(
-    weights: Weights, sections: dict[str, Any], tokenizer: Path | None, noise: Diffusion
+    weights: Weights, sections: dict[str, Any], tokenizer: Path | None, noise: VideoScheduler
 ) -> Parts:
     """The parts of a VideoCrafter2 file but its U-Net, which the caller puts in."""
     vae, of_vae = autoencoder.import_vae(weights.under(autoencoder.PREFIX), sections["vae"])

@@ -16,7 +16,7 @@ from hummingbird.importing.reader import open_weights
 from hummingbird.importing.table import Entry, fill
 from hummingbird.importing.tokenizer import load_tokenizer
 from hummingbird.models.architectures import unet_config
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 
 FILES = {
@@ -138,11 +138,11 @@ def _fill_text(text: CLIPTextModel, folder: Path) -> list[str]:
         return [f"text_encoder/{name}" for name in found]
 
 
-def _noise(config: Mapping[str, Any], pixels: int) -> Diffusion:
+def _noise(config: Mapping[str, Any], pixels: int) -> VideoScheduler:
     for key, value in NOISE_FIXED.items():
         if config.get(key, value) != value:
             raise InputError(f"a schedule with {key}={config[key]} is not supported, only {value}")
-    return Diffusion(
+    return VideoScheduler(
         timesteps=config.get("num_train_timesteps", 1000),
         beta_start=config["beta_start"],
         beta_end=config["beta_end"],

@@ -10,7 +10,7 @@ import yaml
 from hummingbird.core.errors import InputError
 from hummingbird.importing import autoencoder, text, unet
 from hummingbird.importing.table import Taken, Weights, known_unused
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 
 SECTIONS = {"unet": unet.PUBLISHED, "vae": autoencoder.PUBLISHED, "text": text.PUBLISHED}
@@ -30,7 +30,7 @@ class Parts:
     vae: Any
     text_encoder: Any
     tokenizer: Any
-    scheduler: Diffusion
+    scheduler: VideoScheduler
     unused: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

@@ -16,7 +16,7 @@ from transformers import CLIPTextModel, PreTrainedTokenizerFast
 from hummingbird.core.errors import InputError
 from hummingbird.core.model_references import pipeline_folder, pipeline_part
 from hummingbird.models.quiet_loading import quiet_loading
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 
 PARTS = ("vae", "decoder", "text_encoder", "tokenizer", "scheduler")
@@ -41,7 +41,7 @@ class TextToVideoPipeline(DiffusionPipeline):
         decoder: AutoencoderTiny | None,
         text_encoder: CLIPTextModel,
         tokenizer: PreTrainedTokenizerFast,
-        scheduler: Diffusion,
+        scheduler: VideoScheduler,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -112,7 +112,7 @@ class TextToVideoPipeline(DiffusionPipeline):
         width: int | None = None,
     ) -> Tensor:
         """Latents (B, C, T, h, w) for text embeddings (B, L, D); noise from one CPU generator a video."""
-        schedule: Diffusion = self.scheduler
+        schedule: VideoScheduler = self.scheduler
         scale = schedule.config.guidance if guidance is None else guidance
         steps = schedule.config.steps if steps is None else steps
         shape = (self.unet.config.in_channels, num_frames, *self.latent_shape(height, width))
@@ -270,7 +270,7 @@ def load_parts(folder: Path) -> dict[str, Any]:
             else None,
             "text_encoder": CLIPTextModel.from_pretrained(home["text_encoder"], dtype=torch.float32).eval(),
             "tokenizer": PreTrainedTokenizerFast.from_pretrained(home["tokenizer"]),
-            "scheduler": Diffusion.from_config(
+            "scheduler": VideoScheduler.from_config(
                 json.loads((home["scheduler"] / "scheduler_config.json").read_text())
             ),
         }

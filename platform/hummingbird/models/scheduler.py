@@ -12,7 +12,7 @@ SIGMA_DATA = 0.5
 TIMESTEP_SCALING = 10.0
 
 
-class Diffusion(SchedulerMixin, ConfigMixin):
+class VideoScheduler(SchedulerMixin, ConfigMixin):
     """Scaled-linear betas; the model predicts the noise or the velocity.
 
     Args:
@@ -60,7 +60,7 @@ class Diffusion(SchedulerMixin, ConfigMixin):
             raise ValueError(f"phases must be 1 to the {solver_steps} solver steps, not {phases}")
         # In float32, as the published schedulers: the few-step estimates at t = 999 magnify the difference.
         betas = torch.linspace(beta_start**0.5, beta_end**0.5, timesteps, dtype=torch.float32) ** 2
-        self.alphas = torch.cumprod(1 - betas, dim=0)
+        self.alphas_cumprod = torch.cumprod(1 - betas, dim=0)
         ramp = np.linspace(1.0, x0_scale, x0_scale_steps)
         scale = np.concatenate([ramp, np.full(timesteps, x0_scale)])[:timesteps]
         self.scales = torch.from_numpy(scale)
@@ -77,19 +77,19 @@ class Diffusion(SchedulerMixin, ConfigMixin):
 
     def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         """sqrt(alpha) s(t) x0 + sqrt(1 - alpha) noise; t: (B,)."""
-        alpha, scale = self._at(self.alphas, t, x0), self._at(self.scales, t, x0)
+        alpha, scale = self._at(self.alphas_cumprod, t, x0), self._at(self.scales, t, x0)
         return alpha.sqrt() * scale * x0 + (1 - alpha).sqrt() * noise
 
     def target(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         """What the model should predict for ``add_noise(x0, noise, t)``."""
         if self.config.prediction == "epsilon":
             return noise
-        alpha, scale = self._at(self.alphas, t, x0), self._at(self.scales, t, x0)
+        alpha, scale = self._at(self.alphas_cumprod, t, x0), self._at(self.scales, t, x0)
         return alpha.sqrt() * noise - (1 - alpha).sqrt() * scale * x0
 
     def estimates(self, output: Tensor, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """The (scaled) x0 and the noise that the model's output at ``x`` implies."""
-        alpha = self._at(self.alphas, t, x)
+        alpha = self._at(self.alphas_cumprod, t, x)
         if self.config.prediction == "epsilon":
             return (x - (1 - alpha).sqrt() * output) / alpha.sqrt(), output
         x0 = alpha.sqrt() * x - (1 - alpha).sqrt() * output
@@ -100,13 +100,13 @@ class Diffusion(SchedulerMixin, ConfigMixin):
 
         ``x0`` and ``eps`` are the model's estimates at ``t``.
         """
-        alpha = self._at(self.alphas, earlier, x0)
+        alpha = self._at(self.alphas_cumprod, earlier, x0)
         scale = self._at(self.scales, earlier, x0) / self._at(self.scales, t, x0)
         return alpha.sqrt() * scale * x0 + (1 - alpha).sqrt() * eps
 
     def x0_leading_to(self, end: Tensor, x: Tensor, t: Tensor, earlier: Tensor) -> Tensor:
         """The estimate of x0 with which `ddim_step` goes from ``x`` at ``t`` to ``end`` at ``earlier``."""
-        alpha, alpha_end = self._at(self.alphas, t, x), self._at(self.alphas, earlier, x)
+        alpha, alpha_end = self._at(self.alphas_cumprod, t, x), self._at(self.alphas_cumprod, earlier, x)
         scale = self._at(self.scales, earlier, x) / self._at(self.scales, t, x)
         noise = ((1 - alpha_end) / (1 - alpha)).sqrt()
         return (end - noise * x) / (alpha_end.sqrt() * scale - noise * alpha.sqrt())

@@ -137,7 +137,7 @@ class Upsample(nn.Module):
 
 
 class VideoUNet(ModelMixin, ConfigMixin):
-    """Predicts the noise in video latents, or the velocity (see `Diffusion`), from timestep, text, frame rate and,
+    """Predicts the noise in video latents, or the velocity (see `VideoScheduler`), from timestep, text, frame rate and,
     for few-step students, guidance.
 
     Args:

@@ -16,7 +16,7 @@ from hummingbird.core.errors import InputError
 from hummingbird.core.model_references import SHIPPED_WEIGHTS
 from hummingbird.lake.runs import open_run
 from hummingbird.models.rewards import TextVideoScorer
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pretraining.autoencoder import pretrain_autoencoder
 from hummingbird.pretraining.card import ship, write_card
@@ -97,7 +97,7 @@ def ship_rewards(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
 def ship_teacher(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
     """Copy the trained teacher's U-Net, and its noise process into the shared components."""
     ship(VideoUNet.from_pretrained(folder / "unet"), weights / "teacher" / "unet")
-    Diffusion(**NOISE, guidance=GUIDANCE).save_pretrained(weights / "components" / "scheduler")
+    VideoScheduler(**NOISE, guidance=GUIDANCE).save_pretrained(weights / "components" / "scheduler")
     text = (
         "A text-to-video U-Net of VideoCrafter2's structure with three stages at a small width, which is also told "
         f"the places of its frames. {_DRAWN}"
@@ -123,7 +123,7 @@ def ship_student(quickstart: Path, weights: Path) -> dict[str, Any]:
     pipeline, home = Path(outputs["student"]), weights / "student"
     ship(VideoUNet.from_pretrained(pipeline / "unet"), home / "unet")
     # Its own: the teacher's, which shipped pipelines share, takes 50 steps.
-    Diffusion.from_pretrained(pipeline / "scheduler").save_pretrained(home / "scheduler")
+    VideoScheduler.from_pretrained(pipeline / "scheduler").save_pretrained(home / "scheduler")
     trained = {
         verb: json.loads(Path(outputs["results"][verb]).read_text(encoding="utf-8"))["metrics"]
         for verb in ("distill", "feedback")

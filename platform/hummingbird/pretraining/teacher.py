@@ -17,7 +17,7 @@ from tqdm import tqdm
 from hummingbird.core.files import write_atomically
 from hummingbird.models.architectures import shapes_teacher
 from hummingbird.models.pipeline import TextToVideoPipeline, load_parts
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pretraining.loop import Course, train
 from hummingbird.pretraining.prefetch import prefetched
@@ -148,7 +148,7 @@ def with_images(unet: VideoUNet, images: VideoUNet) -> None:
 
 def denoising_loss(
     unet: VideoUNet,
-    diffusion: Diffusion,
+    diffusion: VideoScheduler,
     x0: Tensor,
     text: Tensor,
     places: Tensor,
@@ -215,7 +215,7 @@ def _teach(folder: Path, components: Path, seed: int, course: Course, clips: int
     latents, objects = latents.to(device), objects.to(device)
     empty = pipeline.encode_prompts([""])[0]
     texts = torch.cat([pipeline.encode_prompts(captions[i : i + 500]).half() for i in range(0, clips, 500)])
-    diffusion = Diffusion(**NOISE)
+    diffusion = VideoScheduler(**NOISE)
     worker, workers = place()
 
     def loss(

@@ -12,7 +12,7 @@ from hummingbird.core.hashes import public_config, weights_hash
 from hummingbird.core.model_references import model_folder
 from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
 from hummingbird.models.rewards import TextVideoScorer
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 from hummingbird.training.latent_cache import LatentCache
 from hummingbird.training.methods.base import Method, Teacher
@@ -83,7 +83,7 @@ def _build(
     teacher = Teacher(
         load_pipeline(start.teacher).unet.to(device), LatentCache(start.cache).empty_text.to(device)
     )
-    diffusion = Diffusion.from_config(pipeline.scheduler.config, **few_step_noise(settings))
+    diffusion = VideoScheduler.from_config(pipeline.scheduler.config, **few_step_noise(settings))
     reward = None if rewards is None else _reward(settings, rewards, pipeline, device)
     guidance = (settings.guidance_scale_min - 1, settings.guidance_scale_max - 1)  # w, as the method takes it
     method = Feedback(

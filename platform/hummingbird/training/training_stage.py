@@ -25,7 +25,7 @@ from hummingbird.lake.lineage import (
 )
 from hummingbird.lake.runs import Run, open_run
 from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 from hummingbird.training.latent_cache import LatentCache, encoder_hashes
 from hummingbird.training.loop import LOSSES, Job
@@ -115,7 +115,7 @@ def run_stage(settings: Settings, stage: Stage) -> Path:
         )
         parent = find_model(run.lake, identify(pipeline.unet), "student", start.student)
         pipeline.unet = VideoUNet.from_pretrained(train(job, settings.ray))
-        pipeline.scheduler = Diffusion.from_config(pipeline.scheduler.config, **stage.noise)
+        pipeline.scheduler = VideoScheduler.from_config(pipeline.scheduler.config, **stage.noise)
         pipeline.save_pretrained(run.folder / "pipeline")
         _record(run, stage, pipeline, parent)
         for scaffold in ("unet", "ray", "checkpoint"):

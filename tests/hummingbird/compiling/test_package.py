@@ -14,7 +14,7 @@ from hummingbird.config.compile import CompileSettings
 from hummingbird.core.errors import InputError
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.pipeline import TextToVideoPipeline
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -69,7 +69,7 @@ def tiny_student() -> TextToVideoPipeline:
         tokenizer=PreTrainedTokenizerFast(
             tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unknown>"
         ),
-        scheduler=Diffusion(),
+        scheduler=VideoScheduler(),
     )
 
 
@@ -126,7 +126,7 @@ def test_a_manifest_of_another_version_is_refused(tmp_path: Path) -> None:
 def test_a_package_depends_on_how_its_model_is_sampled() -> None:
     one, other = tiny_student(), tiny_student()
     assert package_inputs(one, "cpu") == package_inputs(other, "cpu")
-    other.scheduler = Diffusion(guidance=3.0)
+    other.scheduler = VideoScheduler(guidance=3.0)
     assert package_inputs(one, "cpu") != package_inputs(other, "cpu")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 
 
 @pytest.fixture(scope="module", params=["teacher", "student"])
@@ -74,7 +74,7 @@ def test_a_student_of_phases_takes_its_steps_without_fresh_noise(tiny_pipelines:
     shape = (student.unet.config.in_channels, 4, *student.latent_shape())
 
     def draws(phases: int) -> bool:
-        student.scheduler = Diffusion.from_config(student.scheduler.config, phases=phases)
+        student.scheduler = VideoScheduler.from_config(student.scheduler.config, phases=phases)
         generator = torch.Generator().manual_seed(1)
         student.sample(text, [generator], steps=2, num_frames=4)
         once = torch.Generator().manual_seed(1)
@@ -101,7 +101,7 @@ def test_height_and_width_differ_where_asked_for(pipeline: TextToVideoPipeline) 
 
 def test_a_pipeline_keeps_its_own_height_and_width(pipeline: TextToVideoPipeline, tmp_path: Path) -> None:
     square = pipeline.scheduler
-    pipeline.scheduler = Diffusion.from_config(square.config, height=32, width=48)
+    pipeline.scheduler = VideoScheduler.from_config(square.config, height=32, width=48)
     pipeline.save_pretrained(tmp_path / "wide")
     pipeline.scheduler = square
     wide = load_pipeline(tmp_path / "wide")

@@ -9,7 +9,7 @@ import torch
 from hummingbird.config.pretrain import PretrainSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pretraining.pretrain import pretrain, ship_student
 
@@ -40,7 +40,7 @@ def test_a_student_is_shipped_with_its_own_noise_process(
     assert unet.config.guidance_size == original.config.guidance_size
     for name, tensor in original.state_dict().items():
         torch.testing.assert_close(unet.state_dict()[name].float(), tensor, rtol=1e-3, atol=1e-3)
-    noise, own = (Diffusion.from_pretrained(folder / "scheduler").config for folder in (home, made))
+    noise, own = (VideoScheduler.from_pretrained(folder / "scheduler").config for folder in (home, made))
     assert (noise.steps, noise.guidance, noise.x0_scale) == (own.steps, own.guidance, own.x0_scale)
     card = json.loads((home / "card.json").read_text())
     assert card["share of the teacher's"] == 0.55

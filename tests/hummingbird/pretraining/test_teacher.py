@@ -7,7 +7,7 @@ import pytest
 import torch
 from hummingbird.core.model_references import SHIPPED_WEIGHTS
 from hummingbird.models.architectures import shapes_teacher
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pretraining import teacher
 from hummingbird.pretraining.loop import Course
@@ -34,11 +34,11 @@ from safetensors.torch import load_file
 
 
 def test_the_loss_of_a_model_that_predicts_nothing_is_the_power_of_what_it_should_predict() -> None:
-    diffusion, generator = Diffusion(**NOISE), torch.Generator().manual_seed(0)
+    diffusion, generator = VideoScheduler(**NOISE), torch.Generator().manual_seed(0)
     x0, objects = torch.zeros(256, 1, 1, 8, 8), torch.zeros(256, 1, 8, 8, dtype=torch.bool)
     loss = denoising_loss(lambda x, *_, **__: torch.zeros_like(x), diffusion, x0, x0, x0, objects, generator)  # type: ignore[arg-type]
     share, first = LATE
-    expected = (1 - share) * diffusion.alphas.mean() + share * diffusion.alphas[first:].mean()
+    expected = (1 - share) * diffusion.alphas_cumprod.mean() + share * diffusion.alphas_cumprod[first:].mean()
     assert float(loss) == pytest.approx(float(expected), rel=0.1)
 
 
@@ -51,7 +51,7 @@ def test_errors_count_more_where_objects_are_once_that_is_settled(monkeypatch: p
 
     for t, share in ((SETTLED - 1, OBJECT_WEIGHT / (OBJECT_WEIGHT + 1)), (SETTLED, 0.5)):
         monkeypatch.setattr(teacher, "draw_timesteps", lambda *_, t=t: torch.tensor([t]))
-        diffusion = Diffusion(**NOISE)
+        diffusion = VideoScheduler(**NOISE)
         monkeypatch.setattr(diffusion, "target", lambda x0, *_: torch.zeros_like(x0))
         x0 = torch.zeros(1, 3, 1, 8, 8)
         loss = denoising_loss(
@@ -126,7 +126,9 @@ def test_frames_then_clips_are_trained_on_and_a_start_is_taken_up(
 
 
 def test_at_the_end_of_the_noise_process_next_to_nothing_of_a_clip_is_left() -> None:
-    assert float(Diffusion(**NOISE).alphas[-1]) < 0.1 * float(Diffusion().alphas[-1])
+    assert float(VideoScheduler(**NOISE).alphas_cumprod[-1]) < 0.1 * float(
+        VideoScheduler().alphas_cumprod[-1]
+    )
 
 
 def test_clips_begin_as_what_was_learned_of_single_frames() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hummingbird.importing.drawn import drawn, drawn_state
 from hummingbird.models.architectures import unet_config
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.pruned_config import pruned_config
 from hummingbird.pruning.pruning_plan import load_plan
@@ -41,7 +41,7 @@ def batch() -> dict[str, Tensor]:
 def test_losses_of_distillation(models: tuple[VideoUNet, ...], batch: dict[str, Tensor]) -> None:
     teacher, student, _ = models
     guided = Teacher(teacher, drawn("empty", (5, 16)), shared_features(teacher, student))
-    method = Distillation(guided, Diffusion(), guidance=3.0, feature_weight=0.1)
+    method = Distillation(guided, VideoScheduler(), guidance=3.0, feature_weight=0.1)
     losses = method.losses(student, student, batch, torch.Generator().manual_seed(0))
     terms = {name: float(term) for name, term in losses.terms.items()}
     assert terms == pytest.approx(DISTILLATION, rel=1e-4)
@@ -49,7 +49,7 @@ def test_losses_of_distillation(models: tuple[VideoUNet, ...], batch: dict[str, 
 
 def test_losses_of_feedback(models: tuple[VideoUNet, ...], batch: dict[str, Tensor]) -> None:
     teacher, _, student = models
-    method = Feedback(Teacher(teacher, drawn("empty", (5, 16))), Diffusion(), guidance=(5.0, 15.0))
+    method = Feedback(Teacher(teacher, drawn("empty", (5, 16))), VideoScheduler(), guidance=(5.0, 15.0))
     losses = method.losses(student, student, batch, torch.Generator().manual_seed(0))
     assert float(losses.terms["consistency"]) == pytest.approx(FEEDBACK, rel=1e-4)
 

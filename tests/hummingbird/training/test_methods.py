@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from hummingbird.models.architectures import unet_config
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 from hummingbird.training.loop import mixed_precision
 from hummingbird.training.methods.base import Teacher
@@ -37,7 +37,7 @@ class Known(nn.Module):
         return (noise, [2 * sample.flatten(1)]) if return_features else noise
 
 
-class Additive(Diffusion):
+class Additive(VideoScheduler):
     """x is x0 plus 0.1 t times the noise."""
 
     def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
@@ -131,7 +131,7 @@ def test_pseudo_huber_on_known_values() -> None:
 
 def test_feedback_refuses_the_rescale_of_x0() -> None:
     with pytest.raises(ValueError, match="x0_scale=1"):
-        Feedback(Teacher(Known(1.0), torch.zeros(3, 5)), Diffusion(x0_scale=0.7), (5.0, 15.0))
+        Feedback(Teacher(Known(1.0), torch.zeros(3, 5)), VideoScheduler(x0_scale=0.7), (5.0, 15.0))
 
 
 def test_feedback_takes_one_solver_step_with_the_guided_teacher() -> None:
@@ -154,18 +154,18 @@ def test_feedback_takes_one_solver_step_with_the_guided_teacher() -> None:
     assert losses.total.item() == pytest.approx(float(gap.abs().mean()), rel=2e-3)
 
 
-def go(process: Diffusion, noise: float, x: Tensor, t: Tensor, end: Tensor) -> Tensor:
+def go(process: VideoScheduler, noise: float, x: Tensor, t: Tensor, end: Tensor) -> Tensor:
     """One solver step of a model whose noise is known."""
     return process.ddim_step(*process.estimates(torch.full_like(x, noise), x, t), t, end)
 
 
 def in_phases(teacher: nn.Module, **more: Any) -> Feedback:
     """4 phases of 2 solver steps. The guided noise of a teacher of 1 is 1.25 + 2 (1.25 - 0.75) = 2.25."""
-    process = Diffusion(solver_steps=8, phases=4)
+    process = VideoScheduler(solver_steps=8, phases=4)
     return Feedback(Teacher(teacher, torch.full((3, 5), -0.25)), process, guidance=(2.0, 2.0), **more)
 
 
-def expected_loss(process: Diffusion, call: dict[str, Any], reached: Tensor) -> Any:
+def expected_loss(process: VideoScheduler, call: dict[str, Any], reached: Tensor) -> Any:
     """For a student whose noise is 0.75."""
     x, t = call["x"], call["t"]
     wanted = process.x0_leading_to(reached, x, t, process.phase_end(t))
@@ -175,7 +175,7 @@ def expected_loss(process: Diffusion, call: dict[str, Any], reached: Tensor) -> 
 
 def test_in_phases_the_student_must_arrive_where_its_target_does() -> None:
     """At the teacher's step itself, or where the student goes from there."""
-    process = Diffusion(solver_steps=8, phases=4)
+    process = VideoScheduler(solver_steps=8, phases=4)
     student = Known(0.5).eval()
     method = in_phases(Known(1.0))
     seen = set()
@@ -193,7 +193,7 @@ def test_in_phases_the_student_must_arrive_where_its_target_does() -> None:
 
 
 def test_a_teacher_as_target_goes_on_to_the_end_of_the_phase() -> None:
-    process = Diffusion(solver_steps=8, phases=4)
+    process = VideoScheduler(solver_steps=8, phases=4)
     student = Known(0.5).eval()
     method = in_phases(Known(1.0), target="teacher")
     seen = set()
@@ -211,7 +211,7 @@ def test_a_teacher_as_target_goes_on_to_the_end_of_the_phase() -> None:
 
 def test_a_teacher_whose_phases_are_of_unequal_length_stops_at_their_ends() -> None:
     teacher = Known(1.0)
-    process = Diffusion(solver_steps=10, phases=4)  # phases of 2, 2, 2 and 4 steps
+    process = VideoScheduler(solver_steps=10, phases=4)  # phases of 2, 2, 2 and 4 steps
     method = Feedback(
         Teacher(teacher, torch.full((3, 5), -0.25)), process, guidance=(2.0, 2.0), target="teacher"
     )
@@ -225,7 +225,7 @@ def test_a_teacher_whose_phases_are_of_unequal_length_stops_at_their_ends() -> N
         assert losses.total.item() == expected_loss(process, call, reached)
 
 
-def walk(process: Diffusion, noise: float, x: Tensor, t: int) -> Tensor:
+def walk(process: VideoScheduler, noise: float, x: Tensor, t: int) -> Tensor:
     """From t to the end of its phase in solver steps of 100."""
     end = int(process.phase_end(torch.tensor([t]))[0])
     for now in range(t, end, -100):
@@ -234,7 +234,7 @@ def walk(process: Diffusion, noise: float, x: Tensor, t: int) -> Tensor:
 
 
 def test_on_policy_samples_begin_where_the_averages_own_steps_lead() -> None:
-    process = Diffusion(solver_steps=8, phases=4)
+    process = VideoScheduler(solver_steps=8, phases=4)
     student, average = Known(0.5).eval(), Known(0.6).eval()  # the average's noise is 0.85
     method = in_phases(Known(1.0), target="teacher", on_policy=1.0)
     seen = set()
@@ -259,9 +259,9 @@ def test_on_policy_samples_begin_where_the_averages_own_steps_lead() -> None:
 def test_without_phases_there_is_no_trajectory_to_follow() -> None:
     teacher = Teacher(Known(1.0), torch.zeros(3, 5))
     with pytest.raises(ValueError, match="need phases"):
-        Feedback(teacher, Diffusion(), (2.0, 2.0), on_policy=0.5)
+        Feedback(teacher, VideoScheduler(), (2.0, 2.0), on_policy=0.5)
     with pytest.raises(ValueError, match="need phases"):
-        Feedback(teacher, Diffusion(), (2.0, 2.0), target="teacher")
+        Feedback(teacher, VideoScheduler(), (2.0, 2.0), target="teacher")
 
 
 def test_each_answer_of_the_teacher_teaches_several_steps() -> None:
@@ -292,7 +292,7 @@ def test_a_memory_forgets_the_oldest() -> None:
 
 
 def test_in_phases_a_student_that_is_its_guided_teacher_has_nothing_to_learn() -> None:
-    process = Diffusion(solver_steps=8, phases=4)
+    process = VideoScheduler(solver_steps=8, phases=4)
     same = Known(1.0)
     method = Feedback(Teacher(same, batch()["text"][0]), process, guidance=(2.0, 2.0))
     losses = method.losses(same, same, batch(), generator())
@@ -352,7 +352,7 @@ def test_in_phases_the_students_own_videos_are_rewarded_through_all_its_steps() 
     reward = Reward(
         lambda latents: latents[:, :3].transpose(1, 2), scorer, 1.0, 2.0, image_frames=2, video_frames=4
     )
-    process, student = Diffusion(solver_steps=8, phases=4), Known(0.5).eval()
+    process, student = VideoScheduler(solver_steps=8, phases=4), Known(0.5).eval()
     method = in_phases(Known(1.0), target="teacher", reward=reward, rollouts=1)
     losses = method.losses(student, student, batch(), generator())
     asked, *steps = student.calls

@@ -13,7 +13,7 @@ from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.lake.lake import Lake
 from hummingbird.models.pipeline import load_pipeline
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.prune import prune
 from hummingbird.training.distill import distill, target_guidance
@@ -132,7 +132,7 @@ def test_bad_starts_are_named(tiny: Settings, tmp_path: Path) -> None:
 
 def test_the_target_is_guided_as_the_teacher_is_sampled_unless_told_otherwise(tiny_teacher: Path) -> None:
     teacher = load_pipeline(tiny_teacher)
-    teacher.scheduler = Diffusion.from_config(teacher.scheduler.config, guidance=6.0)
+    teacher.scheduler = VideoScheduler.from_config(teacher.scheduler.config, guidance=6.0)
     assert target_guidance(DistillSettings(), teacher) == 6.0
     assert target_guidance(DistillSettings(guidance_scale=2.0), teacher) == 2.0
 

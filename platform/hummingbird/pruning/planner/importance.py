@@ -19,7 +19,7 @@ from tqdm import tqdm
 from hummingbird.config.cluster import RaySettings, connect
 from hummingbird.core.errors import InputError
 from hummingbird.models.pipeline import load_pipeline
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.planner.search import Measure
 from hummingbird.pruning.prune import prune_unet
@@ -61,7 +61,7 @@ class Probe:
     def __init__(
         self,
         teacher: VideoUNet,
-        diffusion: Diffusion,
+        diffusion: VideoScheduler,
         batch: Mapping[str, Tensor],
         timesteps: Sequence[int],
         seed: int,
@@ -123,7 +123,7 @@ def load_probe(teacher: Path, calibration: Calibration, device: str) -> Probe:
         )
     indices = np.linspace(0, len(cache) - 1, calibration.clips).round().astype(int)
     batch = {key: value.to(device) for key, value in cache.load([int(i) for i in indices]).items()}
-    last = len(pipeline.scheduler.alphas)
+    last = len(pipeline.scheduler.alphas_cumprod)
     timesteps = [round((i + 0.5) * last / calibration.timesteps) for i in range(calibration.timesteps)]
     unet: VideoUNet = pipeline.unet.to(device)
     return Probe(unet, pipeline.scheduler, batch, timesteps, calibration.seed, calibration.rows)

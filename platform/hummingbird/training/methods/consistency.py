@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.training.latent_cache import Batch
 from hummingbird.training.methods.base import (
     Denoiser,
@@ -89,7 +89,7 @@ class Feedback(Method):
     def __init__(
         self,
         teacher: Teacher,
-        diffusion: Diffusion,
+        diffusion: VideoScheduler,
         guidance: tuple[float, float],
         reward: Reward | None = None,
         target: str = "student",
@@ -100,7 +100,7 @@ class Feedback(Method):
     ) -> None:
         if not bool((diffusion.scales == 1).all()):
             raise ValueError(
-                "a few-step model is trained without the rescale of x0: pass a Diffusion with x0_scale=1"
+                "a few-step model is trained without the rescale of x0: pass a VideoScheduler with x0_scale=1"
             )
         if diffusion.config.phases == 1 and (on_policy or target == "teacher"):
             raise ValueError(

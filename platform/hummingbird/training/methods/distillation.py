@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.training.latent_cache import Batch
 from hummingbird.training.methods.base import (
     Denoiser,
@@ -33,11 +33,11 @@ class Distillation(Method):
     """
 
     def __init__(
-        self, teacher: Teacher, diffusion: Diffusion, guidance: float, feature_weight: float
+        self, teacher: Teacher, diffusion: VideoScheduler, guidance: float, feature_weight: float
     ) -> None:
         self._teacher, self._diffusion = teacher, diffusion
         self._guidance, self._feature_weight = guidance, feature_weight
-        self._timesteps = len(diffusion.alphas)
+        self._timesteps = len(diffusion.alphas_cumprod)
 
     def losses(
         self, student: Denoiser, average: Denoiser, batch: Batch, generator: torch.Generator

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 from hummingbird.models.architectures import unet_config
-from hummingbird.models.scheduler import Diffusion
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.planner.cost import InputShape, unet_inputs
 from hummingbird.pruning.planner.fit import GIB, verdict
@@ -39,7 +39,10 @@ def test_distillation_needs_what_is_estimated(memory: MemoryModel, checkpointing
         average = copy.deepcopy(student)
         student.gradient_checkpointing = checkpointing
         method = Distillation(
-            Teacher(teacher, torch.zeros(8, 16), shared_features(teacher, student)), Diffusion(), 3.0, 0.1
+            Teacher(teacher, torch.zeros(8, 16), shared_features(teacher, student)),
+            VideoScheduler(),
+            3.0,
+            0.1,
         )
         optimizer = torch.optim.AdamW(student.parameters(), foreach=False)
         inputs = unet_inputs(TEACHER, replace(SHAPE, batch=2), "cpu")
