@@ -54,7 +54,9 @@ def line_report(
         subtitle="From raw video to a small, fast, served text-to-video model",
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         headlines=_headlines(metrics),
-        curation=curation_part(clips, quarantine, storage, curation.rates),
+        curation=curation_part(
+            clips, quarantine, storage, curation.rates, filters=found["curate"]["metrics"]["filters"]
+        ),
         captions=captions_part(clips, storage, accuracy, curation.true_captions),
         plan=_plan(found["prune"]),
         curves=(
