@@ -52,7 +52,7 @@ def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
     manifest = read_manifest(folder)
     check_machine(manifest)
     height, width = _pixels(manifest.configs)
-    few = bool(manifest.configs["unet"]["guidance_size"])
+    few = manifest.configs["scheduler"]["sampling"] != "ddim"
     model = ServedModel(
         name=manifest.name,
         compiled=True,
@@ -63,7 +63,7 @@ def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
         fps=measured.fps,
         steps=measured.few_step_inference_steps if few else measured.num_inference_steps,
         max_steps=own.max_inference_steps if few else TEACHER_MAX_STEPS,
-        guidance=manifest.configs["scheduler"]["guidance"]
+        guidance=manifest.configs["scheduler"]["guidance_scale"]
         if measured.guidance_scale is None
         else measured.guidance_scale,
         max_tokens=manifest.configs["text_encoder"]["max_position_embeddings"],

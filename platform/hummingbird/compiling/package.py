@@ -10,7 +10,7 @@
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, Self
@@ -22,8 +22,9 @@ from transformers import PreTrainedTokenizerFast
 
 from hummingbird.core.devices import device_capability
 from hummingbird.core.errors import InputError
-from hummingbird.models.pipeline import DECODE_BATCH, TextToVideoPipeline
-from hummingbird.models.scheduler import VideoScheduler
+from hummingbird.core.hashes import public_config
+from hummingbird.models.pipeline import DECODE_BATCH, TextToVideoPipeline, TextToVideoPipelineOutput
+from hummingbird.models.scheduler import VideoScheduler, current_config
 
 MANIFEST = "manifest.json"
 
@@ -44,7 +45,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     name: str
     """What clients call the model."""
     model_id: str | None
@@ -77,17 +78,24 @@ def is_package(folder: Path) -> bool:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a package.
+    """The manifest of a package; one of version 2, whose scheduler said it in other words, as one of today.
 
     Raises:
         InputError: there is none, or one that this version cannot read.
     """
     path = folder / MANIFEST
     try:
-        return Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(fields, dict) and fields.get("schema_version") == 2:
+            configs = fields["configs"]
+            configs["scheduler"] = public_config(
+                current_config(configs["scheduler"], bool(configs["unet"]["guidance_size"]))
+            )
+            fields["schema_version"] = 3
+        return Manifest.model_validate(fields)
     except OSError as error:
         raise InputError(f"there is no compiled package in {folder}") from error
-    except (ValueError, ValidationError) as error:
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise InputError(f"{path} is of another version or damaged: compile the model again") from error
 
 
@@ -213,18 +221,16 @@ class CompiledPipeline(TextToVideoPipeline):
         return pipeline
 
     def __call__(
-        self,
-        prompts: Sequence[str],
-        seeds: Sequence[int],
-        steps: int | None = None,
-        guidance: float | None = None,
-        num_frames: int | None = None,
-        fps: float = 8,
-        decoder: str | None = None,
-        on_step: Callable[[int], None] | None = None,
-        height: int | None = None,
-        width: int | None = None,
-    ) -> Tensor:
+        self, *args: Any, num_frames: int | None = None, decoder: str | None = None, **kwargs: Any
+    ) -> TextToVideoPipelineOutput | tuple[Any]:
         """See `TextToVideoPipeline`; ``num_frames`` and ``decoder`` default to the package's own."""
-        frames, chosen = num_frames or self.manifest.num_frames, decoder or self.manifest.decoder
-        return super().__call__(prompts, seeds, steps, guidance, frames, fps, chosen, on_step, height, width)
+        own = self.manifest
+        return super().__call__(
+            *args, num_frames=num_frames or own.num_frames, decoder=decoder or own.decoder, **kwargs
+        )
+
+    def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
+        """Raises NotImplementedError: compiled code is no weights."""
+        raise NotImplementedError(
+            "a compiled package is no pipeline folder: copy the package's folder instead"
+        )

@@ -9,8 +9,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from hummingbird.models.embeddings import TimestepEmbedding, guidance_embedding, sinusoidal_embedding
-from hummingbird.models.layers import (
+from .embeddings import TimestepEmbedding, guidance_embedding, sinusoidal_embedding
+from .layers import (
     GroupNorm,
     ResnetBlock,
     SpatialTransformer,

@@ -31,7 +31,7 @@ OFTEN = {"growing": 1.5, "turning": 4.0, "star": 2.0, "cross": 2.0, "triangle": 
 """Scenes whose captions have these words, which are learned last, are drawn that many times as often. A turning shape
 looks different at every place of a clip: as many shapes to learn as frames."""
 EMPTY_TEXT = 0.1  # share of samples without a text, for classifier-free guidance
-NOISE = {"prediction": "velocity", "beta_end": 0.02, "shared_noise": 0.75}
+NOISE = {"prediction_type": "v_prediction", "beta_end": 0.02, "shared_noise": 0.75}
 """The noise process. In small clips neighbouring latents say the same, so that a motion still shows through noise that
 hides it in large ones, and need not be read from the text: hence more noise at the end than VideoCrafter2's 0.012, and
 the velocity, which at that end is the signal itself. From noise that frames share, a model of single frames makes clips

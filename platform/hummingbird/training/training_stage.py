@@ -55,8 +55,8 @@ class Stage:
         settings: the section.
         build: what every worker builds, made from the start.
         inputs: what the result depends on besides teacher, student and cache, given the student's pipeline.
-        noise: what changes in the configuration of the noise process, with the ``steps`` and ``guidance``
-            that the result is sampled with where a call says nothing else.
+        noise: what changes in the configuration of the noise process, with the ``num_inference_steps`` and
+            ``guidance_scale`` that the result is sampled with where a call says nothing else.
     """
 
     verb: str
@@ -65,7 +65,7 @@ class Stage:
     settings: DistillSettings | FeedbackSettings
     build: Callable[[Start], Build]
     inputs: Callable[[TextToVideoPipeline], Mapping[str, object]]
-    noise: Mapping[str, float]
+    noise: Mapping[str, float | str]
 
 
 def run_stage(settings: Settings, stage: Stage) -> Path:
@@ -163,7 +163,7 @@ def _record(run: Run, stage: Stage, pipeline: TextToVideoPipeline, parent: Mappi
     run.outputs.update(
         pipeline=folder,
         losses=run.folder / LOSSES,
-        sampling={key: stage.noise[key] for key in ("steps", "guidance")},
+        sampling={key: stage.noise[key] for key in ("num_inference_steps", "guidance_scale")},
         model_id=put_model(
             run.lake, identify(pipeline.unet), stage.kind, {**made_by(run, parent), "path": folder}
         ),
