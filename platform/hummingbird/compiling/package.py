@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any, Literal, Self
 
 import torch
+from diffusers.configuration_utils import FrozenDict
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
@@ -23,7 +24,7 @@ from transformers import PreTrainedTokenizerFast
 from hummingbird.core.devices import device_capability
 from hummingbird.core.errors import InputError
 from hummingbird.core.hashes import public_config
-from hummingbird.models.pipeline import DECODE_BATCH, TextToVideoPipeline, TextToVideoPipelineOutput
+from hummingbird.models.pipeline import DECODE_BATCH, TextToVideoPipeline
 from hummingbird.models.scheduler import VideoScheduler, current_config
 
 MANIFEST = "manifest.json"
@@ -124,7 +125,7 @@ class _Part(nn.Module):
 
     def __init__(self, config: dict[str, Any], path: Path, device: str, max_batch_size: int) -> None:
         super().__init__()
-        self.config = SimpleNamespace(**config)
+        self.config = FrozenDict(config)
         self.device, self.dtype = torch.device(device), torch.float32
         self._max_batch_size = max_batch_size
         self._run: Callable[..., Tensor] = torch._inductor.aoti_load_package(str(path))
@@ -176,7 +177,7 @@ class _Absent(nn.Module):
 
     def __init__(self, config: dict[str, Any], device: str, other: str) -> None:
         super().__init__()
-        self.config, self._other = SimpleNamespace(**config), other
+        self.config, self._other = FrozenDict(config), other
         self.device, self.dtype = torch.device(device), torch.float32
 
     def decode(self, latents: Tensor) -> SimpleNamespace:
@@ -222,7 +223,7 @@ class CompiledPipeline(TextToVideoPipeline):
 
     def __call__(
         self, *args: Any, num_frames: int | None = None, decoder: str | None = None, **kwargs: Any
-    ) -> TextToVideoPipelineOutput | tuple[Any]:
+    ) -> Any:
         """See `TextToVideoPipeline`; ``num_frames`` and ``decoder`` default to the package's own."""
         own = self.manifest
         return super().__call__(

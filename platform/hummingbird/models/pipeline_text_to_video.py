@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
+from .family import VideoUNetFamily
 from .saved_code import own_index, save_code
+from .stages import UNetSpec  # named here for diffusers, which copies what this file itself imports
 
 ENCODE_BATCH = 1024  # frames encoded at a time on a GPU, whatever their number
 DECODE_BATCH = 32  # frames decoded at a time; diffusers' upsampling takes another branch from 64 on
@@ -73,14 +75,26 @@ class TextToVideoPipeline(DiffusionPipeline):
         )
 
     @property
+    def family(self) -> VideoUNetFamily:
+        """What the parts look like and how they fit together."""
+        text: Any = self.text_encoder.config
+        text = text.to_dict() if hasattr(text, "to_dict") else text
+        return VideoUNetFamily(self.unet.config, self.vae.config, text, self.scheduler.config)
+
+    @property
+    def spec(self) -> UNetSpec:
+        """The U-Net's stages and layers."""
+        return self.family.spec
+
+    @property
     def few_steps(self) -> bool:
         """Whether the model was trained to be sampled in few steps."""
-        return bool(self.scheduler.config.sampling != "ddim")
+        return self.family.few_steps
 
     @property
     def embeds_guidance(self) -> bool:
         """Whether the U-Net embeds the guidance scale, and makes one pass a step."""
-        return bool(self.unet.config.guidance_size)
+        return self.family.embeds_guidance
 
     @torch.no_grad()
     def __call__(
@@ -100,7 +114,7 @@ class TextToVideoPipeline(DiffusionPipeline):
         return_dict: bool = True,
         callback_on_step_end: StepEnd | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
-    ) -> TextToVideoPipelineOutput | tuple[Any]:
+    ) -> Any:
         """Sample one video a prompt; with a generator of its own, a video does not depend on its batch.
 
         Args:
@@ -120,6 +134,9 @@ class TextToVideoPipeline(DiffusionPipeline):
             callback_on_step_end: called after every step with the pipeline, the step's number from 0, the timestep
                 and a dictionary of the tensors asked for; tensors in what it returns take their place.
             callback_on_step_end_tensor_inputs: of ``latents`` and ``prompt_embeds``.
+
+        Returns:
+            A `TextToVideoPipelineOutput`, or a tuple of its frames.
 
         Raises:
             ValueError: numbers of prompts, generators and latents differ, or a setting is out of range.
@@ -201,7 +218,7 @@ class TextToVideoPipeline(DiffusionPipeline):
     @property
     def latent_size(self) -> int:
         """Height and width of the latents of square videos as large as the autoencoder's images."""
-        return int(self.vae.config.sample_size) // self._scale
+        return int(self.vae.config.sample_size) // self.family.pixels_per_latent
 
     def latent_shape(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
         """Height and width of the latents of a video of so many pixels; none: of this pipeline's own.
@@ -209,19 +226,7 @@ class TextToVideoPipeline(DiffusionPipeline):
         Raises:
             ValueError: a size that the autoencoder and the U-Net cannot halve as often as they do.
         """
-        own, side = self.scheduler.config, int(self.vae.config.sample_size)
-        halvings = sum(bool(stage["sample"]) for stage in self.unet.config.down_stages)
-        step = self._scale * 2**halvings
-        sizes = (height or own.height or side, width or own.width or side)
-        for name, pixels in zip(("height", "width"), sizes, strict=True):
-            if pixels % step:
-                raise ValueError(f"{name}={pixels}: this model makes videos of a multiple of {step} pixels")
-        return sizes[0] // self._scale, sizes[1] // self._scale
-
-    @property
-    def _scale(self) -> int:
-        """Pixels a latent."""
-        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
+        return self.family.latent_shape(height, width)
 
     def tokenize(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token ids and attention mask, (B, L) each, padded to the text encoder's length.

@@ -18,6 +18,7 @@ from hummingbird.core.files import write_atomically
 from hummingbird.models.architectures import shapes_teacher
 from hummingbird.models.pipeline import TextToVideoPipeline, load_parts
 from hummingbird.models.scheduler import VideoScheduler
+from hummingbird.models.stages import UNetSpec
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pretraining.loop import Course, train
 from hummingbird.pretraining.prefetch import prefetched
@@ -132,12 +133,11 @@ def known_places(step: int, steps: int) -> int:
 
 def image_teacher() -> dict[str, Any]:
     """The teacher without what mixes frames: it learns shapes, colours and text from single frames."""
-    config = shapes_teacher() | {"first_temporal_heads": 0}
-    for layer in (
-        layer for end in ("down", "up") for stage in config[f"{end}_stages"] for layer in stage["layers"]
-    ):
-        layer |= {"temporal_attention": False, "temporal_conv": False}
-    return config
+    config = shapes_teacher()
+    spec = replace(UNetSpec.of(config), first_temporal_heads=0)
+    for name, _, _ in list(spec.layers()):
+        spec = spec.replaced(name, temporal_attention=False, temporal_conv=False)
+    return spec.changed(config)
 
 
 def with_images(unet: VideoUNet, images: VideoUNet) -> None:

@@ -125,7 +125,7 @@ def run_stage(settings: Settings, stage: Stage) -> Path:
 
 def shared_features(teacher: VideoUNet, student: VideoUNet) -> list[int]:
     """Which of the teacher's features the student has too: of down stages, middle block and up stages."""
-    stages = len(teacher.config.down_stages)
+    stages = len(teacher.spec.down)
     middle = [stages] if teacher.config.middle and student.config.middle else []
     first_up = stages + bool(teacher.config.middle)
     return [*range(stages), *middle, *range(first_up, first_up + stages)]
@@ -138,7 +138,7 @@ def _noise(pipeline: TextToVideoPipeline) -> dict[str, Any]:
 
 def _check(teacher: VideoUNet, pipeline: TextToVideoPipeline, cache: LatentCache) -> None:
     student = pipeline.unet
-    widths = [[stage["width"] for stage in model.config.down_stages] for model in (teacher, student)]
+    widths = [[stage.width for stage in model.spec.down] for model in (teacher, student)]
     if widths[0] != widths[1]:
         raise InputError(
             f"the student's stages have widths {widths[1]}, the teacher's {widths[0]}: they must be equal"
