@@ -54,6 +54,7 @@ def tiny_pipelines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     import torch
     from hummingbird.models.architectures import unet_config
     from hummingbird.models.pipeline import TextToVideoPipeline
+    from hummingbird.models.scheduler import VideoScheduler
     from hummingbird.models.unet import VideoUNet
 
     folder = tmp_path_factory.mktemp("pipelines")
@@ -62,13 +63,13 @@ def tiny_pipelines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, guidance_size in (("teacher", None), ("student", 16)):
         config = unet_config((8, 8), norm_groups=4, in_channels=4, head_size=8, text_width=16)
         unet = VideoUNet(**config, guidance_size=guidance_size, first_temporal_heads=1, embed_places=True)
+        parts["scheduler"] = VideoScheduler(sampling="consistency" if guidance_size else "ddim")
         TextToVideoPipeline(unet=unet, **parts).save_pretrained(folder / name)
     return {name: folder / name for name in ("teacher", "student")}
 
 
 def _tiny_parts() -> dict[str, Any]:
     from diffusers import AutoencoderKL, AutoencoderTiny
-    from hummingbird.models.scheduler import VideoScheduler
     from hummingbird.shapes.scene import COLORS
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
@@ -105,5 +106,4 @@ def _tiny_parts() -> dict[str, Any]:
             eos_token="<end>",
             unk_token="<unknown>",
         ),
-        "scheduler": VideoScheduler(),
     }

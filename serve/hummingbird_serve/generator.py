@@ -128,30 +128,35 @@ class Generator:
         yield results
 
     def _sample(self, tickets: Sequence[_Ticket], post: Callable[[Sequence[Event]], None]) -> list[Event]:
-        from hummingbird.models.video import write_mp4
+        from hummingbird.models.video import seeded_generators, to_uint8, write_mp4
 
         first = tickets[0].request
         started = time.perf_counter()
 
-        def on_step(done: int) -> None:
+        def report(done: int) -> None:
             if all(ticket.gone for ticket in tickets):
                 raise _AbandonedError
             post([Progress(done, first.steps)] * len(tickets))
 
-        on_step(0)
-        frames = self._model(
+        def on_step_end(_: object, step: int, __: int, tensors: dict[str, Any]) -> dict[str, Any]:
+            report(step + 1)
+            return tensors
+
+        report(0)
+        output = self._model(
             [ticket.request.prompt for ticket in tickets],
-            [ticket.request.seed for ticket in tickets],
-            steps=first.steps,
-            guidance=first.guidance,
+            generator=seeded_generators(ticket.request.seed for ticket in tickets),
+            num_inference_steps=first.steps,
+            guidance_scale=first.guidance,
             num_frames=first.num_frames,
             fps=first.fps,
-            on_step=on_step,
+            output_type="pt",
+            callback_on_step_end=on_step_end,
         )
         files = []
-        for video in frames:
+        for video in to_uint8(output.frames):
             file = io.BytesIO()
-            write_mp4(video.numpy(), first.fps, file)
+            write_mp4(video, first.fps, file)
             files.append(file.getvalue())
         seconds = time.perf_counter() - started
         return [Result(file, seconds, len(tickets)) for file in files]
@@ -179,17 +184,18 @@ def _load(settings: GeneratorSettings) -> Callable[..., Any]:
     from hummingbird.compiling.package import CompiledPipeline, is_package
     from hummingbird.models.pipeline import load_pipeline
 
-    model: Callable[..., Any]
-    model = (
+    model: Any = (
         CompiledPipeline.load(settings.model) if is_package(settings.model) else load_pipeline(settings.model)
     )
+    model.set_progress_bar_config(disable=True)
     for size in sorted({1, settings.max_batch_size}):
         model(
             [""] * size,
-            list(range(size)),
-            steps=1,
-            guidance=settings.guidance,
+            num_inference_steps=1,
+            guidance_scale=settings.guidance,
             num_frames=settings.num_frames,
             fps=settings.fps,
+            output_type="pt",
         )
-    return model
+    loaded: Callable[..., Any] = model
+    return loaded

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
@@ -46,13 +45,14 @@ def token_counter(tokenizer: Path) -> Callable[[str], int]:
 
 def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
     from hummingbird.compiling.package import check_machine, read_manifest
+    from hummingbird.models.family import VideoUNetFamily
 
     own, measured = settings.serve, settings.evaluate
     folder = student_package(settings)
     manifest = read_manifest(folder)
     check_machine(manifest)
-    height, width = _pixels(manifest.configs)
-    few = bool(manifest.configs["unet"]["guidance_size"])
+    family = VideoUNetFamily(**manifest.configs)
+    few, (height, width) = family.few_steps, family.size
     model = ServedModel(
         name=manifest.name,
         compiled=True,
@@ -63,10 +63,10 @@ def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
         fps=measured.fps,
         steps=measured.few_step_inference_steps if few else measured.num_inference_steps,
         max_steps=own.max_inference_steps if few else TEACHER_MAX_STEPS,
-        guidance=manifest.configs["scheduler"]["guidance"]
+        guidance=family.scheduler["guidance_scale"]
         if measured.guidance_scale is None
         else measured.guidance_scale,
-        max_tokens=manifest.configs["text_encoder"]["max_position_embeddings"],
+        max_tokens=family.text_tokens,
         created=int((folder / "manifest.json").stat().st_mtime),
     )
     return model, _generator(settings, folder, model, own.max_batch_size)
@@ -158,12 +158,6 @@ def _compile(settings: Settings, model: str | None) -> Path:
     result = compile_model(settings.model_copy(update={"compile": chosen}))
     print(f"Compiled and loaded ({time.monotonic() - started:.0f} s).", flush=True)
     return Path(json.loads(result.read_text(encoding="utf-8"))["outputs"]["package"])
-
-
-def _pixels(configs: dict[str, dict[str, Any]]) -> tuple[int, int]:
-    """Height and width of the videos, as `TextToVideoPipeline.latent_shape` chooses them."""
-    own, side = configs["scheduler"], int(configs["vae"]["sample_size"])
-    return own.get("height") or side, own.get("width") or side
 
 
 def _parameters(folder: Path) -> int:

@@ -8,23 +8,26 @@ from typing import Any
 
 import pytest
 import torch
+from hummingbird.models.pipeline import TextToVideoPipelineOutput
 from hummingbird_serve import generator
 from hummingbird_serve.generator import MAX_FAILURES, Generator, GeneratorSettings, _groups, _Ticket
 from hummingbird_serve.requests import Event, Failure, Progress, Result, VideoRequest
 
 
-def model(prompts: list[str], steps: int, on_step: Callable[[int], None], **_: Any) -> torch.Tensor:
+def model(
+    prompt: list[str], *, num_inference_steps: int, callback_on_step_end: Callable[..., Any], **_: Any
+) -> TextToVideoPipelineOutput:
     """Fails for the prompt "fail"."""
-    if "fail" in prompts:
+    if "fail" in prompt:
         raise RuntimeError("no")
-    for done in range(1, steps + 1):
-        on_step(done)
-    return torch.zeros(len(prompts), 4, 16, 16, 3, dtype=torch.uint8)
+    for step in range(num_inference_steps):
+        callback_on_step_end(None, step, 999, {})
+    return TextToVideoPipelineOutput(frames=torch.zeros(len(prompt), 4, 3, 16, 16))
 
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> Generator:
-    monkeypatch.setattr(generator, "_load", lambda settings: lambda prompts, seeds, **o: model(prompts, **o))
+    monkeypatch.setattr(generator, "_load", lambda settings: model)
     return Generator(GeneratorSettings(Path(), 1, 4, 0.2, 4, 8, 5.0))
 
 

@@ -169,7 +169,7 @@ def _solver(case: Case, scratch: Path) -> Outputs:
             f"case {case.name}: a rescale that begins at {config['scale_a']} is not supported, only 1"
         )
     diffusion = VideoScheduler(
-        timesteps=config["timesteps"],
+        num_train_timesteps=config["timesteps"],
         beta_start=config.get("linear_start", 0.00085),
         beta_end=config.get("linear_end", 0.012),
         solver_steps=config["ddim_timesteps"],

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from torch import Tensor
+import torch
 from tqdm import tqdm
 
 from hummingbird.core.devices import synchronized_time
-from hummingbird.models.video import write_mp4
+from hummingbird.models.video import seeded_generators, to_uint8, write_mp4
 
 PARTS = ("text", "denoising", "decoding", "mp4")
 _TIMED = {"encode_prompts": "text", "decode": "decoding"}
@@ -20,7 +20,9 @@ _TIMED = {"encode_prompts": "text", "decode": "decoding"}
 class VideoPipeline(Protocol):
     """What is timed: a pipeline, eager or compiled, called with one prompt."""
 
-    def __call__(self, prompts: list[str], seeds: list[int], **options: Any) -> Tensor: ...
+    def __call__(
+        self, prompt: str, *, generator: torch.Generator, output_type: str, **options: Any
+    ) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,9 @@ def time_video(contestant: Contestant, prompt: str, seed: int) -> dict[str, floa
     parts = dict.fromkeys(PARTS, 0.0)
     start = synchronized_time()
     with _stopwatches(contestant.pipeline, parts):
-        frames = contestant.pipeline([prompt], [seed], **contestant.options)
-        ready = frames[0].cpu().numpy()
+        (generator,) = seeded_generators([seed])
+        output = contestant.pipeline(prompt, generator=generator, output_type="pt", **contestant.options)
+        ready = to_uint8(output.frames)[0]
     made = synchronized_time()
     write_mp4(ready, contestant.fps, io.BytesIO())
     parts["mp4"] = synchronized_time() - made

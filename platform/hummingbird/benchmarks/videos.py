@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from hummingbird.benchmarks.speed import Contestant, VideoPipeline, time_all
+from hummingbird.benchmarks.speed import Contestant, time_all
 from hummingbird.compiling.compile import compile_model
 from hummingbird.compiling.package import CompiledPipeline
 from hummingbird.config.settings import Settings
@@ -84,16 +84,18 @@ def _contestants(
         ("teacher", "student"), folders, packages, sampling, strict=True
     ):
         options: dict[str, Any] = {
-            "steps": steps,
-            "guidance": own_guidance(folder),
+            "num_inference_steps": steps,
+            "guidance_scale": own_guidance(folder),
             "num_frames": settings.compile.num_frames,
             "fps": s.fps,
             "decoder": decoder,
         }
         note = f"{steps} steps, {'two passes' if name == 'teacher' else 'one pass'} each, {decoder} decoder"
-        eager: VideoPipeline = load_pipeline(folder).to(settings.compile.device)
+        eager = load_pipeline(folder).to(settings.compile.device)
+        eager.set_progress_bar_config(disable=True)
         made.append(Contestant(f"{name}, eager", eager, options, s.fps, note))
         if package is not None:
             compiled = CompiledPipeline.load(package)
+            compiled.set_progress_bar_config(disable=True)
             made.append(Contestant(f"{name}, compiled", compiled, options, s.fps, note))
     return made

@@ -207,7 +207,7 @@ def _parts(
     def noise_inputs(batch: int) -> tuple[Tensor, ...]:
         sample = torch.randn(batch, channels, frames, *size)
         conditions = [torch.full((batch,), 8.0)]
-        if pipeline.few_steps:
+        if pipeline.embeds_guidance:
             conditions.append(torch.full((batch,), 7.5))
         text = torch.randn(batch, length, unet.config.text_width)
         return sample, torch.randint(0, 1000, (batch,)), text, *conditions

@@ -10,20 +10,22 @@
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, Self
 
 import torch
+from diffusers.configuration_utils import FrozenDict
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from hummingbird.core.devices import device_capability
 from hummingbird.core.errors import InputError
+from hummingbird.core.hashes import public_config
 from hummingbird.models.pipeline import DECODE_BATCH, TextToVideoPipeline
-from hummingbird.models.scheduler import VideoScheduler
+from hummingbird.models.scheduler import VideoScheduler, current_config
 
 MANIFEST = "manifest.json"
 
@@ -44,7 +46,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     name: str
     """What clients call the model."""
     model_id: str | None
@@ -77,17 +79,24 @@ def is_package(folder: Path) -> bool:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a package.
+    """The manifest of a package; one of version 2, whose scheduler said it in other words, as one of today.
 
     Raises:
         InputError: there is none, or one that this version cannot read.
     """
     path = folder / MANIFEST
     try:
-        return Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(fields, dict) and fields.get("schema_version") == 2:
+            configs = fields["configs"]
+            configs["scheduler"] = public_config(
+                current_config(configs["scheduler"], bool(configs["unet"]["guidance_size"]))
+            )
+            fields["schema_version"] = 3
+        return Manifest.model_validate(fields)
     except OSError as error:
         raise InputError(f"there is no compiled package in {folder}") from error
-    except (ValueError, ValidationError) as error:
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise InputError(f"{path} is of another version or damaged: compile the model again") from error
 
 
@@ -116,7 +125,7 @@ class _Part(nn.Module):
 
     def __init__(self, config: dict[str, Any], path: Path, device: str, max_batch_size: int) -> None:
         super().__init__()
-        self.config = SimpleNamespace(**config)
+        self.config = FrozenDict(config)
         self.device, self.dtype = torch.device(device), torch.float32
         self._max_batch_size = max_batch_size
         self._run: Callable[..., Tensor] = torch._inductor.aoti_load_package(str(path))
@@ -168,7 +177,7 @@ class _Absent(nn.Module):
 
     def __init__(self, config: dict[str, Any], device: str, other: str) -> None:
         super().__init__()
-        self.config, self._other = SimpleNamespace(**config), other
+        self.config, self._other = FrozenDict(config), other
         self.device, self.dtype = torch.device(device), torch.float32
 
     def decode(self, latents: Tensor) -> SimpleNamespace:
@@ -213,18 +222,16 @@ class CompiledPipeline(TextToVideoPipeline):
         return pipeline
 
     def __call__(
-        self,
-        prompts: Sequence[str],
-        seeds: Sequence[int],
-        steps: int | None = None,
-        guidance: float | None = None,
-        num_frames: int | None = None,
-        fps: float = 8,
-        decoder: str | None = None,
-        on_step: Callable[[int], None] | None = None,
-        height: int | None = None,
-        width: int | None = None,
-    ) -> Tensor:
+        self, *args: Any, num_frames: int | None = None, decoder: str | None = None, **kwargs: Any
+    ) -> Any:
         """See `TextToVideoPipeline`; ``num_frames`` and ``decoder`` default to the package's own."""
-        frames, chosen = num_frames or self.manifest.num_frames, decoder or self.manifest.decoder
-        return super().__call__(prompts, seeds, steps, guidance, frames, fps, chosen, on_step, height, width)
+        own = self.manifest
+        return super().__call__(
+            *args, num_frames=num_frames or own.num_frames, decoder=decoder or own.decoder, **kwargs
+        )
+
+    def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
+        """Raises NotImplementedError: compiled code is no weights."""
+        raise NotImplementedError(
+            "a compiled package is no pipeline folder: copy the package's folder instead"
+        )

@@ -4,14 +4,13 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from hummingbird.config.evaluate import Candidate, EvaluateSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.hashes import file_hash
 from hummingbird.core.model_references import pipeline_folder, pipeline_part
-from hummingbird.models.pipeline import PARTS
+from hummingbird.models.pipeline import PARTS, scheduler_config
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def choose(settings: Settings) -> list[Sampling]:
 
 
 def sampling(model: Candidate, settings: EvaluateSettings) -> Sampling:
-    """Fill in what a candidate leaves open. A few-step student is one with a guidance embedding.
+    """Fill in what a candidate leaves open. The scheduler says whether it is a few-step student.
 
     Raises InputError where the folder is no pipeline or lacks the decoder.
     """
@@ -87,13 +86,13 @@ def sampling(model: Candidate, settings: EvaluateSettings) -> Sampling:
 
 
 def is_few_step(folder: Path) -> bool:
-    """Whether the U-Net of a pipeline folder embeds its guidance."""
-    return _config(folder, "unet").get("guidance_size") is not None
+    """Whether the model of a pipeline folder was trained to be sampled in few steps."""
+    return bool(scheduler_config(folder)["sampling"] != "ddim")
 
 
 def own_guidance(folder: Path) -> float:
     """The guidance scale that a pipeline was made for."""
-    return float(_config(folder, "scheduler")["guidance"])
+    return float(scheduler_config(folder)["guidance_scale"])
 
 
 def pipeline_hash(folder: Path, decoder: str) -> str:
@@ -105,11 +104,3 @@ def pipeline_hash(folder: Path, decoder: str) -> str:
                 digest.update(f"{part}/{path.name}\0".encode())
                 digest.update(bytes.fromhex(file_hash(path)))
     return digest.hexdigest()
-
-
-def _config(folder: Path, part: str) -> dict[str, Any]:
-    path = pipeline_part(folder, part) / ("scheduler_config.json" if part == "scheduler" else "config.json")
-    if not path.is_file():
-        raise InputError(f"the pipeline in {folder} lacks {part} (no {path.name})")
-    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return loaded

@@ -10,6 +10,7 @@ from hummingbird.evaluation.suites.shapes.judging import judge_frames
 from hummingbird.evaluation.suites.shapes.metrics import Measured
 from hummingbird.evaluation.suites.shapes.prompts import Prompt
 from hummingbird.models.pipeline import TextToVideoPipeline
+from hummingbird.models.video import seeded_generators, to_uint8
 
 
 @dataclass(frozen=True)
@@ -33,19 +34,22 @@ def examine_here(
         each: judges; the processes of `hummingbird.core.parallel`, or ``map``.
         name: shown beside a bar; none: no bar.
     """
+    pipeline.set_progress_bar_config(disable=True)
     found: list[Measured] = []
     with tqdm(total=len(prompts), desc=name, unit="video", leave=False, disable=name is None) as bar:
         for start in range(0, len(prompts), way.batch):
             some = prompts[start : start + way.batch]
-            frames = pipeline(
+            output = pipeline(
                 [p.text for p in some],
-                seeds=[p.seed for p in some],
-                steps=way.steps,
-                guidance=way.guidance,
+                generator=seeded_generators(p.seed for p in some),
+                num_inference_steps=way.steps,
+                guidance_scale=way.guidance,
                 num_frames=way.frames,
                 fps=way.fps,
                 decoder=way.decoder,
-            ).numpy()
+                output_type="pt",
+            )
+            frames = to_uint8(output.frames)
             found += each(judge_frames, [(video, p.text) for video, p in zip(frames, some, strict=True)])
             bar.update(len(some))
     return found

@@ -37,8 +37,13 @@ SCHEDULE_BUFFERS = (
 GUIDANCE_SIZE = 256
 SIZE = {"height": 320, "width": 512}
 """Pixels of the published models' videos; what is halved as often as they are can make them too."""
-TEACHER_NOISE: dict[str, Any] = {"x0_scale": 0.7, "steps": 50, "guidance": 12.0}
-FEW_STEP_NOISE: dict[str, Any] = {"x0_scale": 1.0, "steps": 4, "guidance": 7.5}
+TEACHER_NOISE: dict[str, Any] = {"x0_scale": 0.7, "num_inference_steps": 50, "guidance_scale": 12.0}
+FEW_STEP_NOISE: dict[str, Any] = {
+    "x0_scale": 1.0,
+    "sampling": "consistency",
+    "num_inference_steps": 4,
+    "guidance_scale": 8.5,  # published as w = 7.5, which is s - 1
+}
 
 
 def videocrafter2(checkpoint: Path, reference: Path | None, tokenizer: Path | None) -> Parts:

@@ -67,7 +67,8 @@ def modelscope(folder: Path, tokenizer: Path | None = None) -> Parts:
     # Like diffusers' own pipeline: as large as the U-Net's samples, whatever the autoencoder was trained on.
     side = int(_json(folder / "unet" / "config.json").get("sample_size") or 32)
     pixels = side * 2 ** (len(vae.config.block_out_channels) - 1)
-    noise = _noise(_json(folder / "scheduler" / "scheduler_config.json"), pixels)
+    few_steps = bool(unet.config.guidance_size)
+    noise = _noise(_json(folder / "scheduler" / "scheduler_config.json"), pixels, few_steps)
     return Parts(unet, vae, text, words, noise, unused)
 
 
@@ -138,16 +139,18 @@ def _fill_text(text: CLIPTextModel, folder: Path) -> list[str]:
         return [f"text_encoder/{name}" for name in found]
 
 
-def _noise(config: Mapping[str, Any], pixels: int) -> VideoScheduler:
+def _noise(config: Mapping[str, Any], pixels: int, few_steps: bool) -> VideoScheduler:
+    """The published schedule; diffusers' U-Nets that embed a guidance scale are consistency models."""
     for key, value in NOISE_FIXED.items():
         if config.get(key, value) != value:
             raise InputError(f"a schedule with {key}={config[key]} is not supported, only {value}")
     return VideoScheduler(
-        timesteps=config.get("num_train_timesteps", 1000),
+        num_train_timesteps=config.get("num_train_timesteps", 1000),
         beta_start=config["beta_start"],
         beta_end=config["beta_end"],
-        steps=STEPS,
-        guidance=GUIDANCE,
+        num_inference_steps=STEPS,
+        sampling="consistency" if few_steps else "ddim",
+        guidance_scale=GUIDANCE,
         height=pixels,
         width=pixels,
     )

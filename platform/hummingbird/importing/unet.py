@@ -8,6 +8,7 @@ from accelerate import init_empty_weights
 from hummingbird.core.errors import InputError
 from hummingbird.importing.table import Entry, Taken, Weights, fill
 from hummingbird.models.architectures import unet_config
+from hummingbird.models.stages import LayerSpec, UNetSpec
 from hummingbird.models.unet import VideoUNet
 
 PREFIX = "model.diffusion_model."
@@ -114,33 +115,34 @@ def published_table(config: Mapping[str, Any]) -> list[Entry]:
     if config.get("guidance_size"):
         table.append(Entry("time_cond_proj.weight", "time_embedding.cond_proj.weight"))
     table += _both("input_blocks.0.0", "conv_in")
-    width, number = config["base_width"], 1
-    for stage, spec in enumerate(config["down_stages"]):
-        for index, layer in enumerate(spec["layers"]):
-            table += _layer(
-                f"input_blocks.{number}", f"down_blocks.{stage}", index, layer, width != spec["width"]
-            )
-            width, number = spec["width"], number + 1
-        if spec["sample"]:
-            table += _both(f"input_blocks.{number}.0.op", f"down_blocks.{stage}.downsamplers.0.conv")
+    spec = UNetSpec.of(config)
+    width, number = spec.base_width, 1
+    for position, stage in enumerate(spec.down):
+        ours = f"down_blocks.{position}"
+        for index, layer in enumerate(stage.layers):
+            table += _layer(f"input_blocks.{number}", ours, index, layer, width != stage.width)
+            width, number = stage.width, number + 1
+        if stage.sample:
+            table += _both(f"input_blocks.{number}.0.op", f"{ours}.downsamplers.0.conv")
             number += 1
-    if config.get("first_temporal_heads", INITIAL_HEADS):
+    if spec.first_temporal_heads:
         table += _transformer("init_attn.0", "transformer_in")
-    if config.get("middle", True):
+    if spec.middle:
         table += _resnet("middle_block.0", "mid_block", 0, False)
         table += _transformer("middle_block.1", "mid_block.attentions.0")
         table += _transformer("middle_block.2", "mid_block.temp_attentions.0")
         table += _resnet("middle_block.3", "mid_block", 1, False)
     number = 0
-    for stage, spec in enumerate(config["up_stages"]):
-        for index, layer in enumerate(spec["layers"]):
-            last = index == len(spec["layers"]) - 1
+    for position, stage in enumerate(spec.up):
+        ours = f"up_blocks.{position}"
+        for index, layer in enumerate(stage.layers):
+            last = index == len(stage.layers) - 1
             place = f"output_blocks.{number}"
             # The skip's channels come on top of the input's, so every layer but an odd one changes its width.
-            table += _layer(place, f"up_blocks.{stage}", index, layer, True)
-            if last and spec["sample"]:
-                position = 1 + bool(layer["attention"]) + bool(layer["temporal_attention"])
-                table += _both(f"{place}.{position}.conv", f"up_blocks.{stage}.upsamplers.0.conv")
+            table += _layer(place, ours, index, layer, True)
+            if last and stage.sample:
+                after = 1 + layer.attention + layer.temporal_attention
+                table += _both(f"{place}.{after}.conv", f"{ours}.upsamplers.0.conv")
             number += 1
     return table + _both("out.0", "conv_norm_out") + _both("out.2", "conv_out")
 
@@ -172,11 +174,11 @@ def _embedding(source: str, target: str) -> list[Entry]:
     return _both(f"{source}.0", f"{target}.linear_1") + _both(f"{source}.2", f"{target}.linear_2")
 
 
-def _layer(place: str, stage: str, index: int, layer: Mapping[str, Any], shortcut: bool) -> list[Entry]:
+def _layer(place: str, stage: str, index: int, layer: LayerSpec, shortcut: bool) -> list[Entry]:
     table = _resnet(f"{place}.0", stage, index, shortcut)
     position = 1
-    for kind, part in (("attention", "attentions"), ("temporal_attention", "temp_attentions")):
-        if layer[kind]:
+    for has, part in ((layer.attention, "attentions"), (layer.temporal_attention, "temp_attentions")):
+        if has:
             table += _transformer(f"{place}.{position}", f"{stage}.{part}.{index}")
             position += 1
     return table

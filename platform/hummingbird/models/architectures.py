@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from hummingbird.models.stages import LayerSpec, StageSpec, UNetSpec
+
 
 def unet_config(
     widths: Sequence[int],
@@ -20,24 +22,21 @@ def unet_config(
     stages = len(widths)
     attention = attention or [True] * (stages - 1) + [False]
 
-    def layer(stage: int, **skip: str) -> dict[str, Any]:
-        has = attention[stage]
-        return {"attention": has, "temporal_attention": has, "temporal_conv": True, **skip}
+    def layer(stage: int, skip: str | None = None) -> LayerSpec:
+        return LayerSpec(attention[stage], attention[stage], temporal_conv=True, skip=skip)
 
     stack = ["conv_in"]
-    down = []
+    down, up = [], []
     for index, width in enumerate(widths):
         last = index == stages - 1
-        down.append(
-            {"width": width, "sample": not last, "layers": [layer(index) for _ in range(down_layers)]}
-        )
+        down.append(StageSpec(width, not last, (layer(index),) * down_layers))
         stack += [f"down.{index}.{number}" for number in range(down_layers)]
         stack += [] if last else [f"down.{index}.sample"]
-    up = []
     for index in reversed(range(stages)):
-        layers = [layer(index, skip=stack.pop()) for _ in range(down_layers + 1)]
-        up.append({"width": widths[index], "sample": index > 0, "layers": layers})
-    return {"base_width": widths[0], "down_stages": down, "up_stages": up, **others}
+        layers = [layer(index, stack.pop()) for _ in range(down_layers + 1)]
+        up.append(StageSpec(widths[index], index > 0, tuple(layers)))
+    spec = UNetSpec(tuple(down), tuple(up), base_width=widths[0])
+    return {"base_width": spec.base_width, **spec.stage_configs(), **others}
 
 
 def videocrafter2() -> dict[str, Any]:

@@ -9,8 +9,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from hummingbird.models.embeddings import TimestepEmbedding, guidance_embedding, sinusoidal_embedding
-from hummingbird.models.layers import (
+from .embeddings import TimestepEmbedding, guidance_embedding, sinusoidal_embedding
+from .layers import (
     GroupNorm,
     ResnetBlock,
     SpatialTransformer,
@@ -19,26 +19,15 @@ from hummingbird.models.layers import (
     Transformer,
     image_conv,
 )
-
-LAYER_KEYS = {
-    "attention",
-    "temporal_attention",
-    "temporal_conv",
-    "heads",
-    "inner",
-    "feed_forward",
-    "shortcut",
-    "skip",
-}
-
+from .stages import StageSpec, UNetSpec
 
 PLACE_SCALE = 10.0  # radians of the fastest wave between neighbouring frames
 
 
-class Stage(nn.Module):
+class UNetStage(nn.Module):
     """The layers of one resolution. A layer: residual block, temporal convolution, spatial and temporal attention."""
 
-    def __init__(self, layers: Sequence[dict[str, Any]], inputs: Sequence[int], width: int, cfg: Any) -> None:
+    def __init__(self, stage: StageSpec, inputs: Sequence[int], spec: UNetSpec, cfg: Any) -> None:
         super().__init__()
         self.resnets = nn.ModuleList()
         # A layer that has no such part leaves a gap in the numbering, so a part keeps its layer's number.
@@ -47,22 +36,19 @@ class Stage(nn.Module):
             nn.ModuleDict(),
             nn.ModuleDict(),
         )
-        groups, embedding = cfg.norm_groups, cfg.base_width * 4
-        for index, (layer, channels) in enumerate(zip(layers, inputs, strict=True)):
-            shortcut = bool(layer.get("shortcut"))
-            self.resnets.append(ResnetBlock(channels, width, embedding, groups, shortcut))
-            key, heads = str(index), layer.get("heads") or width // cfg.head_size
-            inner = layer.get("inner") or heads * cfg.head_size
-            wide = layer.get("feed_forward") or inner * 4
-            if layer["temporal_conv"]:
+        width, groups, embedding = stage.width, cfg.norm_groups, spec.base_width * 4
+        for index, (layer, channels) in enumerate(zip(stage.layers, inputs, strict=True)):
+            self.resnets.append(ResnetBlock(channels, width, embedding, groups, layer.shortcut))
+            key, of = str(index), spec.widths(stage, layer)
+            if layer.temporal_conv:
                 self.temp_convs[key] = TemporalConv(width, groups, cfg.dropout)
-            if layer["attention"]:
+            if layer.attention:
                 self.attentions[key] = SpatialTransformer(
-                    width, heads, cfg.head_size, groups, wide, cfg.text_width, inner
+                    width, of.heads, spec.head_size, groups, of.feed_forward, spec.text_width, of.inner
                 )
-            if layer["temporal_attention"]:
+            if layer.temporal_attention:
                 self.temp_attentions[key] = TemporalTransformer(
-                    width, heads, cfg.head_size, groups, wide, inner=inner
+                    width, of.heads, spec.head_size, groups, of.feed_forward, inner=of.inner
                 )
 
     def layer(self, index: int, x: Tensor, embedding: Tensor, text: Tensor) -> Tensor:
@@ -77,20 +63,22 @@ class Stage(nn.Module):
         return x
 
 
-class DownStage(Stage):
-    def __init__(self, spec: dict[str, Any], channels: int, cfg: Any) -> None:
-        width, layers = spec["width"], spec["layers"]
-        super().__init__(layers, [channels] + [width] * (len(layers) - 1), width, cfg)
-        self.downsamplers = nn.ModuleList([Downsample(width)] if spec["sample"] else [])
+class DownStage(UNetStage):
+    def __init__(self, stage: StageSpec, channels: int, spec: UNetSpec, cfg: Any) -> None:
+        width = stage.width
+        super().__init__(stage, [channels] + [width] * (len(stage.layers) - 1), spec, cfg)
+        self.downsamplers = nn.ModuleList([Downsample(width)] if stage.sample else [])
 
 
-class UpStage(Stage):
-    def __init__(self, spec: dict[str, Any], channels: int, skips: dict[str, int], cfg: Any) -> None:
-        width, layers = spec["width"], spec["layers"]
-        extra = [skips[layer["skip"]] if layer["skip"] else 0 for layer in layers]
-        carried = [channels] + [width] * (len(layers) - 1)
-        super().__init__(layers, [a + b for a, b in zip(carried, extra, strict=True)], width, cfg)
-        self.upsamplers = nn.ModuleList([Upsample(width)] if spec["sample"] else [])
+class UpStage(UNetStage):
+    def __init__(
+        self, stage: StageSpec, channels: int, skips: dict[str, int], spec: UNetSpec, cfg: Any
+    ) -> None:
+        width = stage.width
+        extra = [skips[layer.skip] if layer.skip else 0 for layer in stage.layers]
+        carried = [channels] + [width] * (len(stage.layers) - 1)
+        super().__init__(stage, [a + b for a, b in zip(carried, extra, strict=True)], spec, cfg)
+        self.upsamplers = nn.ModuleList([Upsample(width)] if stage.sample else [])
 
 
 class MiddleStage(nn.Module):
@@ -143,13 +131,8 @@ class VideoUNet(ModelMixin, ConfigMixin):
     Args:
         in_channels: latent channels, in and out.
         base_width: width of the first convolution; the timestep embedding is four times as wide.
-        down_stages, up_stages: one entry a resolution, ``{"width", "sample", "layers"}``. ``sample``: whether the
-            stage ends by halving (doubling) height and width. A layer says what it has: ``attention``,
-            ``temporal_attention``, ``temporal_conv`` (bools); optionally ``heads``, ``inner`` (channels of its
-            transformers; default: heads x head size), ``feed_forward`` (channels) and ``shortcut`` (a convolution
-            on the residual path also where widths are equal); in up stages also ``skip``: the name
-            of the feature map joined to its input, or None. Names are
-            ``conv_in``, ``down.STAGE.LAYER`` and ``down.STAGE.sample``.
+        down_stages, up_stages: one entry a resolution, ``{"width", "sample", "layers"}``, and each layer's own:
+            see `StageSpec` and `LayerSpec`.
         middle: whether there is a middle block.
         head_size: channels of an attention head.
         text_width: channels of the text embedding.
@@ -185,7 +168,8 @@ class VideoUNet(ModelMixin, ConfigMixin):
     ) -> None:
         super().__init__()
         cfg = self.config
-        check_stages(down_stages, up_stages)
+        self.spec = spec = UNetSpec.of(cfg)
+        spec.check()
         self.conv_in = nn.Conv2d(in_channels, base_width, 3, padding=1)
         self.time_embedding = TimestepEmbedding(base_width, base_width * 4, guidance_size)
         self.fps_embedding = TimestepEmbedding(base_width, base_width * 4) if embed_fps else None
@@ -200,17 +184,17 @@ class VideoUNet(ModelMixin, ConfigMixin):
         self.down_blocks = nn.ModuleList()
         skips = {"conv_in": base_width}
         channels = base_width
-        for index, spec in enumerate(down_stages):
-            self.down_blocks.append(DownStage(spec, channels, cfg))
-            channels = spec["width"]
-            skips |= {f"down.{index}.{layer}": channels for layer in range(len(spec["layers"]))}
-            if spec["sample"]:
+        for index, stage in enumerate(spec.down):
+            self.down_blocks.append(DownStage(stage, channels, spec, cfg))
+            channels = stage.width
+            skips |= {f"down.{index}.{layer}": channels for layer in range(len(stage.layers))}
+            if stage.sample:
                 skips[f"down.{index}.sample"] = channels
         self.mid_block = MiddleStage(channels, cfg) if middle else None
         self.up_blocks = nn.ModuleList()
-        for spec in up_stages:
-            self.up_blocks.append(UpStage(spec, channels, skips, cfg))
-            channels = spec["width"]
+        for stage in spec.up:
+            self.up_blocks.append(UpStage(stage, channels, skips, spec, cfg))
+            channels = stage.width
         self.conv_norm_out = GroupNorm(norm_groups, channels, 1e-5, silu=True)
         self.conv_out = nn.Conv2d(channels, in_channels, 3, padding=1)
         self.gradient_checkpointing = False
@@ -269,10 +253,10 @@ class VideoUNet(ModelMixin, ConfigMixin):
         if self.mid_block is not None:
             x = self._run(self.mid_block, x, embedding, text)
             features.append(x)
-        for spec, stage in zip(self.config.up_stages, self.up_blocks, strict=True):
-            for layer, parts in enumerate(spec["layers"]):
-                if parts["skip"]:
-                    x = torch.cat([x, skips[parts["skip"]]], dim=-1)
+        for spec, stage in zip(self.spec.up, self.up_blocks, strict=True):
+            for layer, parts in enumerate(spec.layers):
+                if parts.skip:
+                    x = torch.cat([x, skips[parts.skip]], dim=-1)
                 x = self._run(stage.layer, layer, x, embedding, text)
             features.append(x)
             for sampler in stage.upsamplers:
@@ -313,38 +297,3 @@ class VideoUNet(ModelMixin, ConfigMixin):
         if self.gradient_checkpointing and torch.is_grad_enabled():
             return checkpoint(function, *args, use_reentrant=False)
         return function(*args)
-
-
-def check_stages(down: Sequence[dict[str, Any]], up: Sequence[dict[str, Any]]) -> None:
-    """Raise ValueError where the stages do not form a U-Net, naming the stage and the layer."""
-    if not down or len(down) != len(up):
-        raise ValueError(
-            f"a U-Net has as many up stages as down stages, at least one; got {len(down)} and {len(up)}"
-        )
-    names = {"conv_in": 0}
-    level = 0
-    for index, spec in enumerate(down):
-        names |= {f"down.{index}.{layer}": level for layer in range(len(spec["layers"]))}
-        level += bool(spec["sample"])
-        if spec["sample"]:
-            names[f"down.{index}.sample"] = level
-    for kind, stages in (("down", down), ("up", up)):
-        for index, spec in enumerate(stages):
-            if not spec["layers"]:
-                raise ValueError(f"{kind} stage {index} has no layers")
-            for number, layer in enumerate(spec["layers"]):
-                if unknown := set(layer) - LAYER_KEYS:
-                    raise ValueError(
-                        f"{kind} stage {index}, layer {number}: unknown {', '.join(sorted(unknown))}"
-                    )
-                if kind == "down":
-                    continue
-                skip = layer.get("skip", "")
-                if skip is not None and names.get(skip) != level:
-                    raise ValueError(
-                        f"up stage {index}, layer {number}: no feature map {skip!r} of its resolution"
-                    )
-            if kind == "up":
-                level -= bool(spec["sample"])
-    if level:
-        raise ValueError("the up stages must double as often as the down stages halve")

@@ -1,13 +1,28 @@
-"""Reading and writing the project's own mp4 files. Untrusted video is decoded elsewhere, in a child process."""
+"""From frames to pixels and to mp4 files, and back. Untrusted video is decoded elsewhere, in a child process."""
 
 import tempfile
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
 import av
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
+
+def to_uint8(frames: Tensor) -> NDArray[np.uint8]:
+    """Frames (..., H, W, 3) uint8 of frames (..., 3, H, W) in 0..1, as a pipeline returns them as tensors."""
+    pixels = (frames * 255).round().clamp(0, 255).to(torch.uint8)
+    array: NDArray[np.uint8] = pixels.movedim(-3, -1).contiguous().cpu().numpy()
+    return array
+
+
+def seeded_generators(seeds: Iterable[int]) -> list[torch.Generator]:
+    """One generator a video, on the CPU, so that a video is the same on every device and in every batch."""
+    return [torch.Generator().manual_seed(int(seed)) for seed in seeds]
 
 
 def write_mp4(

@@ -97,7 +97,7 @@ def ship_rewards(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
 def ship_teacher(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
     """Copy the trained teacher's U-Net, and its noise process into the shared components."""
     ship(VideoUNet.from_pretrained(folder / "unet"), weights / "teacher" / "unet")
-    VideoScheduler(**NOISE, guidance=GUIDANCE).save_pretrained(weights / "components" / "scheduler")
+    VideoScheduler(**NOISE, guidance_scale=GUIDANCE).save_pretrained(weights / "components" / "scheduler")
     text = (
         "A text-to-video U-Net of VideoCrafter2's structure with three stages at a small width, which is also told "
         f"the places of its frames. {_DRAWN}"

@@ -18,6 +18,7 @@ from hummingbird.core.files import write_atomically
 from hummingbird.models.architectures import shapes_teacher
 from hummingbird.models.pipeline import TextToVideoPipeline, load_parts
 from hummingbird.models.scheduler import VideoScheduler
+from hummingbird.models.stages import UNetSpec
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pretraining.loop import Course, train
 from hummingbird.pretraining.prefetch import prefetched
@@ -31,7 +32,7 @@ OFTEN = {"growing": 1.5, "turning": 4.0, "star": 2.0, "cross": 2.0, "triangle": 
 """Scenes whose captions have these words, which are learned last, are drawn that many times as often. A turning shape
 looks different at every place of a clip: as many shapes to learn as frames."""
 EMPTY_TEXT = 0.1  # share of samples without a text, for classifier-free guidance
-NOISE = {"prediction": "velocity", "beta_end": 0.02, "shared_noise": 0.75}
+NOISE = {"prediction_type": "v_prediction", "beta_end": 0.02, "shared_noise": 0.75}
 """The noise process. In small clips neighbouring latents say the same, so that a motion still shows through noise that
 hides it in large ones, and need not be read from the text: hence more noise at the end than VideoCrafter2's 0.012, and
 the velocity, which at that end is the signal itself. From noise that frames share, a model of single frames makes clips
@@ -132,12 +133,11 @@ def known_places(step: int, steps: int) -> int:
 
 def image_teacher() -> dict[str, Any]:
     """The teacher without what mixes frames: it learns shapes, colours and text from single frames."""
-    config = shapes_teacher() | {"first_temporal_heads": 0}
-    for layer in (
-        layer for end in ("down", "up") for stage in config[f"{end}_stages"] for layer in stage["layers"]
-    ):
-        layer |= {"temporal_attention": False, "temporal_conv": False}
-    return config
+    config = shapes_teacher()
+    spec = replace(UNetSpec.of(config), first_temporal_heads=0)
+    for name, _, _ in list(spec.layers()):
+        spec = spec.replaced(name, temporal_attention=False, temporal_conv=False)
+    return spec.changed(config)
 
 
 def with_images(unet: VideoUNet, images: VideoUNet) -> None:

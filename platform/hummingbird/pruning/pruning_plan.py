@@ -25,15 +25,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from hummingbird.core.errors import InputError
+from hummingbird.models.family import VideoUNetFamily
+from hummingbird.models.stages import UNetSpec
 
 Config = Mapping[str, Any]
 
-PARTS = {
-    "temporal_conv": "temporal_conv",
-    "spatial_attention": "attention",
-    "temporal_attention": "temporal_attention",
-}
-"""A part of a layer as plans call it, and its key in the configuration."""
+PARTS = VideoUNetFamily.prunable
+"""A part of a layer as plans call it, and the field of its `LayerSpec`."""
 
 FIRST = "first.temporal_attention"
 
@@ -81,11 +79,12 @@ class Plan(BaseModel):
 
 def whole_plan(config: Config, name: str = "whole") -> Plan:
     """The plan that keeps all."""
+    spec = UNetSpec.of(config)
     return Plan(
         name=name,
-        down=[list(range(len(stage["layers"]))) for stage in config["down_stages"]],
-        up=[list(range(len(stage["layers"]))) for stage in config["up_stages"]],
-        middle=bool(config.get("middle", True)),
+        down=[list(range(len(stage.layers))) for stage in spec.down],
+        up=[list(range(len(stage.layers))) for stage in spec.up],
+        middle=spec.middle,
     )
 
 
@@ -95,15 +94,16 @@ def paper_plan(name: str, config: Config, *, middle: bool) -> Plan:
     The first residual block of every down stage stays, and two of every up stage: the last, and the first
     whose input is as wide as that of the student's first layer there, so that every weight fits unchanged.
     """
-    carried = config["down_stages"][-1]["width"]
+    spec = UNetSpec.of(config)
+    carried = spec.deepest_width
     up = []
-    for stage in config["up_stages"]:
-        last = len(stage["layers"]) - 1
+    for stage in spec.up:
+        last = len(stage.layers) - 1
         # Where the stage below has another width, only layer 0 takes that width; else the later one is kept.
-        first = max(last - 1, 0) if carried == stage["width"] else 0
+        first = max(last - 1, 0) if carried == stage.width else 0
         up.append(sorted({first, last}))
-        carried = stage["width"]
-    return Plan(name=name, down=[[0] for _ in config["down_stages"]], up=up, middle=middle)
+        carried = stage.width
+    return Plan(name=name, down=[[0] for _ in spec.down], up=up, middle=middle)
 
 
 NAMED_PLANS = {"hummingbird-0.9b": True, "hummingbird-0.7b": False}
@@ -120,7 +120,7 @@ def load_plan(plan: str, config: Config) -> Plan:
         InputError: no such name or file, or a file that is no plan.
     """
     if plan in NAMED_PLANS:
-        return paper_plan(plan, config, middle=NAMED_PLANS[plan] and bool(config.get("middle", True)))
+        return paper_plan(plan, config, middle=NAMED_PLANS[plan] and UNetSpec.of(config).middle)
     made = {path.stem: path for path in sorted(MADE_PLANS.glob("*.yaml"))}
     path = made.get(plan, Path(plan).expanduser())
     if not path.is_file():
@@ -148,32 +148,23 @@ class _OnceLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def transformer_widths(layer: Config, width: int, config: Config) -> tuple[int, int, int]:
-    """Heads, channels and feed-forward channels of a layer's transformers."""
-    head_size = config.get("head_size", 64)
-    heads = layer.get("heads") or width // head_size
-    inner = layer.get("inner") or heads * head_size
-    return heads, inner, layer.get("feed_forward") or inner * 4
-
-
 def parts_gone(plan: Plan, config: Config) -> dict[str, tuple[str, ...]]:
     """What went of layers that stay, in words, by the layers' names.
 
     Args:
         config: the teacher's.
     """
+    spec = UNetSpec.of(config)
     gone: dict[str, list[str]] = {}
     for entry in plan.drop:
         layer, _, part = entry.rpartition(".")
         if entry != FIRST:
             gone.setdefault(layer, []).append(f"no {part.replace('_', ' ')}")
     for layer, narrow in plan.narrow.items():
-        side, stage, number = layer.split(".")
-        spec = config[f"{side}_stages"][int(stage)]
-        heads, _, wide = transformer_widths(spec["layers"][int(number)], spec["width"], config)
+        widths = spec.widths(*spec.layer(layer))
         words = gone.setdefault(layer, [])
         if narrow.heads is not None:
-            words.append(f"{narrow.heads} of {heads} heads")
+            words.append(f"{narrow.heads} of {widths.heads} heads")
         if narrow.feed_forward is not None:
-            words.append(f"feed-forward {narrow.feed_forward} of {wide}")
+            words.append(f"feed-forward {narrow.feed_forward} of {widths.feed_forward}")
     return {layer: tuple(words) for layer, words in gone.items()}

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hummingbird.pruning.pruning_plan import Plan, transformer_widths
+from hummingbird.models.stages import UNetSpec
+from hummingbird.pruning.pruning_plan import Plan
 
 _NUMBERED = re.compile(r"(down|up)_blocks\.(\d+)\.(resnets|temp_convs|attentions|temp_attentions)\.(\d+)\.")
 _FROM_BELOW = {"norm1.weight": 0, "norm1.bias": 0, "conv1.weight": 1, "conv_shortcut.weight": 1}
@@ -57,12 +58,12 @@ def teacher_part(
     tensor, layer = weights[source], layer_of(source)
     inside = source.rpartition("resnets.")[2].partition(".")[2]
     if f"{layer}.skip" in plan.drop and ".resnets." in source and inside in _FROM_BELOW:
-        return tensor.narrow(_FROM_BELOW[inside], 0, _carried(config, layer))
+        return tensor.narrow(_FROM_BELOW[inside], 0, _carried(UNetSpec.of(config), layer))
     if layer not in plan.narrow:
         return tensor
-    side, stage, number = layer.split(".")
-    spec = config[f"{side}_stages"][int(stage)]
-    heads, _, inner = transformer_widths(spec["layers"][int(number)], spec["width"], config)
+    spec = UNetSpec.of(config)
+    own = spec.widths(*spec.layer(layer))
+    heads, inner = own.heads, own.feed_forward
     narrow = plan.narrow[layer]
     if narrow.heads and narrow.heads < heads and (match := _ATTENTION.match(source)):
         axis = 1 if match[2] == "to_out.0" else 0
@@ -97,12 +98,9 @@ def _largest(size: Tensor, count: int) -> Tensor:
     return torch.sort(torch.argsort(size, descending=True, stable=True)[:count]).values
 
 
-def _carried(config: Mapping[str, Any], layer: str) -> int:
+def _carried(spec: UNetSpec, layer: str) -> int:
     """Channels that come to an up layer from the layer below it."""
     _, stage, number = layer.split(".")
-    stages = config["up_stages"]
     if int(number):
-        width: int = stages[int(stage)]["width"]
-    else:
-        width = stages[int(stage) - 1]["width"] if int(stage) else config["down_stages"][-1]["width"]
-    return width
+        return spec.up[int(stage)].width
+    return spec.up[int(stage) - 1].width if int(stage) else spec.deepest_width

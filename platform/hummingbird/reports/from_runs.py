@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from hummingbird.evaluation.intervals import Interval
 from hummingbird.evaluation.score import LEFT_OUT, SHAPES
+from hummingbird.models.stages import UNetSpec
 from hummingbird.reports.embed import video_uri
 from hummingbird.reports.report_data import (
     Curve,
@@ -45,23 +46,23 @@ def plan_part(
     """
     gone = gone or {}
     stages = []
-    deepest = len(teacher["down_stages"]) - 1
-    for side in ("down", "up"):
-        for index, stage in enumerate(teacher[f"{side}_stages"]):
-            blocks = tuple(
-                PlanBlock(
-                    f"block {layer}",
-                    stage["width"],
-                    layer in kept[side][index],
-                    bool(parts["attention"]),
-                    gone.get(f"{side}.{index}.{layer}", ()),
-                )
-                for layer, parts in enumerate(stage["layers"])
+    spec = UNetSpec.of(teacher)
+    deepest = len(spec.down) - 1
+    for side, index, stage in spec.sides():
+        blocks = tuple(
+            PlanBlock(
+                f"block {number}",
+                stage.width,
+                number in kept[side][index],
+                layer.attention,
+                gone.get(f"{side}.{index}.{number}", ()),
             )
-            stages.append(PlanStage(side, index if side == "down" else deepest - index, blocks))
-    if teacher.get("middle", True):
-        width = teacher["down_stages"][-1]["width"]
-        stages.append(PlanStage("middle", deepest, (PlanBlock("middle", width, middle, True),)))
+            for number, layer in enumerate(stage.layers)
+        )
+        stages.append(PlanStage(side, index if side == "down" else deepest - index, blocks))
+    if spec.middle:
+        block = PlanBlock("middle", spec.deepest_width, middle, True)
+        stages.append(PlanStage("middle", deepest, (block,)))
     return Plan(tuple(stages), *parameters, note)
 
 

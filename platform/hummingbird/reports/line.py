@@ -11,6 +11,7 @@ import pyarrow as pa
 from hummingbird.evaluation.curation import CurationScore
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import load_result
+from hummingbird.models.stages import UNetSpec
 from hummingbird.pruning.pruning_plan import Plan as PruningPlan
 from hummingbird.pruning.pruning_plan import parts_gone
 from hummingbird.reports.from_lake import captions_part, curation_part, lineage_part
@@ -111,9 +112,8 @@ def _headlines(metrics: Mapping[str, Any]) -> tuple[Headline, ...]:
 
 def _plan(pruned: Mapping[str, Any]) -> Plan:
     report = json.loads(Path(pruned["outputs"]["report"]).read_text(encoding="utf-8"))
-    kept: dict[str, list[list[int]]] = {
-        side: [[] for _ in report["teacher"]["config"][f"{side}_stages"]] for side in ("down", "up")
-    }
+    spec = UNetSpec.of(report["teacher"]["config"])
+    kept: dict[str, list[list[int]]] = {side: [[] for _ in spec.stages(side)] for side in ("down", "up")}
     for layer in report["layers"]:
         side, _, place = layer["layer"].partition(".")
         if layer["kept"] and side in kept:

@@ -30,7 +30,7 @@ def distill(settings: Settings) -> Path:
         settings=settings.distill,
         build=partial(build_distillation, settings.distill),
         inputs=lambda pipeline: {},
-        noise={"steps": 50, "guidance": 1.0},
+        noise={"num_inference_steps": 50, "guidance_scale": 1.0},
     )
     return run_stage(settings, stage)
 

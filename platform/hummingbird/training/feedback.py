@@ -60,13 +60,16 @@ def feedback_inputs(rewards: str | None, student: TextToVideoPipeline) -> dict[s
     return {"rewards": rewards, "decoder": weights_hash(student.decoder)}
 
 
-def few_step_noise(settings: FeedbackSettings) -> dict[str, float]:
+def few_step_noise(settings: FeedbackSettings) -> dict[str, float | str]:
     """What changes in the noise process: few-step models are trained and sampled without the rescale of x0."""
-    guidance = (
-        settings.guidance_scale_min + settings.guidance_scale_max
-    ) / 2 - 1  # the scheduler's is still w
-    steps = settings.phases if settings.phases > 1 else 4
-    changed = {"steps": steps, "guidance": guidance, "x0_scale": 1.0, "phases": settings.phases}
+    phased = settings.phases > 1
+    changed: dict[str, float | str] = {
+        "sampling": "phased" if phased else "consistency",
+        "phases": settings.phases,
+        "num_inference_steps": settings.phases if phased else 4,
+        "guidance_scale": (settings.guidance_scale_min + settings.guidance_scale_max) / 2,
+        "x0_scale": 1.0,
+    }
     return changed if settings.solver_steps is None else {**changed, "solver_steps": settings.solver_steps}
 
 

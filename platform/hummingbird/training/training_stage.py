@@ -55,8 +55,8 @@ class Stage:
         settings: the section.
         build: what every worker builds, made from the start.
         inputs: what the result depends on besides teacher, student and cache, given the student's pipeline.
-        noise: what changes in the configuration of the noise process, with the ``steps`` and ``guidance``
-            that the result is sampled with where a call says nothing else.
+        noise: what changes in the configuration of the noise process, with the ``num_inference_steps`` and
+            ``guidance_scale`` that the result is sampled with where a call says nothing else.
     """
 
     verb: str
@@ -65,7 +65,7 @@ class Stage:
     settings: DistillSettings | FeedbackSettings
     build: Callable[[Start], Build]
     inputs: Callable[[TextToVideoPipeline], Mapping[str, object]]
-    noise: Mapping[str, float]
+    noise: Mapping[str, float | str]
 
 
 def run_stage(settings: Settings, stage: Stage) -> Path:
@@ -125,7 +125,7 @@ def run_stage(settings: Settings, stage: Stage) -> Path:
 
 def shared_features(teacher: VideoUNet, student: VideoUNet) -> list[int]:
     """Which of the teacher's features the student has too: of down stages, middle block and up stages."""
-    stages = len(teacher.config.down_stages)
+    stages = len(teacher.spec.down)
     middle = [stages] if teacher.config.middle and student.config.middle else []
     first_up = stages + bool(teacher.config.middle)
     return [*range(stages), *middle, *range(first_up, first_up + stages)]
@@ -138,7 +138,7 @@ def _noise(pipeline: TextToVideoPipeline) -> dict[str, Any]:
 
 def _check(teacher: VideoUNet, pipeline: TextToVideoPipeline, cache: LatentCache) -> None:
     student = pipeline.unet
-    widths = [[stage["width"] for stage in model.config.down_stages] for model in (teacher, student)]
+    widths = [[stage.width for stage in model.spec.down] for model in (teacher, student)]
     if widths[0] != widths[1]:
         raise InputError(
             f"the student's stages have widths {widths[1]}, the teacher's {widths[0]}: they must be equal"
@@ -163,7 +163,7 @@ def _record(run: Run, stage: Stage, pipeline: TextToVideoPipeline, parent: Mappi
     run.outputs.update(
         pipeline=folder,
         losses=run.folder / LOSSES,
-        sampling={key: stage.noise[key] for key in ("steps", "guidance")},
+        sampling={key: stage.noise[key] for key in ("num_inference_steps", "guidance_scale")},
         model_id=put_model(
             run.lake, identify(pipeline.unet), stage.kind, {**made_by(run, parent), "path": folder}
         ),

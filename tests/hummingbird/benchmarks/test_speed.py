@@ -7,8 +7,7 @@ import pytest
 import torch
 from hummingbird.benchmarks import speed
 from hummingbird.benchmarks.speed import PARTS, Contestant, time_all, time_video
-from hummingbird.models.pipeline import load_pipeline
-from torch import Tensor
+from hummingbird.models.pipeline import TextToVideoPipelineOutput, load_pipeline
 
 
 class Clock:
@@ -39,13 +38,14 @@ class Slow:
     def decode(self) -> None:
         self.clock.pass_by(5)
 
-    def __call__(self, prompts: list[str], seeds: list[int], **options: Any) -> Tensor:
-        self.log.append(f"{self.name} {prompts[0]} {seeds[0]}")
+    def __call__(self, prompt: str, *, generator: torch.Generator, **options: Any) -> Any:
+        seed = generator.initial_seed()
+        self.log.append(f"{self.name} {prompt} {seed}")
         self.encode_prompts()
         self.encode_prompts()
-        self.clock.pass_by(10 + seeds[0])
+        self.clock.pass_by(10 + seed)
         self.decode()
-        return torch.zeros(1, 4, 16, 16, 3, dtype=torch.uint8)
+        return TextToVideoPipelineOutput(frames=torch.zeros(1, 4, 3, 16, 16))
 
 
 def test_parts_are_told_apart(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ def test_models_take_turns_on_the_same_prompts_and_warm_up(clock: Clock) -> None
 
 def test_a_real_pipeline_is_timed_and_left_as_it_was(tiny_pipelines: dict[str, Path]) -> None:
     pipeline = load_pipeline(tiny_pipelines["teacher"])
-    options = {"steps": 2, "guidance": 3.0, "decoder": "full"}
+    options = {"num_inference_steps": 2, "guidance_scale": 3.0, "decoder": "full"}
     parts = time_video(Contestant("teacher", pipeline, options, 8), "red", 0)
     assert set(parts) == set(PARTS)
     assert min(parts.values()) > 0

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
@@ -16,6 +17,7 @@ from hummingbird.models.architectures import unet_config
 from hummingbird.models.pipeline import TextToVideoPipeline
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
+from hummingbird.models.video import seeded_generators
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -69,7 +71,7 @@ def tiny_student() -> TextToVideoPipeline:
         tokenizer=PreTrainedTokenizerFast(
             tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unknown>"
         ),
-        scheduler=VideoScheduler(),
+        scheduler=VideoScheduler(sampling="consistency"),
     )
 
 
@@ -117,16 +119,25 @@ def test_a_folder_without_a_package_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_manifest_of_another_version_is_refused(tmp_path: Path) -> None:
-    fields = manifest().model_dump() | {"schema_version": 3}
+    fields = manifest().model_dump() | {"schema_version": 4}
     (tmp_path / "manifest.json").write_text(json.dumps(fields))
     with pytest.raises(InputError, match="compile the model again"):
         read_manifest(tmp_path)
 
 
+def test_a_package_of_version_2_says_its_sampling_in_todays_words(tmp_path: Path) -> None:
+    scheduler = {"timesteps": 1000, "steps": 4, "guidance": 2.0, "prediction": "velocity", "phases": 4}
+    configs = {"unet": {"guidance_size": 64}, "scheduler": scheduler}
+    fields = manifest(configs=configs).model_dump() | {"schema_version": 2}
+    (tmp_path / "manifest.json").write_text(json.dumps(fields))
+    own = read_manifest(tmp_path).configs["scheduler"]
+    assert (own["sampling"], own["guidance_scale"], own["num_inference_steps"]) == ("phased", 3.0, 4)
+
+
 def test_a_package_depends_on_how_its_model_is_sampled() -> None:
     one, other = tiny_student(), tiny_student()
     assert package_inputs(one, "cpu") == package_inputs(other, "cpu")
-    other.scheduler = VideoScheduler(guidance=3.0)
+    other.scheduler = VideoScheduler(guidance_scale=3.0)
     assert package_inputs(one, "cpu") != package_inputs(other, "cpu")
 
 
@@ -142,19 +153,21 @@ def test_the_compiled_student_makes_the_eager_students_videos(tmp_path: Path) ->
 
     compiled = CompiledPipeline.load(tmp_path / "package")
     assert compiled.manifest == made
-    prompts, seeds, steps = ["red circle", "circle", ""], [1, 2, 3], []
-    expected = eager(prompts, seeds, steps=2, guidance=3.0, num_frames=FRAMES)
+    prompts = ["red circle", "circle", ""]
+    options: dict[str, Any] = {"num_inference_steps": 2, "guidance_scale": 3.0}
+    expected = eager(prompts, generator=seeded_generators((1, 2, 3)), num_frames=FRAMES, **options).frames
     # Three videos in passes of at most two.
-    videos = compiled(prompts, seeds, steps=2, guidance=3.0, on_step=steps.append)
-    assert steps == [1, 2]
+    videos = compiled(prompts, generator=seeded_generators((1, 2, 3)), **options).frames
     assert videos.shape == expected.shape == (3, FRAMES, 16, 16, 3)
-    assert (videos.int() - expected.int()).abs().max() <= 1
-    assert not torch.equal(videos[0], videos[1])
+    np.testing.assert_allclose(videos, expected, atol=1 / 255)
+    assert not np.array_equal(videos[0], videos[1])
 
     with pytest.raises(ValueError, match="compile again with other"):
-        compiled(["red"], [1], num_frames=8)
+        compiled("red", num_frames=8)
     with pytest.raises(ValueError, match="small decoder alone"):
-        compiled(["red"], [1], decoder="full")
+        compiled("red", decoder="full")
+    with pytest.raises(NotImplementedError, match="copy the package's folder"):
+        compiled.save_pretrained(tmp_path / "saved")
 
 
 def test_a_pipeline_without_a_small_decoder_is_refused_before_anything_is_compiled(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_a_checkpoint_becomes_a_pipeline_that_makes_videos(
     cat, mark = pipeline.tokenizer.convert_tokens_to_ids(["cat</w>", "!</w>"])
     assert ids[0].tolist() == [start, cat, cat, mark, end] + [0] * 7
     assert bool(mask.all())  # OpenCLIP looks at the padding too
-    video = pipeline(["a cat"], [1], steps=2, num_frames=3)
+    video = pipeline("a cat", num_inference_steps=2, num_frames=3).frames
     assert video.shape == (1, 3, 32, 32, 3)
 
 

@@ -1,13 +1,15 @@
-"""The noise process: it inverts itself, and refuses steps that it does not have."""
+"""The noise process: it inverts itself, steps as diffusers' schedulers do, and reads earlier configurations."""
+
+from typing import Any
 
 import pytest
 import torch
-from hummingbird.models.scheduler import VideoScheduler
+from hummingbird.models.scheduler import VideoScheduler, current_config
 
 
-@pytest.mark.parametrize("prediction", ["epsilon", "velocity"])
-def test_an_exact_prediction_gives_x0_and_noise_back(prediction: str) -> None:
-    diffusion, generator = VideoScheduler(prediction=prediction), torch.Generator().manual_seed(0)
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+def test_an_exact_prediction_gives_x0_and_noise_back(prediction_type: str) -> None:
+    diffusion, generator = VideoScheduler(prediction_type=prediction_type), torch.Generator().manual_seed(0)
     x0, noise = (torch.randn(3, 4, 2, 4, 4, generator=generator, dtype=torch.float64) for _ in range(2))
     t = torch.tensor([0, 500, 999])
     output = diffusion.target(x0, noise, t)
@@ -34,9 +36,11 @@ def test_phases_end_at_the_few_steps_timesteps() -> None:
             VideoScheduler(phases=phases)
 
 
-def test_other_predictions_are_refused() -> None:
-    with pytest.raises(ValueError, match="epsilon or velocity, not 'sample'"):
-        VideoScheduler(prediction="sample")
+def test_other_predictions_and_samplings_are_refused() -> None:
+    with pytest.raises(ValueError, match="epsilon, v_prediction, not 'sample'"):
+        VideoScheduler(prediction_type="sample")
+    with pytest.raises(ValueError, match="ddim, consistency, phased, not 'euler'"):
+        VideoScheduler(sampling="euler")
 
 
 def test_ddim_ends_where_it_should_and_refuses_impossible_steps() -> None:
@@ -47,3 +51,81 @@ def test_ddim_ends_where_it_should_and_refuses_impossible_steps() -> None:
     for steps in (0, 51):
         with pytest.raises(ValueError, match="1 to 50"):
             diffusion.ddim_timesteps(steps)
+
+
+@pytest.mark.parametrize("sampling", ["ddim", "consistency", "phased"])
+def test_exact_predictions_lead_from_noise_to_the_video(sampling: str) -> None:
+    scheduler = VideoScheduler(sampling=sampling, phases=4 if sampling == "phased" else 1, solver_steps=20)
+    scheduler.set_timesteps(4)
+    generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
+    x0 = torch.randn(2, 4, 2, 4, 4, generator=torch.Generator().manual_seed(2))
+    noise = scheduler.draw_noises(x0.shape, generators)
+    x = scheduler.add_noise(x0, noise, scheduler.timesteps[[0, 0]])
+    assert scheduler.timesteps.tolist()[0] == 999
+    for timestep in scheduler.timesteps:
+        alpha = scheduler.alphas_cumprod[timestep]
+        output = (x - alpha.sqrt() * x0) / (1 - alpha).sqrt()
+        made = scheduler.step(output, timestep, scheduler.scale_model_input(x, timestep), generators)
+        torch.testing.assert_close(made.pred_original_sample, x0, rtol=1e-3, atol=1e-3)
+        x = made.prev_sample
+    if sampling == "consistency":
+        torch.testing.assert_close(x, x0, rtol=1e-3, atol=1e-3)
+    else:  # the solver ends at the first timestep of the process, where a little noise is left
+        alpha = scheduler.alphas_cumprod[0]
+        torch.testing.assert_close(x, alpha.sqrt() * x0 + (1 - alpha).sqrt() * noise, rtol=1e-3, atol=1e-3)
+
+
+def test_a_timestep_that_was_not_set_is_refused() -> None:
+    scheduler = VideoScheduler()
+    scheduler.set_timesteps(4)
+    with pytest.raises(ValueError, match="timestep 500 is none of those that set_timesteps chose"):
+        scheduler.step(torch.zeros(1, 4, 1, 2, 2), 500, torch.zeros(1, 4, 1, 2, 2))
+
+
+def test_one_generator_serves_the_videos_in_order_and_each_its_own_alone() -> None:
+    scheduler, shape = VideoScheduler(shared_noise=0.5), (2, 4, 3, 2, 2)
+    both = scheduler.draw_noises(shape, torch.Generator().manual_seed(1))
+    first = scheduler.draw_noises((1, *shape[1:]), torch.Generator().manual_seed(1))
+    assert torch.equal(both[:1], first)
+    assert not torch.equal(both[0], both[1])
+    with pytest.raises(ValueError, match="2 videos want as many generators"):
+        scheduler.draw_noises(shape, [torch.Generator()])
+
+
+EARLIER = {
+    "_class_name": "Diffusion",
+    "timesteps": 1000,
+    "steps": 4,
+    "guidance": 2.0,
+    "prediction": "velocity",
+}
+
+
+@pytest.mark.parametrize(
+    ("phases", "embeds", "sampling", "scale"),
+    [
+        (1, False, "ddim", 2.0),
+        (1, True, "consistency", 3.0),
+        (4, True, "phased", 3.0),
+        (4, None, "phased", 3.0),
+    ],
+)
+def test_configurations_of_earlier_versions_mean_what_they_meant(
+    phases: int, embeds: bool | None, sampling: str, scale: float
+) -> None:
+    config: dict[str, Any] = current_config({**EARLIER, "phases": phases}, embeds)
+    own = VideoScheduler.from_config(config).config
+    assert (own.sampling, own.guidance_scale, own.phases) == (sampling, scale, phases)
+    assert (own.num_inference_steps, own.num_train_timesteps, own.prediction_type) == (
+        4,
+        1000,
+        "v_prediction",
+    )
+    assert current_config(own) == dict(own)
+
+
+def test_an_earlier_configuration_that_could_mean_either_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"of an earlier version .*load_pipeline"):
+        VideoScheduler.from_config(EARLIER)
+    with pytest.raises(TypeError, match="no setting guidance; it has"):
+        VideoScheduler.from_config(VideoScheduler().config, guidance=3.0)

@@ -147,7 +147,7 @@ def test_a_job_killed_and_started_again_goes_on_from_its_checkpoint(
     assert [line["step"] for line in after] == list(range(1, 41))
     assert after[:kept] == before[:kept]  # with their times: these steps were not done again
     pipeline = load_pipeline(result["outputs"]["pipeline"])
-    assert pipeline.scheduler.config.guidance == 1.0
+    assert pipeline.scheduler.config.guidance_scale == 1.0
 
 
 def logged(settings: Settings) -> list[dict[str, float]]:

@@ -62,9 +62,9 @@ def test_the_three_verbs_follow_each_other_and_leave_a_lineage(tiny: Settings) -
 
     model = load_pipeline(few["pipeline"])
     assert model.few_steps
-    assert model.scheduler.config.steps == 4
+    assert model.scheduler.config.num_inference_steps == 4
     assert model.scheduler.few_step_timesteps(4) == [999, 749, 499, 249]  # sampled as it was trained
-    assert load_pipeline(distilled["pipeline"]).scheduler.config.guidance == 1.0  # guidance is built in
+    assert load_pipeline(distilled["pipeline"]).scheduler.config.guidance_scale == 1.0  # guidance is built in
     video = model(["a a"], [0], num_frames=4)
     assert video.shape[:2] == (1, 4)
     lines = [json.loads(line) for line in Path(few["losses"]).read_text().splitlines()]
@@ -132,7 +132,7 @@ def test_bad_starts_are_named(tiny: Settings, tmp_path: Path) -> None:
 
 def test_the_target_is_guided_as_the_teacher_is_sampled_unless_told_otherwise(tiny_teacher: Path) -> None:
     teacher = load_pipeline(tiny_teacher)
-    teacher.scheduler = VideoScheduler.from_config(teacher.scheduler.config, guidance=6.0)
+    teacher.scheduler = VideoScheduler.from_config(teacher.scheduler.config, guidance_scale=6.0)
     assert target_guidance(DistillSettings(), teacher) == 6.0
     assert target_guidance(DistillSettings(guidance_scale=2.0), teacher) == 2.0
 

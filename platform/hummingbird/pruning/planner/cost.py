@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hummingbird.core.devices import synchronized_time
 from hummingbird.core.hashes import public_config
+from hummingbird.models.stages import UNetSpec
 from hummingbird.models.unet import VideoUNet
 
 Config = Mapping[str, Any]
@@ -131,15 +132,14 @@ def reference_extra_flop(config: Config, shape: InputShape) -> float:
 
     This U-Net makes them once a clip.
     """
-    size, text = config.get("head_size", 64), config.get("text_width", 1024)
-    channels = 0
-    for stage in (*config["down_stages"], *config["up_stages"]):
-        for layer in stage["layers"]:
-            if layer["attention"]:
-                channels += (layer.get("heads") or stage["width"] // size) * size
-    if config.get("middle", True):
-        channels += config["down_stages"][-1]["width"] // size * size
-    return 2.0 * 2 * shape.text_tokens * text * channels * (shape.frames - 1) * shape.batch
+    spec = UNetSpec.of(config)
+    size = spec.head_size
+    channels = sum(
+        spec.widths(stage, layer).heads * size for _, stage, layer in spec.layers() if layer.attention
+    )
+    if spec.middle:
+        channels += spec.deepest_width // size * size
+    return 2.0 * 2 * shape.text_tokens * spec.text_width * channels * (shape.frames - 1) * shape.batch
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hummingbird.models.stages import LayerSpec, StageSpec, UNetSpec
 from hummingbird.pruning.planner.cost import Cost, InputShape, part_costs
 from hummingbird.pruning.pruned_config import pruned_config
 from hummingbird.pruning.pruning_plan import (
@@ -10,7 +11,6 @@ from hummingbird.pruning.pruning_plan import (
     PARTS,
     Narrow,
     Plan,
-    transformer_widths,
     whole_plan,
 )
 
@@ -33,6 +33,7 @@ class CostLedger:
         self, config: Config, shape: InputShape, milliseconds: Mapping[str, float] | None = None
     ) -> None:
         self._config, self._shape, self._milliseconds = config, shape, milliseconds
+        self._spec = UNetSpec.of(config)
         self._variants = {(0, 0): part_costs(config, shape)}
 
     def __call__(self, plan: Plan) -> Cost:
@@ -63,21 +64,21 @@ class CostLedger:
             yield "first", (0, 0)
         for side in ("down", "up"):
             for index, kept in enumerate(plan.kept(side)):
-                stage = self._config[f"{side}_stages"][index]
+                stage = self._spec.stages(side)[index]
                 for number in kept:
-                    name, layer = f"{side}.{index}.{number}", stage["layers"][number]
+                    name, layer = f"{side}.{index}.{number}", stage.layers[number]
                     yield f"{name}.residual", (0, 0)
-                    level = self._level(plan.narrow.get(name), layer, stage["width"])
-                    for part, key in PARTS.items():
-                        if layer[key] and f"{name}.{part}" not in plan.drop:
+                    level = self._level(plan.narrow.get(name), stage, layer)
+                    for part, field in PARTS.items():
+                        if getattr(layer, field) and f"{name}.{part}" not in plan.drop:
                             yield f"{name}.{part}", level if part in ATTENTION else (0, 0)
 
-    def _level(self, narrow: Narrow | None, layer: Config, width: int) -> tuple[int, int]:
+    def _level(self, narrow: Narrow | None, stage: StageSpec, layer: LayerSpec) -> tuple[int, int]:
         if narrow is None:
             return 0, 0
-        heads, _, wide = transformer_widths(layer, width, self._config)
+        own = self._spec.widths(stage, layer)
         levels = []
-        for wanted, has in ((narrow.heads, heads), (narrow.feed_forward, wide)):
+        for wanted, has in ((narrow.heads, own.heads), (narrow.feed_forward, own.feed_forward)):
             level = 0
             while wanted is not None and has >> level > wanted:
                 level += 1
@@ -90,14 +91,12 @@ class CostLedger:
         """Costs of the parts where every layer's heads and feed-forward are halved so often."""
         if level not in self._variants:
             plan, narrow = whole_plan(self._config), {}
-            for side in ("down", "up"):
-                for index, stage in enumerate(self._config[f"{side}_stages"]):
-                    for number, layer in enumerate(stage["layers"]):
-                        heads, _, wide = transformer_widths(layer, stage["width"], self._config)
-                        if layer["attention"] or layer["temporal_attention"]:
-                            narrow[f"{side}.{index}.{number}"] = Narrow(
-                                heads=max(heads >> level[0], 1), feed_forward=max(wide >> level[1], 1)
-                            )
+            for name, stage, layer in self._spec.layers():
+                own = self._spec.widths(stage, layer)
+                if layer.has_transformers:
+                    narrow[name] = Narrow(
+                        heads=max(own.heads >> level[0], 1), feed_forward=max(own.feed_forward >> level[1], 1)
+                    )
             config = pruned_config(plan.model_copy(update={"narrow": narrow}), self._config)
             self._variants[level] = part_costs(config, self._shape)
         return self._variants[level]

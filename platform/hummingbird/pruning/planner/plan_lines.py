@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from hummingbird.models.stages import UNetSpec
 from hummingbird.pruning.pruning_plan import FIRST, Plan, parts_gone
 
 Config = Mapping[str, Any]
@@ -10,11 +11,12 @@ Config = Mapping[str, Any]
 
 def picture_lines(plan: Plan, config: Config) -> list[str]:
     """A line a stage: ``#`` a layer that stays, ``+`` one that stays in part, ``.`` one that went; then words."""
+    spec = UNetSpec.of(config)
     lines, notes, gone = [], [], parts_gone(plan, config)
     for side in ("down", "up"):
-        for index, stage in enumerate(config[f"{side}_stages"]):
+        for index, stage in enumerate(spec.stages(side)):
             marks = ""
-            for number in range(len(stage["layers"])):
+            for number in range(len(stage.layers)):
                 name = f"{side}.{index}.{number}"
                 if number not in plan.kept(side)[index]:
                     marks += "."
@@ -22,8 +24,8 @@ def picture_lines(plan: Plan, config: Config) -> list[str]:
                 went = gone.get(name, ())
                 marks += "+" if went else "#"
                 notes += [f"  {name}: {', '.join(went)}"] if went else []
-            lines.append(f"  {side} {index}  {marks:8} width {stage['width']}")
-        if side == "down" and config.get("middle", True):
+            lines.append(f"  {side} {index}  {marks:8} width {stage.width}")
+        if side == "down" and spec.middle:
             lines.append(f"  middle  {'#' if plan.middle else '.'}")
     if FIRST in plan.drop:
         notes.append("  no temporal attention after the first convolution")

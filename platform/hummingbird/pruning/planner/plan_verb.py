@@ -11,6 +11,7 @@ from hummingbird.core.devices import describe_device
 from hummingbird.core.errors import InputError
 from hummingbird.core.hashes import public_config
 from hummingbird.core.model_references import model_folder
+from hummingbird.models.stages import UNetSpec
 from hummingbird.pruning.planner.clock import Clock
 from hummingbird.pruning.planner.cost import InputShape
 from hummingbird.pruning.planner.cost_report import plan_report
@@ -92,8 +93,7 @@ def video_shape(settings: Settings, model: PlannedModel) -> InputShape:
         InputError: height or width is no multiple of what the U-Net halves.
     """
     height, width = settings.plan.height or model.size[0], settings.plan.width or model.size[1]
-    halvings = sum(bool(stage["sample"]) for stage in model.unet["down_stages"])
-    step = model.scale * 2**halvings
+    step = model.scale * 2 ** UNetSpec.of(model.unet).halvings
     for name, size in (("height", height), ("width", width)):
         if size % step:
             raise InputError(f"plan.{name}={size}: {model.name} needs a multiple of {step} pixels")

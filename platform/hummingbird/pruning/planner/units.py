@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hummingbird.core.errors import InputError
+from hummingbird.models.stages import UNetSpec
 from hummingbird.pruning.plan_checks import check_plan
-from hummingbird.pruning.pruning_plan import FIRST, PARTS, Narrow, Plan, transformer_widths
+from hummingbird.pruning.pruning_plan import FIRST, PARTS, Narrow, Plan
 
 Config = Mapping[str, Any]
 
@@ -21,7 +22,7 @@ def removals(plan: Plan, config: Config) -> dict[str, Plan]:
     ``first.temporal_attention``. Plans that do not fit the teacher's widths are left out.
     """
     found = {}
-    for name, smaller in _candidates(plan, config):
+    for name, smaller in _candidates(plan, UNetSpec.of(config)):
         try:
             check_plan(smaller, config)
         except InputError:  # the layer's weights would not fit what comes before it: it has to stay
@@ -30,25 +31,23 @@ def removals(plan: Plan, config: Config) -> dict[str, Plan]:
     return found
 
 
-def _candidates(plan: Plan, config: Config) -> Iterator[tuple[str, Plan]]:
+def _candidates(plan: Plan, spec: UNetSpec) -> Iterator[tuple[str, Plan]]:
     if plan.middle:
         yield "middle", plan.model_copy(update={"middle": False})
-    if config.get("first_temporal_heads", 8) and FIRST not in plan.drop:
+    if spec.first_temporal_heads and FIRST not in plan.drop:
         yield FIRST, plan.model_copy(update={"drop": [*plan.drop, FIRST]})
     for side in ("down", "up"):
         for index, kept in enumerate(plan.kept(side)):
-            stage = config[f"{side}_stages"][index]
             for layer in kept:
                 name = f"{side}.{index}.{layer}"
                 if len(kept) > 1:
                     yield name, without_layer(plan, side, index, layer)
-                yield from _smaller_layer(plan, config, name, stage, stage["layers"][layer])
+                yield from _smaller_layer(plan, spec, name)
 
 
-def _smaller_layer(
-    plan: Plan, config: Config, name: str, stage: Config, layer: Config
-) -> Iterator[tuple[str, Plan]]:
-    has = [part for part, key in PARTS.items() if layer[key] and f"{name}.{part}" not in plan.drop]
+def _smaller_layer(plan: Plan, spec: UNetSpec, name: str) -> Iterator[tuple[str, Plan]]:
+    stage, layer = spec.layer(name)
+    has = [p for p, field in PARTS.items() if getattr(layer, field) and f"{name}.{p}" not in plan.drop]
     for part in has:
         dropped = [*plan.drop, f"{name}.{part}"]
         narrow = dict(plan.narrow)
@@ -57,12 +56,11 @@ def _smaller_layer(
         yield f"{name}.{part}", plan.model_copy(update={"drop": dropped, "narrow": narrow})
     if not [part for part in has if part != "temporal_conv"]:
         return
-    heads, inner, wide = transformer_widths(layer, stage["width"], config)
-    now = plan.narrow.get(name, Narrow())
-    heads_now, wide_now = now.heads or heads, now.feed_forward or wide
+    own, now = spec.widths(stage, layer), plan.narrow.get(name, Narrow())
+    heads_now, wide_now = now.heads or own.heads, now.feed_forward or own.feed_forward
     if heads_now > 1:
         yield f"{name}.heads", _narrowed(plan, name, now, heads=heads_now // 2)
-    if wide_now // 2 >= LEAST_FEED_FORWARD * inner:
+    if wide_now // 2 >= LEAST_FEED_FORWARD * own.inner:
         yield f"{name}.feed_forward", _narrowed(plan, name, now, feed_forward=wide_now // 2)
 
 
