@@ -20,9 +20,9 @@ from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.pruned_config import pruned_config
 from hummingbird.pruning.pruning_plan import load_plan
 from hummingbird.training.latent_cache import CACHE_SCHEMA, CACHE_VERSION, encoder_hashes
-from hummingbird.training.loop import Job
-from hummingbird.training.methods.base import Method, Teacher
-from hummingbird.training.methods.distillation import Distillation
+from hummingbird.training.loop import TrainingJob
+from hummingbird.training.methods.base import Method, MethodInputs
+from hummingbird.training.methods.distillation import Distillation, DistillationSettings
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
@@ -43,8 +43,6 @@ def _write(folder: Path, count: int = 12, parts: int = 2, pipeline: Path | None 
             .astype(np.float16)
             .tobytes(),
             "text": rng.standard_normal(TEXT).astype(np.float16).tobytes(),
-            "input_ids": [i] * TEXT[0],
-            "attention_mask": [1] * TEXT[0],
         }
         for i in range(count)
     ]
@@ -67,22 +65,23 @@ def write_cache() -> Callable[..., Path]:
 
 
 @pytest.fixture
-def make_job(tmp_path: Path) -> Callable[..., Job]:
+def make_job(tmp_path: Path) -> Callable[..., TrainingJob]:
     """A job that distils a two-stage teacher into its pruned student on a cache of 12 samples."""
     _write(tmp_path / "cache")
 
-    def make(build: Any = None, steps: int = 4, **training: Any) -> Job:
-        return Job(
+    def make(build: Any = None, steps: int = 4, **training: Any) -> TrainingJob:
+        settings = {"mixed_precision": "fp32", "warmup_steps": 1, "checkpoint_every": 2, "log_every": 1}
+        return TrainingJob(
             name="test",
             build=build or tiny_distillation(),
             cache=tmp_path / "cache",
             folder=tmp_path / "run",
             steps=steps,
             minutes=None,
-            batch=2,
+            batch_size=2,
             learning_rate=1e-3,
             seed=3,
-            training=TrainingSettings(mixed_precision="fp32", warmup_steps=1, checkpoint_every=2, **training),
+            training=TrainingSettings(**{**settings, **training}),
         )
 
     return make
@@ -101,16 +100,16 @@ def _tiny_config() -> dict[str, Any]:
     )
 
 
-def tiny_distillation() -> Callable[[torch.device], tuple[VideoUNet, Method]]:
+def tiny_distillation() -> Callable[[torch.device], Method]:
     """A local function, so that it travels to workers by value."""
     config = _tiny_config()
 
-    def build(device: torch.device) -> tuple[VideoUNet, Method]:
+    def build(device: torch.device) -> Method:
         torch.manual_seed(0)
         teacher = VideoUNet(**config).to(device)
         student = VideoUNet(**pruned_config(load_plan("hummingbird-0.7b", config), config)).to(device)
-        method = Distillation(Teacher(teacher, torch.zeros(6, 16), [0, 1, 3, 4]), VideoScheduler(), 3.0, 0.1)
-        return student, method
+        inputs = MethodInputs(teacher, student, VideoScheduler(), VideoScheduler(), torch.zeros(6, 16))
+        return Distillation(DistillationSettings(guidance_scale=3.0), inputs)
 
     return build
 
@@ -120,10 +119,6 @@ def tiny_teacher(tmp_path: Path) -> Path:
     """A pipeline folder with an untrained teacher of two stages, for the tiny cache."""
     torch.manual_seed(0)
     unet = VideoUNet(**_tiny_config())
-    vocabulary = {"<pad>": 0, "<start>": 1, "<end>": 2, "a": 3}
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer(WordLevel(vocabulary, unk_token="a")), pad_token="<pad>", eos_token="<end>"
-    )
     pipeline = TextToVideoPipeline(
         unet=unet,
         vae=AutoencoderKL(latent_channels=8, block_out_channels=(8,), norm_num_groups=4, sample_size=8),
@@ -135,7 +130,7 @@ def tiny_teacher(tmp_path: Path) -> Path:
             num_decoder_blocks=(1,) * 4,
         ),
         text_encoder=CLIPTextModel(_text_config()),
-        tokenizer=tokenizer,
+        tokenizer=_tokenizer(),
         scheduler=VideoScheduler(),
     )
     pipeline.save_pretrained(tmp_path / "teacher")
@@ -149,7 +144,15 @@ def tiny_rewards(tmp_path: Path) -> Path:
     torch.manual_seed(1)
     text = _text_config().to_dict()
     TextVideoScorer(text, frames=4, widths=(8, 8, 8), embedding=16).save_pretrained(tmp_path / "rewards")
+    _tokenizer().save_pretrained(tmp_path / "rewards" / "tokenizer")
     return tmp_path / "rewards"
+
+
+def _tokenizer() -> PreTrainedTokenizerFast:
+    vocabulary = {"<pad>": 0, "<start>": 1, "<end>": 2, "a": 3}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(WordLevel(vocabulary, unk_token="a")), pad_token="<pad>", eos_token="<end>"
+    )
 
 
 def _text_config() -> CLIPTextConfig:

@@ -45,7 +45,6 @@ class LatentStage(Stage):
 
     def process(self, row: Row) -> Iterable[Row]:
         texts = [clip["caption"] for clip in row["clips"]]
-        ids, mask = self._pipeline.tokenize(texts)
         embedded = self._pipeline.encode_prompts(texts)
         samples = []
         for index, clip in enumerate(row["clips"]):
@@ -59,8 +58,6 @@ class LatentStage(Stage):
                     "fps": self.fps,
                     "latents": latents.tobytes(),
                     "text": _half(embedded[index]).tobytes(),
-                    "input_ids": ids[index].tolist(),
-                    "attention_mask": mask[index].tolist(),
                 }
             )
         buffer = BytesIO()

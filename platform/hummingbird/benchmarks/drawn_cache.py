@@ -76,7 +76,6 @@ def _rows(
 ) -> tuple[list[dict[str, Any]], list[int]]:
     latents = pipeline.encode_frames(frames.reshape(-1, *frames.shape[2:])).half().cpu().numpy()
     latents = latents.reshape(*frames.shape[:2], *latents.shape[1:])
-    ids, mask = (part.cpu().tolist() for part in pipeline.tokenize(captions))
     text = pipeline.encode_prompts(captions).half().cpu().numpy()
     rows = [
         {
@@ -85,8 +84,6 @@ def _rows(
             "fps": float(FPS),
             "latents": latents[at].tobytes(),
             "text": text[at].tobytes(),
-            "input_ids": ids[at],
-            "attention_mask": mask[at],
         }
         for at, number in enumerate(numbers)
     ]

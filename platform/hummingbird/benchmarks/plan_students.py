@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from hummingbird.config.distill import DistillSettings
 from hummingbird.config.settings import Settings
@@ -23,13 +22,13 @@ from hummingbird.models.pipeline import load_pipeline
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.prune import prune_unet
 from hummingbird.pruning.pruning_plan import Plan
-from hummingbird.training.distill import target_guidance
 from hummingbird.training.latent_cache import LatentCache
-from hummingbird.training.loop import LOSSES, Job
-from hummingbird.training.methods.base import Method, Teacher
-from hummingbird.training.methods.distillation import Distillation
+from hummingbird.training.log import LOSSES
+from hummingbird.training.loop import TrainingJob
+from hummingbird.training.methods.base import Method, MethodInputs
+from hummingbird.training.methods.distillation import target_guidance_scale
 from hummingbird.training.trainer import train_in_process
-from hummingbird.training.training_stage import shared_features
+from hummingbird.training.training_stage import resolve_method
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,8 @@ def run_cell(study: Study, cell: Cell) -> dict[str, Any] | None:
         return None
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(study.settings.training.cpus_per_worker)
-    guidance = target_guidance(study.settings.distill, load_pipeline(study.teacher))
+    method = resolve_method("distill.method", study.settings.distill.method)
+    guidance = target_guidance_scale(method.settings, load_pipeline(study.teacher).scheduler)
     label = f"{cell.name}, seed {cell.seed}"
     result: dict[str, Any] = {"name": cell.name, "seed": cell.seed}
     result["before"] = _stored(
@@ -100,14 +100,18 @@ def run_cell(study: Study, cell: Cell) -> dict[str, Any] | None:
 
 def build_student(
     settings: DistillSettings, teacher: Path, cache: Path, plan: Plan, device: torch.device
-) -> tuple[nn.Module, Method]:
-    """The student of a plan with the teacher's weights, and its distillation."""
+) -> Method:
+    """The method of ``distill``, with the student of a plan, which has the teacher's weights."""
     pipeline = load_pipeline(teacher)
-    taught = pipeline.unet.to(device)
-    student = prune_unet(taught, plan)
-    guided = Teacher(taught, LatentCache(cache).empty_text.to(device), shared_features(taught, student))
-    guidance = target_guidance(settings, pipeline)
-    return student, Distillation(guided, pipeline.scheduler, guidance, settings.feature_weight)
+    unet = pipeline.unet.to(device)
+    inputs = MethodInputs(
+        teacher=unet,
+        student=prune_unet(unet, plan),
+        teacher_scheduler=pipeline.scheduler,
+        student_scheduler=pipeline.scheduler,
+        empty_text=LatentCache(cache).empty_text.to(device),
+    )
+    return resolve_method("distill.method", settings.method).build(inputs)
 
 
 def _untrained(study: Study, plan: Plan | None) -> VideoUNet:
@@ -141,14 +145,14 @@ def _score(study: Study, cell: Cell, unet: VideoUNet, guidance: float, name: str
 def _distill(study: Study, cell: Cell, folder: Path) -> dict[str, Any]:
     s = study.settings
     assert cell.plan is not None
-    job = Job(
+    job = TrainingJob(
         name=cell.name,
         build=partial(build_student, s.distill, study.teacher, study.cache, cell.plan),
         cache=study.cache,
         folder=folder,
         steps=s.distill.steps,
         minutes=s.distill.minutes,
-        batch=s.distill.batch_size,
+        batch_size=s.distill.batch_size,
         learning_rate=s.distill.learning_rate,
         seed=s.seed + cell.seed,
         training=s.training.model_copy(update={"engine": "process", "device": study.device}),

@@ -1,12 +1,13 @@
-"""Settings of distillation: the student learns the guided teacher's output and features."""
+"""Settings of distillation: its schedule, and the method with settings of its own."""
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
+from hummingbird.config.plugins import PluginChoice
 from hummingbird.config.section import Section
 
 
 class DistillSettings(Section):
-    """Losses and schedule of distillation."""
+    """Schedule and method of distillation."""
 
     steps: PositiveInt = Field(200, description="optimizer steps")
     minutes: PositiveFloat | None = Field(
@@ -15,7 +16,8 @@ class DistillSettings(Section):
     )
     batch_size: PositiveInt = Field(4, description="samples a step and worker")
     learning_rate: PositiveFloat = Field(3e-4, description="peak learning rate of AdamW")
-    guidance_scale: PositiveFloat | None = Field(
-        None, description="guidance scale of the teacher's target; none: what the teacher is sampled with"
+    method: PluginChoice = Field(
+        "distillation",
+        description="training method: distillation or module:Class, alone or with its settings beneath: "
+        "{distillation: {guidance_scale: 7.5, feature_weight: 0.1}}",
     )
-    feature_weight: NonNegativeFloat = Field(0.1, description="weight of the feature loss")

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from hummingbird.config.plugins import is_plugin_choice
 from hummingbird.config.renamed import explain_renamed
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
@@ -125,12 +126,29 @@ def _plain_types(annotation: Any) -> set[Any]:
     return {annotation}
 
 
-def _merge(tree: dict[str, Any], more: Mapping[str, Any]) -> None:
+def _merge(tree: dict[str, Any], more: Mapping[str, Any], section: Any = Settings) -> None:
     for key, value in more.items():
-        if isinstance(value, Mapping) and isinstance(tree.get(key), dict):
-            _merge(tree[key], value)
+        old = tree.get(key)
+        if (
+            isinstance(value, Mapping)
+            and isinstance(old, dict)
+            and not _chooses_another(section, key, old, value)
+        ):
+            _merge(old, value, _section_of(section, key))
         else:
             tree[key] = json.loads(json.dumps(value, default=str)) if isinstance(value, Mapping) else value
+
+
+def _section_of(section: Any, key: str) -> Any:
+    """The section that a key of a section is, or None."""
+    field = section.model_fields.get(str(key)) if _is_section(section) else None
+    return field.annotation if field is not None and _is_section(field.annotation) else None
+
+
+def _chooses_another(section: Any, key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether a setting that names one class names another one than before: its settings are not the old one's."""
+    field = section.model_fields.get(str(key)) if _is_section(section) else None
+    return field is not None and is_plugin_choice(field) and set(old) != set(new)
 
 
 def _refuse_unknown_keys(tree: Mapping[str, Any]) -> None:

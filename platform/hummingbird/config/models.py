@@ -12,7 +12,6 @@ class ModelSettings(Section):
     student: str | None = Field(
         None, description="pipeline folder of the student to train on; none: what the verb before made"
     )
-    rewards: str = Field("shapes-rewards", description="folder of the image-text and video-text rewards")
     quality: str = Field("shapes-quality", description="folder of the quality model")
     captioner: str = Field(
         "shapes-captioner",

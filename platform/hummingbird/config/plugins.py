@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, ValidationError
+from pydantic.fields import FieldInfo
 
 from hummingbird.config.section import Section
 from hummingbird.core.errors import InputError
@@ -34,6 +35,11 @@ PluginChoice = Annotated[str | dict[str, dict[str, Any]], AfterValidator(_one)]
 
 PluginTable = dict[str, dict[str, Any]]
 """Several classes of a seam, each with its settings."""
+
+
+def is_plugin_choice(field: FieldInfo) -> bool:
+    """Whether a field of the settings is a `PluginChoice`."""
+    return any(isinstance(one, AfterValidator) and one.func is _one for one in field.metadata)
 
 
 class NoSettings(Section):

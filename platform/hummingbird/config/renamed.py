@@ -5,7 +5,9 @@ RENAMED = {
     "benchmark.teacher_steps": "benchmark.teacher_inference_steps",
     "benchmark.warmup": "benchmark.warmup_videos",
     "distill.batch": "distill.batch_size",
-    "distill.guidance": "distill.guidance_scale",
+    "distill.feature_weight": "distill.method.distillation.feature_weight",
+    "distill.guidance": "distill.method.distillation.guidance_scale",
+    "distill.guidance_scale": "distill.method.distillation.guidance_scale",
     "evaluate.batch": "evaluate.batch_size",
     "evaluate.few_steps": "evaluate.few_step_inference_steps",
     "evaluate.frames": "evaluate.num_frames",
@@ -13,6 +15,22 @@ RENAMED = {
     "evaluate.precision": "evaluate.mixed_precision",
     "evaluate.steps": "evaluate.num_inference_steps",
     "feedback.batch": "feedback.batch_size",
+    "feedback.guidance_max": "feedback.method.consistency.guidance_scale_max",
+    "feedback.guidance_min": "feedback.method.consistency.guidance_scale_min",
+    "feedback.guidance_scale_max": "feedback.method.consistency.guidance_scale_max",
+    "feedback.guidance_scale_min": "feedback.method.consistency.guidance_scale_min",
+    "feedback.guidance_size": "feedback.method.consistency.guidance_size",
+    "feedback.image_frames": "feedback.rewards.shapes_image.frames",
+    "feedback.image_reward": "feedback.rewards.shapes_image.weight",
+    "feedback.on_policy": "feedback.method.phased_consistency.on_policy",
+    "feedback.phases": "feedback.method.phased_consistency.phases",
+    "feedback.reuse": "feedback.method.consistency.reuse",
+    "feedback.rollouts": "feedback.method.phased_consistency.rollouts",
+    "feedback.solver_steps": "feedback.method.consistency.solver_steps",
+    "feedback.target": "feedback.method.consistency.target",
+    "feedback.video_frames": "feedback.rewards.shapes_video.frames",
+    "feedback.video_reward": "feedback.rewards.shapes_video.weight",
+    "models.rewards": "feedback.rewards.shapes_image.model",
     "plan.batch": "plan.batch_size",
     "plan.checkpointing": "plan.gradient_checkpointing",
     "plan.clips": "plan.calibration_clips",
@@ -36,15 +54,21 @@ RENAMED = {
     "unet_benchmark.checkpointing": "unet_benchmark.gradient_checkpointing",
     "unet_benchmark.frames": "unet_benchmark.num_frames",
     "unet_benchmark.warmup": "unet_benchmark.warmup_passes",
-    "feedback.guidance_min": "feedback.guidance_scale_min",
-    "feedback.guidance_max": "feedback.guidance_scale_max",
 }
 """From the old dotted name to the new one."""
 
-MEANING = dict.fromkeys(
-    ("feedback.guidance_min", "feedback.guidance_max"),
-    "the scale s of uncond + s (cond - uncond), which is one more than before",
-)
+_EITHER = "of phased_consistency likewise"
+MEANING = {
+    "feedback.guidance_min": "the scale s of uncond + s (cond - uncond), which is one more than before",
+    "feedback.guidance_max": "the scale s of uncond + s (cond - uncond), which is one more than before",
+    "feedback.guidance_scale_max": _EITHER,
+    "feedback.guidance_scale_min": _EITHER,
+    "feedback.guidance_size": _EITHER,
+    "feedback.reuse": _EITHER,
+    "feedback.solver_steps": _EITHER,
+    "feedback.target": _EITHER,
+    "models.rewards": "and of shapes_video likewise",
+}
 """What else changed with a name."""
 
 

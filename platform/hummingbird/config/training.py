@@ -38,4 +38,16 @@ class TrainingSettings(Section):
         0.99, ge=0, lt=1, description="decay of the moving average of weights that is saved"
     )
     max_failures: NonNegativeInt = Field(2, description="restarts after a lost worker")
-    checkpoint_every: PositiveInt = Field(50, description="steps between checkpoints")
+    checkpoint_minutes: PositiveFloat | None = Field(
+        5.0, description="minutes of training between checkpoints; none: by steps alone"
+    )
+    checkpoint_every: PositiveInt | None = Field(None, description="steps between checkpoints; none: by time")
+    log_every: PositiveInt = Field(
+        10,
+        description="steps whose losses are reduced over the workers and written together; sooner where they take "
+        "more than two seconds",
+    )
+
+
+UNSEEN_IN_RESULTS = frozenset({"max_failures", "checkpoint_minutes", "checkpoint_every", "log_every"})
+"""Settings that change nothing of what a training makes, and are no part of what it is found by."""

@@ -1,5 +1,6 @@
 """Parts of the report from what runs wrote: plan, loss curves, videos, scores, speed, the list of runs."""
 
+import fnmatch
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -69,13 +70,18 @@ def plan_part(
 def curve_part(
     title: str, log: Path, terms: Iterable[str], logarithmic: bool = True, note: str = ""
 ) -> Curve:
-    """The curves of ``terms`` from a training run's ``losses.jsonl``, as far as it has them."""
+    """The curves of ``terms`` from a training run's ``losses.jsonl``, as far as it has them.
+
+    Args:
+        terms: names, or patterns with ``*``; a curve is labeled with what follows the last ``/``.
+    """
     rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    logged = list(dict.fromkeys(name for row in rows for name in row))
     series = {}
-    for term in terms:
+    for term in dict.fromkeys(name for pattern in terms for name in fnmatch.filter(logged, pattern)):
         pairs = [(float(row["step"]), float(row[term])) for row in rows if term in row]
-        if pairs:
-            series[term.replace("_", " ")] = (tuple(s for s, _ in pairs), tuple(v for _, v in pairs))
+        label = term.rpartition("/")[2].replace("_", " ")
+        series[label] = (tuple(s for s, _ in pairs), tuple(v for _, v in pairs))
     return Curve(title, series, logarithmic, note)
 
 

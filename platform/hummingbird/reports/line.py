@@ -27,7 +27,7 @@ from hummingbird.reports.page import duration, millions
 from hummingbird.reports.report_data import Headline, Plan, ReportData
 
 _DISTILL = ("output", "feature_0", "feature_1", "feature_2")
-_REWARDS = ("image_reward", "video_reward")
+_REWARDS = ("reward/*",)
 
 
 def line_report(

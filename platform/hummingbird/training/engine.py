@@ -3,18 +3,20 @@
 The engine's methods are those of DeepSpeed's, so the training loop does not know which of the two it has.
 """
 
+import copy
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from hummingbird.config.training import TrainingSettings
+from hummingbird.training.methods.base import TrainedNetwork
 
 
-class Engine(Protocol):
+class TrainEngine(Protocol):
     """The part of `deepspeed.DeepSpeedEngine` that the loop uses."""
 
     module: nn.Module
@@ -38,11 +40,11 @@ class PlainEngine:
     """AdamW, clipping and checkpoints in one process, without DeepSpeed."""
 
     def __init__(
-        self, module: nn.Module, learning_rate: float, pace: "Pace", settings: TrainingSettings
+        self, network: TrainedNetwork, learning_rate: float, pace: "Pace", settings: TrainingSettings
     ) -> None:
-        self.module, self._clip = module, settings.max_grad_norm
-        self._optimizer, self._schedule = optimizer_and_schedule(module, learning_rate, pace, settings)
-        self._norm = 0.0
+        self.module, self._max_norm = network.module, settings.max_grad_norm
+        self._optimizer, self._schedule = optimizer_and_schedule(network, learning_rate, pace, settings)
+        self._norm: Tensor | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.module(*args, **kwargs)
@@ -52,7 +54,7 @@ class PlainEngine:
 
     def step(self) -> None:
         """Clips, steps, and clears the gradients."""
-        self._norm = float(nn.utils.clip_grad_norm_(self.module.parameters(), self._clip))
+        self._norm = nn.utils.clip_grad_norm_(self.module.parameters(), self._max_norm)
         self._optimizer.step()
         self._schedule.step()
         self._optimizer.zero_grad(set_to_none=True)
@@ -60,8 +62,8 @@ class PlainEngine:
     def get_lr(self) -> list[float]:
         return [float(rate) for rate in self._schedule.get_last_lr()]
 
-    def get_global_grad_norm(self) -> float:
-        """The norm before clipping, of the last step."""
+    def get_global_grad_norm(self) -> Tensor | None:
+        """The norm before clipping, of the last step; on the device."""
         return self._norm
 
     def save_checkpoint(self, save_dir: str, tag: str, client_state: dict[str, Any]) -> None:
@@ -88,7 +90,9 @@ class PlainEngine:
 class Pace:
     """How far a run is, by its steps or its time, whichever ends first; and the learning rate there.
 
-    As a schedule's function it is saved with the schedule, so a resumed run has used its time too.
+    Time is read now and then; between readings it goes on at the last reading's rate. All workers read the same, so
+    they end at the same step. As a schedule's function it is saved with the schedule, so a resumed run has used its
+    time too.
 
     Args:
         steps: optimizer steps of the whole run.
@@ -97,14 +101,29 @@ class Pace:
     """
 
     def __init__(self, steps: int, warmup: int, minutes: float | None) -> None:
-        self.step, self.seconds = 0, 0.0
+        self.step, self.since_reading, self.seconds_per_step = 0, 0, 0.0
+        self._read = 0.0
         self._steps, self._warmup = steps, min(warmup, steps // 4)
         self._limit = math.inf if minutes is None else 60 * minutes
+
+    @property
+    def seconds(self) -> float:
+        """Training time so far."""
+        return self._read + self.since_reading * self.seconds_per_step
 
     @property
     def done(self) -> float:
         """0 at the start, 1 or more at the end."""
         return max(self.step / self._steps, self.seconds / self._limit)
+
+    def advance(self) -> None:
+        """One step more."""
+        self.step, self.since_reading = self.step + 1, self.since_reading + 1
+
+    def read(self, seconds: float) -> None:
+        """What the steps since the last reading took."""
+        self._read, self.seconds_per_step = self._read + seconds, seconds / self.since_reading
+        self.since_reading = 0
 
     def __call__(self, _: int) -> float:
         """The share of the peak learning rate for the next step: a linear warm-up, then a cosine to zero."""
@@ -113,22 +132,45 @@ class Pace:
 
 
 def optimizer_and_schedule(
-    module: nn.Module, learning_rate: float, pace: Pace, settings: TrainingSettings
+    network: TrainedNetwork, learning_rate: float, pace: Pace, settings: TrainingSettings
 ) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
-    """AdamW (0.9, 0.999) on what can be trained, at the pace's learning rate."""
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=settings.weight_decay)
+    """AdamW on what can be trained, at the pace's share of the network's own peak rate or of ``learning_rate``."""
+    trained = [parameter for parameter in network.module.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(
+        trained,
+        lr=network.learning_rate or learning_rate,
+        betas=network.betas,
+        weight_decay=settings.weight_decay,
+    )
     return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, pace)
 
 
-def moving_average(module: nn.Module, decay: float) -> AveragedModel:
-    """A frozen copy of the model that follows its weights; faster at first, so that it starts without lag."""
+class EMA:
+    """A frozen copy of a model that follows its weights; faster at first, so that it starts without lag.
+
+    torch's `AveragedModel` would wait for the device in every update.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.module = copy.deepcopy(model).eval().requires_grad_(False)
+        self._decay, self._updates = decay, 0
 
     @torch.no_grad()
-    def follow(averages: Any, weights: Any, updates: Tensor | int) -> None:
-        now = min(decay, (1 + int(updates)) / (10 + int(updates)))
-        torch._foreach_lerp_(averages, weights, 1 - now)
+    def update(self, model: nn.Module) -> None:
+        """One step of the model; buffers are copied."""
+        decay = min(self._decay, (1 + self._updates) / (10 + self._updates)) if self._updates else 0.0
+        ours = [parameter.data for parameter in self.module.parameters()]
+        weights = [parameter.detach() for parameter in model.parameters()]
+        torch._foreach_lerp_(ours, weights, 1 - decay)
+        for average, buffer in zip(self.module.buffers(), model.buffers(), strict=True):
+            average.copy_(buffer)
+        self._updates += 1
 
-    average = AveragedModel(module, multi_avg_fn=follow)
-    average.module.eval().requires_grad_(False)
-    return average
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"updates": self._updates, "module": self.module.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores `state_dict`."""
+        self._updates = state["updates"]
+        self.module.load_state_dict(state["module"])

@@ -8,8 +8,9 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +24,7 @@ from hummingbird.core.hashes import weights_hash
 if TYPE_CHECKING:
     from hummingbird.models.pipeline import TextToVideoPipeline
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 CACHE_SCHEMA = pa.schema(
     [
         ("clip_id", pa.string()),
@@ -31,12 +32,14 @@ CACHE_SCHEMA = pa.schema(
         ("fps", pa.float64()),
         ("latents", pa.binary()),
         ("text", pa.binary()),
-        ("input_ids", pa.list_(pa.int64())),
-        ("attention_mask", pa.list_(pa.int64())),
     ]
 )
 
-Batch = dict[str, Tensor]
+Batch = dict[str, Any]
+"""Tensors by name, a row a sample, and ``captions``, a list of texts."""
+
+
+ARRAYS = ("latents", "text", "fps")
 
 
 def encoder_hashes(pipeline: "TextToVideoPipeline") -> dict[str, str]:
@@ -99,8 +102,8 @@ class LatentCache:
         """A batch on the CPU.
 
         Returns:
-            ``latents`` (B, C, T, h, w) float32, ``text`` (B, L, D) float32, ``fps`` (B,) float32,
-            ``input_ids`` and ``attention_mask`` (B, L) int64.
+            ``latents`` (B, C, T, h, w) float32, ``text`` (B, L, D) float32, ``fps`` (B,) float32, and ``captions``,
+            B texts.
 
         Raises:
             IndexError: an index outside 0..len - 1.
@@ -112,9 +115,10 @@ class LatentCache:
             group = int(np.searchsorted(self._starts, index, side="right")) - 1
             decoded = self._group(group)
             rows.append({name: column[index - self._starts[group]] for name, column in decoded.items()})
-        batch = {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
-        latents = batch["latents"].float().permute(0, 2, 1, 3, 4).contiguous()
-        return {**batch, "latents": latents, "text": batch["text"].float()}
+        columns = {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in ARRAYS}
+        latents = columns["latents"].float().permute(0, 2, 1, 3, 4).contiguous()
+        captions = [str(row["captions"]) for row in rows]
+        return {**columns, "latents": latents, "text": columns["text"].float(), "captions": captions}
 
     def _group(self, number: int) -> dict[str, np.ndarray[Any, Any]]:
         if number in self._decoded:
@@ -126,8 +130,7 @@ class LatentCache:
             "latents": _arrays(table["latents"], self.shape, part),
             "text": _arrays(table["text"], tuple(self.empty_text.shape), part),
             "fps": table["fps"].to_numpy().astype(np.float32),
-            "input_ids": np.array(table["input_ids"].to_pylist(), dtype=np.int64),
-            "attention_mask": np.array(table["attention_mask"].to_pylist(), dtype=np.int64),
+            "captions": table["caption"].to_numpy(),
         }
         self._decoded[number] = decoded
         self._held += _bytes(decoded)
@@ -164,6 +167,50 @@ class Shard:
         if self._epoch[0] != epoch:
             self._epoch = (epoch, np.random.default_rng((*self._seed, epoch)).permutation(self._own))
         return self._epoch[1]
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch on a device, where a GPU need not be waited for if its memory is pinned."""
+    return {
+        name: rows.to(device, non_blocking=True) if isinstance(rows, Tensor) else rows
+        for name, rows in batch.items()
+    }
+
+
+class BatchReader:
+    """A worker's batches, the next of them read by a thread while a step runs; for a ``with`` statement.
+
+    Args:
+        cache: used by the thread alone.
+        shard: which samples a step sees.
+        batch_size: samples a step.
+        device: where batches go; for a GPU they are pinned first.
+    """
+
+    def __init__(self, cache: LatentCache, shard: "Shard", batch_size: int, device: torch.device) -> None:
+        self._cache, self._shard, self._size, self._device = cache, shard, batch_size, device
+        self._thread = ThreadPoolExecutor(1, "batch reader")
+        self._ahead: tuple[int, Future[Batch]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def read(self, step: int) -> Batch:
+        """The batch of a step, from 0; the one of the next step is begun."""
+        ahead = self._ahead
+        future = ahead[1] if ahead and ahead[0] == step else self._thread.submit(self._load, step)
+        batch = future.result()
+        self._ahead = step + 1, self._thread.submit(self._load, step + 1)
+        return to_device(batch, self._device)
+
+    def _load(self, step: int) -> Batch:
+        batch = self._cache.load(self._shard.indices(step, self._size))
+        if self._device.type != "cuda":
+            return batch
+        return {name: rows.pin_memory() if isinstance(rows, Tensor) else rows for name, rows in batch.items()}
 
 
 def _arrays(column: pa.ChunkedArray, shape: tuple[int, ...], part: Path) -> np.ndarray[Any, Any]:

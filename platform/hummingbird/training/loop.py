@@ -1,54 +1,53 @@
 """The training loop: what one worker does, whatever the method and whatever applies the gradients."""
 
-import json
-import math
+import hashlib
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch import Tensor
 
 from hummingbird.config.training import TrainingSettings
 from hummingbird.core.precision import resolve_precision
-from hummingbird.training.engine import Engine, Pace
-from hummingbird.training.latent_cache import LatentCache, Shard
-from hummingbird.training.methods.base import Method
+from hummingbird.training.checkpoint import TrainingState
+from hummingbird.training.engine import Pace
+from hummingbird.training.latent_cache import BatchReader, LatentCache, Shard
+from hummingbird.training.log import LOSSES, LossFile, StepLog
+from hummingbird.training.methods.base import STUDENT, Method, TrainingStep
 
-LOSSES = "losses.jsonl"
-ENGINE_STATE = "engine"
-AVERAGE_STATE = "average.pt"
+LOG_SECONDS = 2.0
+"""Time after which steps are logged, however few."""
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """A training run, as it is sent to every worker.
 
     Attributes:
         name: shown beside the progress.
-        build: makes the student (in float32) and the method on a device; called once in every worker, so it
-            must be a function that workers can import.
+        build: makes the method, with its networks, on a device; called once in every worker, so it must be a function
+            that workers can import.
         cache: folder of latents.
         folder: the run's; checkpoints, ``losses.jsonl`` and the trained ``unet`` go there. On a cluster every
             node must see it.
         steps: optimizer steps.
         minutes: limit of the training time; none: all steps.
-        batch: samples a step and worker.
-        learning_rate: peak.
+        batch_size: samples a step and worker.
+        learning_rate: peak, of networks that have none of their own.
         seed: of order, noise and timesteps; every rank and step draws from its own.
         training: settings shared by all methods.
     """
 
     name: str
-    build: Callable[[torch.device], tuple[nn.Module, Method]]
+    build: Callable[[torch.device], Method]
     cache: Path
     folder: Path
     steps: int
     minutes: float | None
-    batch: int
+    batch_size: int
     learning_rate: float
     seed: int
     training: TrainingSettings
@@ -64,78 +63,66 @@ class Worker:
 
 
 def run_loop(
-    job: Job,
-    engine: Engine,
-    method: Method,
-    average: AveragedModel,
-    worker: Worker,
-    pace: Pace,
-    save: Callable[[int], None],
+    job: TrainingJob, state: TrainingState, worker: Worker, pace: Pace, save: Callable[[int], None]
 ) -> None:
     """Trains from where ``pace`` stands to the last step, or until the time is up.
 
+    Nothing waits for the device but the log, every ``training.log_every`` steps.
+
     Args:
-        engine, average, pace: of the student; updated.
-        save: called with the number of steps done, every ``checkpoint_every`` steps and at the end.
+        state, pace: updated.
+        save: called with the number of steps done when a checkpoint is due, and at the end.
 
     Raises:
-        FloatingPointError: a loss is not finite.
+        FloatingPointError: a loss was not finite, in one of the steps since the last were logged.
     """
     cache = LatentCache(job.cache)
     shard = Shard(len(cache), worker.rank, worker.world, job.seed)
     generator = torch.Generator(worker.device)
-    log = LossLog(job.folder / LOSSES, pace.step) if worker.rank == 0 else None
-    mark = time.perf_counter()
-    while pace.done < 1:
-        # Seeded by step, so that a resumed run draws what an unbroken one would; also for dropout.
-        seed = hash((job.seed, worker.rank, pace.step)) % 2**63
-        generator.manual_seed(seed)
-        torch.manual_seed(seed)
-        loaded = cache.load(shard.indices(pace.step, job.batch))
-        batch = {name: tensor.to(worker.device, non_blocking=True) for name, tensor in loaded.items()}
-        method.progress = pace.done
-        with mixed_precision(worker.device, job.training.mixed_precision):
-            losses = method.losses(engine, average.module, batch, generator)
-        terms = mean_over_workers({"total": losses.total.detach(), **losses.terms})
-        if not all(math.isfinite(value) for value in terms.values()):
-            raise FloatingPointError(
-                f"step {pace.step + 1}: a loss is not finite: {terms}; lower the learning rate"
+    host_generator = generator if worker.device.type == "cpu" else torch.Generator()
+    averages = {name: average.module for name, average in state.averages.items()}
+    first, saved = pace.step, pace.seconds
+    with ExitStack() as stack:
+        reader = stack.enter_context(BatchReader(cache, shard, job.batch_size, worker.device))
+        file = None
+        if worker.rank == 0:
+            file = stack.enter_context(LossFile(job.folder / LOSSES, pace.step))
+        log = StepLog(file)
+        mark = time.perf_counter()
+        while pace.done < 1:
+            # Seeded by step, so that a resumed run draws what an unbroken one would; also for dropout.
+            seed = step_seed(job.seed, worker.rank, pace.step)
+            for one in {generator, host_generator}:
+                one.manual_seed(seed)
+            torch.manual_seed(seed)
+            step = TrainingStep(
+                state.engines,
+                averages,
+                reader.read(pace.step),
+                generator,
+                host_generator,
+                number=pace.step,
+                progress=pace.done,
             )
-        engine.backward(losses.total)
-        rate = engine.get_lr()[0]
-        # A mean, so that all workers end at the same step; from mark to mark, checkpoints included.
-        now = time.perf_counter()
-        seconds = mean_over_workers({"seconds": torch.tensor(now - mark, device=worker.device)})["seconds"]
-        mark = now
-        pace.step, pace.seconds = pace.step + 1, pace.seconds + seconds
-        engine.step()
-        average.update_parameters(engine.module)
-        if log is not None:
-            norm = float(engine.get_global_grad_norm() or 0.0)
-            log.write(pace.step, {**terms, "learning_rate": rate, "gradient_norm": norm, "seconds": seconds})
-        if pace.step % job.training.checkpoint_every == 0 or pace.done >= 1:
-            save(pace.step)
+            rate = state.engines[STUDENT].get_lr()[0]
+            pace.advance()
+            log.add(pace.step, rate, _update(state, step, worker, job.training))
+            due = _checkpoint_due(job.training, pace, saved) or pace.done >= 1
+            if due or _log_due(job.training, pace, first):
+                if worker.device.type == "cuda":
+                    torch.cuda.synchronize(worker.device)
+                now = time.perf_counter()
+                log.reduce(now - mark, pace)
+                mark = now
+            if due:
+                save(pace.step)
+                saved = pace.seconds
 
 
-def save_state(folder: Path, engine: Engine, average: AveragedModel, rank: int) -> None:
-    """Writes this worker's part of a checkpoint."""
-    # What lets DeepSpeed's converter make a checkpoint for another number of workers.
-    universal = {"universal_checkpoint_info": {"universal_checkpoint_version": 0.2}}
-    engine.save_checkpoint(str(folder), tag=ENGINE_STATE, client_state=universal)
-    if rank == 0:
-        torch.save(average.state_dict(), folder / AVERAGE_STATE)
-
-
-def load_state(folder: Path, engine: Engine, average: AveragedModel) -> None:
-    """Restores a checkpoint: weights, optimizer, schedule with its pace, and moving average.
-
-    Raises:
-        RuntimeError: the engine found none in the folder.
-    """
-    path, _ = engine.load_checkpoint(str(folder), tag=ENGINE_STATE)
-    if path is None:
-        raise RuntimeError(f"{folder} holds no checkpoint for this number of workers and ZeRO stage")
-    average.load_state_dict(torch.load(folder / AVERAGE_STATE, map_location="cpu", weights_only=True))
+def step_seed(seed: int, rank: int, step: int) -> int:
+    """A seed of its own for every worker and step, the same in every process."""
+    digest = hashlib.sha256(f"{seed} {rank} {step}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def mixed_precision(device: torch.device, precision: str) -> torch.autocast:
@@ -144,29 +131,37 @@ def mixed_precision(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
-def mean_over_workers(terms: dict[str, Tensor]) -> dict[str, float]:
-    """Each term's mean over all workers; the same on every worker."""
-    values = torch.stack([term.float() for term in terms.values()])
-    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-        dist.all_reduce(values)
-        values /= dist.get_world_size()
-    return dict(zip(terms, values.tolist(), strict=True))
+def _update(
+    state: TrainingState, step: TrainingStep, worker: Worker, settings: TrainingSettings
+) -> dict[str, Tensor]:
+    """One step's updates; what is logged of them, names of other networks' terms beginning with the network's."""
+    logged: dict[str, Tensor] = {}
+    for name in state.method.updates(step.number):
+        engine = state.engines[name]
+        with mixed_precision(worker.device, settings.mixed_precision):
+            losses = state.method.losses(name, step)
+        engine.backward(losses.total)
+        engine.step()
+        if name in state.averages:
+            state.averages[name].update(engine.module)
+        norm = engine.get_global_grad_norm()
+        norm = torch.as_tensor(0.0 if norm is None else norm, device=worker.device)
+        terms = {"total": losses.total.detach(), **losses.terms, "gradient_norm": norm}
+        prefix = "" if name == STUDENT else f"{name}/"
+        logged |= {f"{prefix}{term}": value for term, value in terms.items()}
+    return logged
 
 
-class LossLog:
-    """JSON lines, one a step; lines after ``start`` are those of a run that was cut off, and go."""
+def _log_due(settings: TrainingSettings, pace: Pace, first: int) -> bool:
+    """By what all workers agree on. The first two steps, whose times tell how long steps are, at once."""
+    return (
+        pace.since_reading >= settings.log_every
+        or pace.since_reading * pace.seconds_per_step >= LOG_SECONDS
+        or pace.step <= first + 2
+    )
 
-    def __init__(self, path: Path, start: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        kept = []
-        if path.is_file():
-            lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a killed run may leave half a line
-            kept = [line for line in lines if json.loads(line)["step"] <= start]
-        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-        self._path = path
 
-    def write(self, step: int, values: dict[str, float]) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(
-                json.dumps({"step": step, **{name: round(value, 7) for name, value in values.items()}}) + "\n"
-            )
+def _checkpoint_due(settings: TrainingSettings, pace: Pace, saved: float) -> bool:
+    every, minutes = settings.checkpoint_every, settings.checkpoint_minutes
+    by_steps = every is not None and pace.step % every == 0
+    return by_steps or (minutes is not None and pace.seconds - saved >= 60 * minutes)

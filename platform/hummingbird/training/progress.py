@@ -48,4 +48,5 @@ def _show(bar: Any, log: Path) -> None:
     last = last_line(log)
     if last is not None and last["step"] != bar.n:
         bar.n = int(last["step"])  # a worker that was lost takes the run back to its last checkpoint
-        bar.set_postfix(loss=f"{last['total']:.4f}")
+        if "total" in last:  # a step may have updated another network than the student
+            bar.set_postfix(loss=f"{last['total']:.4f}")

@@ -7,6 +7,7 @@ DeepSpeed are imported only where they run.
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,22 +18,17 @@ from hummingbird.config.cluster import RaySettings, connect
 from hummingbird.core.devices import resolve_device
 from hummingbird.core.errors import InputError
 from hummingbird.core.precision import resolve_precision
-from hummingbird.training.engine import Pace, PlainEngine, moving_average, optimizer_and_schedule
-from hummingbird.training.loop import (
-    LOSSES,
-    Job,
-    Worker,
-    load_state,
-    run_loop,
-    save_state,
-)
-from hummingbird.training.methods.base import Method
+from hummingbird.training.checkpoint import TrainingState, load_state, save_state
+from hummingbird.training.engine import EMA, Pace, PlainEngine, TrainEngine, optimizer_and_schedule
+from hummingbird.training.log import LOSSES
+from hummingbird.training.loop import TrainingJob, Worker, run_loop
+from hummingbird.training.methods.base import STUDENT, TrainedNetwork
 from hummingbird.training.progress import training_bar
 
 CHECKPOINTS_KEPT = 2
 
 
-def train(job: Job, ray: RaySettings) -> Path:
+def train(job: TrainingJob, ray: RaySettings) -> Path:
     """Runs a job to its last step and returns the folder of the trained U-Net (the moving average).
 
     Raises:
@@ -49,31 +45,31 @@ def train(job: Job, ray: RaySettings) -> Path:
     return job.folder / "unet"
 
 
-def train_in_process(job: Job) -> None:
+def train_in_process(job: TrainingJob) -> None:
     """One worker, in this process, without Ray and DeepSpeed."""
     device = torch.device(resolve_device(job.training.device, "training.device"))
-    student, method = _build(job, device)
-    average = moving_average(student, job.training.ema_decay)
     pace = Pace(job.steps, job.training.warmup_steps, job.minutes)
-    engine = PlainEngine(student, job.learning_rate, pace, job.training)
+    state = _training_state(
+        job, device, lambda network: PlainEngine(network, job.learning_rate, pace, job.training)
+    )
     folder = job.folder / "checkpoint"
-    kept = sorted(folder.glob("step_*"))
-    if kept:
-        load_state(kept[-1], engine, average)
+    checkpoints = sorted(folder.glob("step_*"))
+    if checkpoints:
+        load_state(checkpoints[-1], state, rank=0)
 
     def save(step: int) -> None:
         shutil.rmtree(folder / "new", ignore_errors=True)
-        save_state(folder / "new", engine, average, rank=0)
+        save_state(folder / "new", state, rank=0)
         before = list(folder.glob("step_*"))
         (folder / "new").rename(folder / f"step_{step:08d}")
         for old in before:  # only now: whenever the process is killed, a whole checkpoint is there
             shutil.rmtree(old)
 
-    run_loop(job, engine, method, average, Worker(0, 1, device), pace, save)
-    _save_student(average.module, job.folder)
+    run_loop(job, state, Worker(0, 1, device), pace, save)
+    _save_student(state, job.folder)
 
 
-def train_on_ray(job: Job, settings: RaySettings) -> None:
+def train_on_ray(job: TrainingJob, settings: RaySettings) -> None:
     """Ray Train and DeepSpeed; lost workers are replaced, and the run goes on from its last checkpoint."""
     connect(settings)
     import ray
@@ -133,22 +129,22 @@ def train_worker(config: dict[str, Any]) -> str | None:
     import ray.train
     from ray.train.torch import get_device
 
-    job: Job = config["job"]
+    job: TrainingJob = config["job"]
     torch.set_num_threads(job.training.cpus_per_worker)
     context = ray.train.get_context()
     worker = Worker(context.get_world_rank(), context.get_world_size(), get_device())
-    student, method = _build(job, worker.device)
-    average = moving_average(student, job.training.ema_decay)
     pace = Pace(job.steps, job.training.warmup_steps, job.minutes)
-    engine = _deepspeed_engine(job, student, pace, worker.device)
+    state = _training_state(
+        job, worker.device, lambda network: _deepspeed_engine(job, network, pace, worker.device)
+    )
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
-            load_state(Path(folder), engine, average)
+            load_state(Path(folder), state, worker.rank)
 
     def save(step: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            save_state(Path(folder), engine, average, worker.rank)
+            save_state(Path(folder), state, worker.rank)
             ray.train.report(
                 {"step": step},
                 checkpoint=ray.train.Checkpoint.from_directory(folder),
@@ -156,23 +152,31 @@ def train_worker(config: dict[str, Any]) -> str | None:
             )
 
     try:
-        run_loop(job, engine, method, average, worker, pace, save)
+        run_loop(job, state, worker, pace, save)
     except FloatingPointError as error:
         return str(error)
     if worker.rank == 0:
-        _save_student(average.module, job.folder)
+        _save_student(state, job.folder)
     return None
 
 
-def _build(job: Job, device: torch.device) -> tuple[torch.nn.Module, Method]:
-    student: Any
-    student, method = job.build(device)
-    student.train()  # models are loaded for evaluation; the dropout of VideoCrafter2's structure is for training
-    student.gradient_checkpointing = job.training.gradient_checkpointing
-    return student, method
+def _training_state(
+    job: TrainingJob, device: torch.device, engine: Callable[[TrainedNetwork], TrainEngine]
+) -> TrainingState:
+    """The method, and an engine for each of its networks."""
+    method = job.build(device)
+    engines, averages = {}, {}
+    for name, network in method.networks.items():
+        module: Any = network.module
+        module.train()  # models are loaded for evaluation; the dropout of VideoCrafter2's structure is for training
+        module.gradient_checkpointing = job.training.gradient_checkpointing
+        if name == STUDENT or network.average:
+            averages[name] = EMA(module, job.training.ema_decay)
+        engines[name] = engine(network)
+    return TrainingState(method, engines, averages)
 
 
-def _deepspeed_engine(job: Job, student: torch.nn.Module, pace: Pace, device: torch.device) -> Any:
+def _deepspeed_engine(job: TrainingJob, network: TrainedNetwork, pace: Pace, device: torch.device) -> Any:
     if device.type == "cpu":
         os.environ["DS_ACCELERATOR"] = "cpu"
     import deepspeed
@@ -182,10 +186,10 @@ def _deepspeed_engine(job: Job, student: torch.nn.Module, pace: Pace, device: to
     logger.setLevel("WARNING")
     # Else a first run compiles a shared-memory operator for most of a minute, and fails without a compiler.
     __compatible_ops__["deepspeed_shm_comm"] = False
-    optimizer, schedule = optimizer_and_schedule(student, job.learning_rate, pace, job.training)
+    optimizer, schedule = optimizer_and_schedule(network, job.learning_rate, pace, job.training)
     bf16 = resolve_precision(device, job.training.mixed_precision) == "bf16"
     config: dict[str, Any] = {
-        "train_micro_batch_size_per_gpu": job.batch,
+        "train_micro_batch_size_per_gpu": job.batch_size,
         "gradient_accumulation_steps": 1,
         "gradient_clipping": job.training.max_grad_norm,
         "zero_optimization": {"stage": job.training.zero_stage},
@@ -194,13 +198,14 @@ def _deepspeed_engine(job: Job, student: torch.nn.Module, pace: Pace, device: to
         "steps_per_print": 10**9,
     }
     engine, *_ = deepspeed.initialize(
-        model=student, optimizer=optimizer, lr_scheduler=schedule, config=config
+        model=network.module, optimizer=optimizer, lr_scheduler=schedule, config=config
     )
     return engine
 
 
-def _save_student(student: Any, folder: Path) -> None:
-    """Writes ``unet`` whole or not at all."""
+def _save_student(state: TrainingState, folder: Path) -> None:
+    """Writes ``unet``, the student's moving average, whole or not at all."""
+    student: Any = state.averages[STUDENT].module
     student.save_pretrained(folder / "unet.new")
     shutil.rmtree(folder / "unet", ignore_errors=True)
     (folder / "unet.new").rename(folder / "unet")

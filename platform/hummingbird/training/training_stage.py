@@ -2,20 +2,22 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import torch
-from torch import nn
 
 from hummingbird.config.distill import DistillSettings
 from hummingbird.config.feedback import FeedbackSettings
+from hummingbird.config.plugins import Plugin, PluginChoice, resolve_plugin
 from hummingbird.config.settings import Settings
+from hummingbird.config.training import UNSEEN_IN_RESULTS
 from hummingbird.core.errors import InputError
-from hummingbird.core.hashes import count_parameters, identify, public_config, weights_hash
+from hummingbird.core.hashes import count_parameters, folder_hash, identify, public_config, weights_hash
 from hummingbird.core.model_references import pipeline_folder
 from hummingbird.lake.lineage import (
     find_model,
@@ -28,11 +30,16 @@ from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 from hummingbird.training.latent_cache import LatentCache, encoder_hashes
-from hummingbird.training.loop import LOSSES, Job
-from hummingbird.training.methods.base import Method
+from hummingbird.training.log import LOSSES
+from hummingbird.training.loop import TrainingJob
+from hummingbird.training.methods import METHODS
+from hummingbird.training.methods.base import Method, MethodInputs
+from hummingbird.training.rewards.base import Reward
+from hummingbird.training.rewards.term import RewardTerm, declaration
 from hummingbird.training.trainer import train
 
-Build = Callable[[torch.device], tuple[nn.Module, Method]]
+NOT_TERMS = frozenset({"step", "learning_rate", "seconds"})
+"""What a line of the log holds besides the means of a step."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Stage:
+class TrainingStage:
     """A training stage.
 
     Attributes:
@@ -53,22 +60,26 @@ class Stage:
         kind: what it makes, for the lake: ``distilled``, ``feedback``.
         after: the verb whose student it goes on from when ``models.student`` names none.
         settings: the section.
-        build: what every worker builds, made from the start.
-        inputs: what the result depends on besides teacher, student and cache, given the student's pipeline.
-        noise: what changes in the configuration of the noise process, with the ``num_inference_steps`` and
-            ``guidance_scale`` that the result is sampled with where a call says nothing else.
+        method: the method, with its settings.
+        rewards: what scores the student's videos.
+        reward_from: the share of the training after which there are rewards.
     """
 
     verb: str
     kind: str
     after: str
     settings: DistillSettings | FeedbackSettings
-    build: Callable[[Start], Build]
-    inputs: Callable[[TextToVideoPipeline], Mapping[str, object]]
-    noise: Mapping[str, float | str]
+    method: Plugin[Method]
+    rewards: Sequence[Plugin[Reward]] = ()
+    reward_from: float = 0.0
 
 
-def run_stage(settings: Settings, stage: Stage) -> Path:
+def resolve_method(setting: str, choice: PluginChoice) -> Plugin[Method]:
+    """The method that a setting names. Raises InputError, see `resolve_plugin`."""
+    return resolve_plugin(setting, choice, METHODS, Method)  # type: ignore[type-abstract]
+
+
+def run_stage(settings: Settings, stage: TrainingStage) -> Path:
     """Trains a student in a run of its own and returns the path of ``result.json``.
 
     The run folder holds ``losses.jsonl`` and, at the end, ``pipeline``; until then the checkpoints, from
@@ -79,43 +90,49 @@ def run_stage(settings: Settings, stage: Stage) -> Path:
     """
     from hummingbird.lake.lake import Lake
 
+    rewards = reward_inputs(
+        stage.rewards
+    )  # looked at first: a wrong setting is named before anything is loaded
     lake = Lake.open(settings)
     cache = settings.training.cache or latest_output(lake, "encode", "cache")
     student_name = settings.models.student or latest_output(lake, stage.after, "pipeline")
     start = Start(pipeline_folder(settings.models.teacher), pipeline_folder(student_name), cache)
-    taught, pipeline = load_pipeline(start.teacher), load_pipeline(start.student)
-    teacher = taught.unet
+    teacher, pipeline = load_pipeline(start.teacher), load_pipeline(start.student)
     latents = LatentCache(cache)
     about = latents.about
-    _check(teacher, pipeline, latents)
+    _check(teacher.unet, pipeline, latents)
+    training = settings.training.model_dump(mode="json", exclude=set(UNSEEN_IN_RESULTS))
     inputs = {
-        "teacher": weights_hash(teacher),
+        "teacher": weights_hash(teacher.unet),
         "student": weights_hash(pipeline.unet),
-        "noise": [_noise(one) for one in (taught, pipeline)],
+        "noise": [public_config(one.scheduler.config) for one in (teacher, pipeline)],
         "cache": {key: about[key] for key in ("snapshot_id", "vae_hash", "text_hash", "shape", "count")},
-        **stage.inputs(pipeline),
+        "training": training,
+        "method": _described(stage.method),
+        "rewards": rewards,
+        "decoder": decoder_hash(pipeline) if rewards else None,
     }
-    sections = ("training", stage.verb)
-    with open_run(settings, stage.verb, sections, inputs, snapshot_id=about["snapshot_id"]) as run:
+    with open_run(settings, stage.verb, (stage.verb,), inputs, snapshot_id=about["snapshot_id"]) as run:
         if run.previous is not None and Path(run.previous["outputs"]["pipeline"]).is_dir():
             run.outputs.update(run.previous["outputs"])
             run.metrics.update(run.previous["metrics"])
             return run.result_path
-        job = Job(
+        job = TrainingJob(
             name=stage.verb,
-            build=stage.build(start),
+            build=partial(build_method, stage.method, stage.rewards, stage.reward_from, start),
             cache=cache,
             folder=run.folder,
             steps=stage.settings.steps,
             minutes=stage.settings.minutes,
-            batch=stage.settings.batch_size,
+            batch_size=stage.settings.batch_size,
             learning_rate=stage.settings.learning_rate,
             seed=settings.seed,
             training=settings.training,
         )
         parent = find_model(run.lake, identify(pipeline.unet), "student", start.student)
         pipeline.unet = VideoUNet.from_pretrained(train(job, settings.ray))
-        pipeline.scheduler = VideoScheduler.from_config(pipeline.scheduler.config, **stage.noise)
+        changes = stage.method.kind.scheduler_changes(stage.method.settings)
+        pipeline.scheduler = VideoScheduler.from_config(pipeline.scheduler.config, **changes)
         pipeline.save_pretrained(run.folder / "pipeline")
         _record(run, stage, pipeline, parent)
         for scaffold in ("unet", "ray", "checkpoint"):
@@ -123,22 +140,70 @@ def run_stage(settings: Settings, stage: Stage) -> Path:
     return run.result_path
 
 
-def shared_features(teacher: VideoUNet, student: VideoUNet) -> list[int]:
-    """Which of the teacher's features the student has too: of down stages, middle block and up stages."""
-    stages = len(teacher.spec.down)
-    middle = [stages] if teacher.config.middle and student.config.middle else []
-    first_up = stages + bool(teacher.config.middle)
-    return [*range(stages), *middle, *range(first_up, first_up + stages)]
+def build_method(
+    method: Plugin[Method],
+    rewards: Sequence[Plugin[Reward]],
+    reward_from: float,
+    start: Start,
+    device: torch.device,
+) -> Method:
+    """What a worker trains.
+
+    Raises:
+        InputError: there are rewards, but the student's pipeline has no small decoder.
+    """
+    teacher, student = load_pipeline(start.teacher), load_pipeline(start.student)
+    term = None
+    if rewards:
+        _small_decoder(student).requires_grad_(False).to(device)
+        term = RewardTerm.build(rewards, partial(student.decode, decoder="small"), reward_from, device)
+    return method.build(
+        MethodInputs(
+            teacher.unet.to(device),
+            student.unet.to(device),
+            teacher.scheduler,
+            student.scheduler,
+            LatentCache(start.cache).empty_text.to(device),
+            term,
+        )
+    )
 
 
-def _noise(pipeline: TextToVideoPipeline) -> dict[str, Any]:
-    """The noise process, which is not in the weights."""
-    return public_config(pipeline.scheduler.config)
+def reward_inputs(rewards: Sequence[Plugin[Reward]]) -> dict[str, dict[str, Any]]:
+    """What a result depends on of its rewards: settings, and the hash of their weights.
+
+    Raises:
+        InputError: see `Reward.declare`.
+    """
+    inputs = {}
+    for reward in rewards:
+        weights = declaration(reward).weights
+        inputs[reward.name] = _described(reward) | {"weights": folder_hash(weights) if weights else None}
+    return inputs
+
+
+def decoder_hash(student: TextToVideoPipeline) -> str:
+    """The hash of the small decoder that rewards look through. Raises InputError where there is none."""
+    return weights_hash(_small_decoder(student))
+
+
+def _described(plugin: Plugin[Any]) -> dict[str, Any]:
+    return {"name": plugin.name, "settings": plugin.settings.model_dump(mode="json")}
+
+
+def _small_decoder(student: TextToVideoPipeline) -> torch.nn.Module:
+    decoder: torch.nn.Module | None = student.decoder
+    if decoder is None:
+        raise InputError(
+            "the student's pipeline has no small decoder for the rewards to look through: give it one, or set "
+            "feedback.rewards={}"
+        )
+    return decoder
 
 
 def _check(teacher: VideoUNet, pipeline: TextToVideoPipeline, cache: LatentCache) -> None:
     student = pipeline.unet
-    widths = [[stage.width for stage in model.spec.down] for model in (teacher, student)]
+    widths = [[stage["width"] for stage in model.config.down_stages] for model in (teacher, student)]
     if widths[0] != widths[1]:
         raise InputError(
             f"the student's stages have widths {widths[1]}, the teacher's {widths[0]}: they must be equal"
@@ -155,15 +220,18 @@ def _check(teacher: VideoUNet, pipeline: TextToVideoPipeline, cache: LatentCache
             raise InputError(f"the cache was made by another {part} than the student's: encode again")
 
 
-def _record(run: Run, stage: Stage, pipeline: TextToVideoPipeline, parent: Mapping[str, Any]) -> None:
+def _record(run: Run, stage: TrainingStage, pipeline: TextToVideoPipeline, parent: Mapping[str, Any]) -> None:
     folder = run.folder / "pipeline"
     lines = [json.loads(line) for line in (run.folder / LOSSES).read_text(encoding="utf-8").splitlines()]
-    terms = [name for name in lines[-1] if name not in ("step", "learning_rate", "gradient_norm", "seconds")]
-    values = {name: [line[name] for line in lines if name in line] for name in terms}  # rewards may come late
+    values: dict[str, list[float]] = {}
+    for line in lines:  # rewards may come late, and not every step updates every network
+        for name in line.keys() - NOT_TERMS:
+            if not name.endswith("gradient_norm"):
+                values.setdefault(name, []).append(line[name])
     run.outputs.update(
         pipeline=folder,
         losses=run.folder / LOSSES,
-        sampling={key: stage.noise[key] for key in ("num_inference_steps", "guidance_scale")},
+        sampling={key: pipeline.scheduler.config[key] for key in ("num_inference_steps", "guidance_scale")},
         model_id=put_model(
             run.lake, identify(pipeline.unet), stage.kind, {**made_by(run, parent), "path": folder}
         ),
@@ -172,8 +240,8 @@ def _record(run: Run, stage: Stage, pipeline: TextToVideoPipeline, parent: Mappi
         steps=lines[-1]["step"],
         seconds=sum(line["seconds"] for line in lines),
         student_parameters=count_parameters(pipeline.unet),
-        first={name: fmean(values[name][: _tenth(values[name])]) for name in terms},
-        last={name: fmean(values[name][-_tenth(values[name]) :]) for name in terms},
+        first={name: fmean(values[name][: _tenth(values[name])]) for name in sorted(values)},
+        last={name: fmean(values[name][-_tenth(values[name]) :]) for name in sorted(values)},
     )
 
 

@@ -178,6 +178,9 @@ def test_curves_come_from_the_log_and_leave_out_what_it_lacks(tmp_path: Path) ->
     log.write_text("".join(json.dumps({"step": i, "output": 1 / i, "feature_0": 2.0}) + "\n" for i in (1, 2)))
     curve = curve_part("Distillation", log, ("output", "feature_0", "feature_9"))
     assert curve.series == {"output": ((1.0, 2.0), (1.0, 0.5)), "feature 0": ((1.0, 2.0), (2.0, 2.0))}
+    with log.open("a") as file:
+        file.write(json.dumps({"step": 3, "reward/shapes_image": 0.5}) + "\n")
+    assert curve_part("Rewards", log, ("reward/*",)).series == {"shapes image": ((3.0,), (0.5,))}
 
 
 def test_the_plan_shows_what_went_of_layers_that_stay() -> None:

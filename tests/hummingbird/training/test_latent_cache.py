@@ -1,12 +1,21 @@
+import itertools
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from hummingbird.core.errors import InputError
 from hummingbird.models.pipeline import load_pipeline
-from hummingbird.training.latent_cache import CACHE_VERSION, LatentCache, Shard, encoder_hashes
+from hummingbird.training.latent_cache import (
+    CACHE_VERSION,
+    Batch,
+    BatchReader,
+    LatentCache,
+    Shard,
+    encoder_hashes,
+)
 
 
 def test_samples_come_back_as_they_were_written(tmp_path: Path, write_cache: Callable[..., Path]) -> None:
@@ -17,7 +26,7 @@ def test_samples_come_back_as_they_were_written(tmp_path: Path, write_cache: Cal
         assert batch["latents"].shape == (len(order), 8, 4, 8, 8)
         assert batch["text"].shape == (len(order), 6, 16)
         clips = batch["fps"] - 8
-        assert torch.equal(batch["input_ids"][:, 0].float(), clips)
+        assert batch["captions"] == [f"clip {int(clip)}" for clip in clips]
         assert torch.allclose(batch["latents"].mean(dim=(1, 2, 3, 4)), clips / 8, atol=0.02)
     with pytest.raises(IndexError):
         cache.load([12])
@@ -37,6 +46,25 @@ def test_a_folder_that_is_no_whole_cache_is_refused(tmp_path: Path, write_cache:
     (folder / "cache.json").write_text(json.dumps({**about, "shape": [4, 8, 8, 4]}))
     with pytest.raises(InputError, match="not of shape"):
         LatentCache(folder).load([0])
+
+
+def test_the_next_batch_is_read_while_a_step_runs(tmp_path: Path, write_cache: Callable[..., Path]) -> None:
+    folder = write_cache(tmp_path / "cache")
+    cache, shard, other = LatentCache(folder), Shard(12, rank=0, world=2, seed=1), LatentCache(folder)
+    calls, ahead = itertools.count(1), threading.Event()
+    load = cache.load
+
+    def noted(indices: Sequence[int]) -> Batch:
+        if next(calls) == 2:
+            ahead.set()
+        return load(indices)
+
+    cache.load = noted  # type: ignore[method-assign]
+    with BatchReader(cache, shard, 2, torch.device("cpu")) as reader:
+        for step in (0, 1, 5):  # a resumed run begins anywhere
+            batch = reader.read(step)
+            assert batch["captions"] == other.load(shard.indices(step, 2))["captions"]
+            assert ahead.wait(30)  # before anybody asked for it
 
 
 def test_workers_never_share_a_clip_and_see_all() -> None:

@@ -1,6 +1,8 @@
 """The methods' losses on models whose outputs are known."""
 
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,18 +10,35 @@ import torch
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
+from hummingbird.training.latent_cache import Batch
 from hummingbird.training.loop import mixed_precision
-from hummingbird.training.methods.base import Teacher
-from hummingbird.training.methods.consistency import Feedback, Reward, pseudo_huber
-from hummingbird.training.methods.distillation import Distillation
-from hummingbird.training.methods.replay import Memory
+from hummingbird.training.methods.base import (
+    GuidedTeacher,
+    Losses,
+    Method,
+    MethodInputs,
+    TrainingStep,
+)
+from hummingbird.training.methods.consistency import (
+    ConsistencyDistillation,
+    ConsistencySettings,
+    pseudo_huber,
+    with_guidance_embedding,
+)
+from hummingbird.training.methods.distillation import Distillation, DistillationSettings
+from hummingbird.training.methods.phased import PhasedConsistency, PhasedConsistencySettings
+from hummingbird.training.methods.replay import ReplayBuffer
+from hummingbird.training.rewards.base import Reward, RewardDeclaration
+from hummingbird.training.rewards.term import RewardTerm
 from torch import Tensor, nn
 
 SHAPE = (2, 4, 8, 4, 4)
 
 
 class Known(nn.Module):
-    """Noise: a constant plus the text's mean, after dropout; a feature, twice the input; keeps its calls."""
+    """Noise: a constant plus the text's mean, after dropout; features, twice the input; keeps its calls."""
+
+    config = SimpleNamespace(guidance_size=8, down_stages=[{}], middle=False)
 
     def __init__(self, constant: float) -> None:
         super().__init__()
@@ -34,7 +53,7 @@ class Known(nn.Module):
         )
         shift = encoder_hidden_states.mean(dim=(1, 2)).view(-1, 1, 1, 1, 1)
         noise = self.dropout(torch.ones_like(sample)) * (self.constant + shift)
-        return (noise, [2 * sample.flatten(1)]) if return_features else noise
+        return (noise, [2 * sample.flatten(1)] * 2) if return_features else noise
 
 
 class Additive(VideoScheduler):
@@ -50,13 +69,12 @@ class Additive(VideoScheduler):
         return self.add_noise(x0, eps, earlier)
 
 
-def batch() -> dict[str, Tensor]:
+def batch() -> Batch:
     return {
         "latents": torch.zeros(SHAPE),
         "text": torch.full((2, 3, 5), 0.25),
         "fps": torch.tensor([8.0, 24.0]),
-        "input_ids": torch.tensor([[1, 2], [3, 4]]),
-        "attention_mask": torch.ones(2, 2, dtype=torch.long),
+        "captions": ["first", "second"],
     }
 
 
@@ -64,11 +82,25 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def inputs_of(
+    teacher: nn.Module, student: nn.Module, process: VideoScheduler, empty: float = -0.25, **more: Any
+) -> MethodInputs:
+    return MethodInputs(teacher, student, process, process, torch.full((3, 5), empty), **more)
+
+
+def losses_of(
+    method: Method, student: nn.Module, average: nn.Module, seed: int = 0, progress: float = 0.0
+) -> Losses:
+    drawn = generator(seed)
+    step = TrainingStep({"student": student}, {"student": average}, batch(), drawn, drawn, progress=progress)
+    return method.losses("student", step)
+
+
 def test_the_teacher_is_guided_frozen_and_in_evaluation_mode() -> None:
     model = Known(1.0).train()
-    teacher = Teacher(model, torch.full((3, 5), -0.25))
+    teacher = GuidedTeacher(model, torch.full((3, 5), -0.25))
     x, t, fps = torch.ones(SHAPE), torch.tensor([3, 4]), torch.tensor([8.0, 24.0])
-    noise, (feature,) = teacher(x, t, batch()["text"], fps, 3.0)
+    noise, (feature, _) = teacher(x, t, batch()["text"], fps, 3.0)
     # Conditional 1.25, unconditional 0.75: 0.75 + 3 * 0.5, without dropout.
     torch.testing.assert_close(noise, torch.full(SHAPE, 2.25))
     scaled, _ = teacher(x, t, batch()["text"], fps, torch.tensor([1.0, 5.0]))
@@ -87,19 +119,18 @@ def test_the_teacher_is_guided_frozen_and_in_evaluation_mode() -> None:
 
 def test_a_teacher_without_guidance_makes_one_pass() -> None:
     model = Known(1.0)
-    teacher = Teacher(model, torch.full((3, 5), -0.25))
+    teacher = GuidedTeacher(model, torch.full((3, 5), -0.25))
     x, t = torch.ones(SHAPE), torch.tensor([3, 4])
-    noise, (feature,) = teacher(x, t, batch()["text"], batch()["fps"], 1.0)
+    noise, (feature, _) = teacher(x, t, batch()["text"], batch()["fps"], 1.0)
     torch.testing.assert_close(noise, torch.full(SHAPE, 1.25))
     assert feature.shape[0] == len(model.calls[0]["x"]) == 2
 
 
 def test_distillation_losses_on_known_outputs() -> None:
     teacher, student = Known(1.0), Known(0.5).eval()
-    method = Distillation(
-        Teacher(teacher, torch.full((3, 5), -0.25)), Additive(), guidance=3.0, feature_weight=0.5
-    )
-    losses = method.losses(student, student, batch(), generator())
+    settings = DistillationSettings(guidance_scale=3.0, feature_weight=0.5)
+    method = Distillation(settings, inputs_of(teacher, student, Additive()))
+    losses = losses_of(method, student, student)
     # Guided teacher 2.25, student 0.75; the features are equal.
     assert float(losses.terms["output"]) == pytest.approx(1.5**2)
     assert float(losses.terms["feature_0"]) == 0.0
@@ -115,10 +146,10 @@ def test_distillation_compares_features_relative_to_the_teachers() -> None:
             noise, features = super().forward(*args, **kwargs)
             return noise, [3 * feature for feature in features]
 
-    method = Distillation(
-        Teacher(Known(1.0), torch.zeros(3, 5)), Additive(), guidance=1.0, feature_weight=0.5
-    )
-    losses = method.losses(Scaled(1.0).eval(), Known(1.0), batch(), generator())
+    student = Scaled(1.0).eval()
+    settings = DistillationSettings(guidance_scale=1.0, feature_weight=0.5)
+    method = Distillation(settings, inputs_of(Known(1.0), student, Additive(), empty=0.0))
+    losses = losses_of(method, student, Known(1.0))
     assert float(losses.terms["feature_0"]) == pytest.approx(4.0, rel=1e-5)  # (3 f - f)^2 / f^2
     assert losses.total.item() == pytest.approx(2.0, rel=1e-5)
 
@@ -129,15 +160,34 @@ def test_pseudo_huber_on_known_values() -> None:
     assert float(pseudo_huber(d, torch.zeros(3))) == pytest.approx(expected, rel=1e-4)
 
 
-def test_feedback_refuses_the_rescale_of_x0() -> None:
-    with pytest.raises(ValueError, match="x0_scale=1"):
-        Feedback(Teacher(Known(1.0), torch.zeros(3, 5)), VideoScheduler(x0_scale=0.7), (5.0, 15.0))
+def test_the_target_is_guided_as_the_teacher_is_sampled_unless_told_otherwise() -> None:
+    process = VideoScheduler(guidance=6.0)
+    for scale, expected in ((None, 6.0), (2.0, 2.0)):
+        settings = DistillationSettings(guidance_scale=scale, feature_weight=0.0)
+        student = Known(0.5).eval()
+        method = Distillation(settings, inputs_of(Known(1.0), student, process))
+        # Guided 0.75 + s * 0.5, student 0.75.
+        assert losses_of(method, student, student).total.item() == pytest.approx((expected * 0.5) ** 2)
 
 
-def test_feedback_takes_one_solver_step_with_the_guided_teacher() -> None:
+def test_few_step_methods_have_no_rescale_of_x0() -> None:
+    rescaled = VideoScheduler(x0_scale=0.7)
+    totals = []
+    for process in (rescaled, VideoScheduler()):
+        student = Known(0.5).eval()
+        method = ConsistencyDistillation(ConsistencySettings(), inputs_of(Known(1.0), student, process))
+        totals.append(losses_of(method, student, student).total.item())
+    assert totals[0] == totals[1]
+
+
+def consistency(teacher: nn.Module, student: nn.Module, empty: float = -0.25, **more: Any) -> Method:
+    settings = ConsistencySettings(guidance_scale_min=6.0, guidance_scale_max=16.0, **more)
+    return ConsistencyDistillation(settings, inputs_of(teacher, student, Additive(), empty))
+
+
+def test_consistency_takes_one_solver_step_with_the_guided_teacher() -> None:
     teacher, student = Known(1.0), Known(0.5).eval()
-    method = Feedback(Teacher(teacher, torch.full((3, 5), -0.25)), Additive(), guidance=(5.0, 15.0))
-    losses = method.losses(student, student, batch(), generator())
+    losses = losses_of(consistency(teacher, student), student, student)
     target_call, call = student.calls
     t, earlier, w = call["t"], target_call["t"], call["w"]
     assert set((t + 1).remainder(20).tolist()) == {0}
@@ -159,10 +209,19 @@ def go(process: VideoScheduler, noise: float, x: Tensor, t: Tensor, end: Tensor)
     return process.ddim_step(*process.estimates(torch.full_like(x, noise), x, t), t, end)
 
 
-def in_phases(teacher: nn.Module, **more: Any) -> Feedback:
+def in_phases(
+    teacher: nn.Module,
+    student: nn.Module | None = None,
+    rewards: RewardTerm | None = None,
+    empty: float = -0.25,
+    **more: Any,
+) -> PhasedConsistency:
     """4 phases of 2 solver steps. The guided noise of a teacher of 1 is 1.25 + 2 (1.25 - 0.75) = 2.25."""
-    process = VideoScheduler(solver_steps=8, phases=4)
-    return Feedback(Teacher(teacher, torch.full((3, 5), -0.25)), process, guidance=(2.0, 2.0), **more)
+    settings = PhasedConsistencySettings(
+        **{"guidance_scale_min": 3.0, "guidance_scale_max": 3.0, "solver_steps": 8, "phases": 4, **more}
+    )
+    inputs = inputs_of(teacher, student or Known(0.5), VideoScheduler(), empty, rewards=rewards)
+    return PhasedConsistency(settings, inputs)
 
 
 def expected_loss(process: VideoScheduler, call: dict[str, Any], reached: Tensor) -> Any:
@@ -180,7 +239,7 @@ def test_in_phases_the_student_must_arrive_where_its_target_does() -> None:
     method = in_phases(Known(1.0))
     seen = set()
     for seed in range(4):
-        losses = method.losses(student, student, batch(), generator(seed))
+        losses = losses_of(method, student, student, seed)
         x, t = (student.calls[-1][name] for name in ("x", "t"))
         earlier, end = (t - 125).clamp_min(0), process.phase_end(t)
         reached = go(process, 2.25, x, t, earlier)
@@ -199,7 +258,7 @@ def test_a_teacher_as_target_goes_on_to_the_end_of_the_phase() -> None:
     seen = set()
     for seed in range(4):
         student.calls.clear()
-        losses = method.losses(student, student, batch(), generator(seed))
+        losses = losses_of(method, student, student, seed)
         (call,) = student.calls  # its own estimate is asked for nothing else
         t = call["t"]
         half = go(process, 2.25, call["x"], t, t - 125)
@@ -212,12 +271,10 @@ def test_a_teacher_as_target_goes_on_to_the_end_of_the_phase() -> None:
 def test_a_teacher_whose_phases_are_of_unequal_length_stops_at_their_ends() -> None:
     teacher = Known(1.0)
     process = VideoScheduler(solver_steps=10, phases=4)  # phases of 2, 2, 2 and 4 steps
-    method = Feedback(
-        Teacher(teacher, torch.full((3, 5), -0.25)), process, guidance=(2.0, 2.0), target="teacher"
-    )
+    method = in_phases(teacher, target="teacher", solver_steps=10)
     student = Known(0.5).eval()
     for seed in range(4):
-        losses = method.losses(student, student, batch(), generator(seed))
+        losses = losses_of(method, student, student, seed)
         call = student.calls[-1]
         reached = torch.cat(
             [walk(process, 2.25, x[None], int(t)) for x, t in zip(call["x"], call["t"], strict=True)]
@@ -241,7 +298,7 @@ def test_on_policy_samples_begin_where_the_averages_own_steps_lead() -> None:
     for seed in range(8):
         student.calls.clear()
         average.calls.clear()
-        method.losses(student, average, batch(), generator(seed))
+        losses_of(method, student, average, seed)
         (call,) = student.calls
         led = torch.nonzero(call["t"] < 999).flatten().tolist()  # the first step leads these, in their order
         noise = average.calls[0]["x"]
@@ -256,18 +313,10 @@ def test_on_policy_samples_begin_where_the_averages_own_steps_lead() -> None:
     assert seen == {999, 749, 499, 249}
 
 
-def test_without_phases_there_is_no_trajectory_to_follow() -> None:
-    teacher = Teacher(Known(1.0), torch.zeros(3, 5))
-    with pytest.raises(ValueError, match="need phases"):
-        Feedback(teacher, VideoScheduler(), (2.0, 2.0), on_policy=0.5)
-    with pytest.raises(ValueError, match="need phases"):
-        Feedback(teacher, VideoScheduler(), (2.0, 2.0), target="teacher")
-
-
 def test_each_answer_of_the_teacher_teaches_several_steps() -> None:
     teacher, student = Known(1.0), Known(0.5).eval()
     method = in_phases(teacher, target="teacher", reuse=3)
-    losses = [method.losses(student, student, batch(), generator(seed)) for seed in range(6)]
+    losses = [losses_of(method, student, student, seed) for seed in range(6)]
     asked = [call["x"][:2] for call in teacher.calls[::2]]  # two solver steps each time
     learnt = [call["x"] for call in student.calls]
     assert len(asked) == 2
@@ -279,11 +328,17 @@ def test_each_answer_of_the_teacher_teaches_several_steps() -> None:
     assert all(one.total.item() > 0 for one in losses)
 
 
-def test_a_memory_forgets_the_oldest() -> None:
-    memory = Memory(uses=2, capacity=3)
+def test_a_replay_buffer_forgets_the_oldest_and_goes_on_from_its_state() -> None:
+    buffer = ReplayBuffer(uses=2, capacity=3)
     drawn = []
     for turn in range(40):
-        batch = memory.recall(lambda turn=turn: {"x": torch.full((4,), turn)}, generator(turn))
+        if turn == 21:  # between a new batch and the drawn one
+            state, buffer = buffer.state(), ReplayBuffer(uses=2, capacity=3)
+            buffer.load_state(state)
+        batch = buffer.next(
+            lambda turn=turn: {"x": torch.full((4,), turn), "captions": [str(turn)] * 4}, generator(turn)
+        )
+        assert batch["captions"] == [str(int(x)) for x in batch["x"]]
         if turn % 2 == 0:
             assert batch["x"].tolist() == [turn] * 4
         else:
@@ -292,55 +347,65 @@ def test_a_memory_forgets_the_oldest() -> None:
 
 
 def test_in_phases_a_student_that_is_its_guided_teacher_has_nothing_to_learn() -> None:
-    process = VideoScheduler(solver_steps=8, phases=4)
     same = Known(1.0)
-    method = Feedback(Teacher(same, batch()["text"][0]), process, guidance=(2.0, 2.0))
-    losses = method.losses(same, same, batch(), generator())
+    method = in_phases(same, same, empty=0.25)
+    same.requires_grad_(True)  # the teacher's is not
+    losses = losses_of(method, same, same)
     assert losses.total.item() == pytest.approx(0.0, abs=1e-4)
 
 
 def test_the_target_carries_no_gradient_and_can_come_from_the_average() -> None:
     student, average = Known(0.5).eval(), Known(0.7).eval()
-    teacher = Teacher(Known(1.0), torch.zeros(3, 5))
-    method = Feedback(teacher, Additive(), guidance=(5.0, 15.0), target="average")
-    method.losses(student, average, batch(), generator()).total.backward()
+    method = consistency(Known(1.0), student, empty=0.0, target="average")
+    losses_of(method, student, average).total.backward()
     assert len(student.calls) == len(average.calls) == 1
     assert average.constant.grad is None
     assert student.constant.grad is not None
 
 
-class Brightness:
+class Brightness(Reward):
     """Scores the mean of the pixels; keeps what it was shown."""
 
-    def image_score(self, frames: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        self.images, self.image_ids = frames, input_ids
-        return frames.mean(dim=(1, 2, 3))
-
-    def video_score(self, video: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        self.video, self.video_ids = video, input_ids
+    def score(self, video: Tensor, captions: Sequence[str]) -> Tensor:
+        self.video, self.captions = video, captions
         return video.mean(dim=(1, 2, 3, 4))
+
+    @classmethod
+    def declare(cls, settings: Any) -> RewardDeclaration:
+        return RewardDeclaration(*settings)
+
+
+def rewards_of(
+    decode: Callable[[Tensor], Tensor], start: float = 0.0
+) -> tuple[RewardTerm, Brightness, Brightness]:
+    """Two frames at random with weight 1, four evenly spaced ones with weight 2."""
+    images, whole = (Brightness(one, torch.device("cpu")) for one in ((2, "random"), (4, "even")))
+    both = {"image": images, "video": whole}
+    declared = {name: (reward, reward.declare(reward.settings)) for name, reward in both.items()}
+    return RewardTerm(declared, {"image": 1.0, "video": 2.0}, decode, start), images, whole
 
 
 def test_rewards_reach_the_student_and_see_the_right_frames_and_texts() -> None:
-    scorer, decoded = Brightness(), []
+    decoded = []
 
     def decode(latents: Tensor) -> Tensor:
         decoded.append(latents.shape[2])
         return latents[:, :3].transpose(1, 2) + 0.5
 
-    reward = Reward(decode, scorer, image_weight=1.0, video_weight=2.0, image_frames=2, video_frames=4)
+    term, images, whole = rewards_of(decode)
     student = Known(0.5).eval()
-    method = Feedback(Teacher(Known(0.5), torch.zeros(3, 5)), Additive(), (0.0, 0.0), reward)
-    losses = method.losses(student, student, batch(), generator())
-    expected = losses.terms["consistency"] - losses.terms["image_reward"] - 2 * losses.terms["video_reward"]
+    settings = ConsistencySettings(guidance_scale_min=1.0, guidance_scale_max=1.0)
+    method = ConsistencyDistillation(settings, inputs_of(Known(0.5), student, Additive(), 0.0, rewards=term))
+    losses = losses_of(method, student, student)
+    expected = losses.terms["consistency"] - losses.terms["reward/image"] - 2 * losses.terms["reward/video"]
     assert losses.total.item() == pytest.approx(float(expected), rel=1e-5)
     assert decoded[0] < 8  # only frames that are scored
     estimates = student.calls[-1]["x"] - 0.1 * student.calls[-1]["t"].view(-1, 1, 1, 1, 1) * 0.75
     frames = estimates[:, :3].transpose(1, 2) + 0.5
-    torch.testing.assert_close(scorer.video.detach(), frames[:, [0, 2, 5, 7]], rtol=1e-3, atol=1e-3)
-    assert scorer.images.shape == (4, 3, 4, 4)
-    assert scorer.image_ids.tolist() == [[1, 2], [3, 4]]
-    for image, video in zip(scorer.images.detach().unflatten(0, (2, 2)), frames, strict=True):
+    torch.testing.assert_close(whole.video.detach(), frames[:, [0, 2, 5, 7]], rtol=1e-3, atol=1e-3)
+    assert images.video.shape == (2, 2, 3, 4, 4)
+    assert images.captions == whole.captions == ["first", "second"]
+    for image, video in zip(images.video.detach(), frames, strict=True):
         assert all((video - frame).abs().amax((1, 2, 3)).min() < 1e-3 for frame in image)
     losses.total.backward()
     # More of the student's constant is less brightness: raising it must raise the loss by 3 mean(0.1 t).
@@ -348,13 +413,10 @@ def test_rewards_reach_the_student_and_see_the_right_frames_and_texts() -> None:
 
 
 def test_in_phases_the_students_own_videos_are_rewarded_through_all_its_steps() -> None:
-    scorer = Brightness()
-    reward = Reward(
-        lambda latents: latents[:, :3].transpose(1, 2), scorer, 1.0, 2.0, image_frames=2, video_frames=4
-    )
+    term, images, whole = rewards_of(lambda latents: latents[:, :3].transpose(1, 2))
     process, student = VideoScheduler(solver_steps=8, phases=4), Known(0.5).eval()
-    method = in_phases(Known(1.0), target="teacher", reward=reward, rollouts=1)
-    losses = method.losses(student, student, batch(), generator())
+    method = in_phases(Known(1.0), target="teacher", rewards=term, rollouts=1)
+    losses = losses_of(method, student, student)
     asked, *steps = student.calls
     assert [call["t"].tolist() for call in steps] == [[999], [749], [499], [249]]
     x = steps[0]["x"]
@@ -363,10 +425,10 @@ def test_in_phases_the_students_own_videos_are_rewarded_through_all_its_steps() 
         torch.testing.assert_close(call["x"], x)
         assert call["w"].tolist() == asked["w"][:1].tolist()
         x = go(process, 0.75, x, call["t"], torch.tensor([end]))
-    torch.testing.assert_close(scorer.video, x[:, :3, [0, 2, 5, 7]].transpose(1, 2))
-    assert scorer.video_ids.tolist() == scorer.image_ids.tolist() == [[1, 2]]
+    torch.testing.assert_close(whole.video, x[:, :3, [0, 2, 5, 7]].transpose(1, 2))
+    assert whole.captions == images.captions == ["first"]
     terms = losses.terms
-    expected = terms["consistency"] - terms["image_reward"] - 2 * terms["video_reward"]
+    expected = terms["consistency"] - terms["reward/image"] - 2 * terms["reward/video"]
     assert losses.total.item() == pytest.approx(float(expected), rel=1e-5)
 
     def brightness(constant: float) -> float:
@@ -375,31 +437,56 @@ def test_in_phases_the_students_own_videos_are_rewarded_through_all_its_steps() 
             x = go(process, constant + 0.25, x, torch.tensor([start]), torch.tensor([end]))
         return float(x[:, :3, [0, 2, 5, 7]].mean())
 
-    (slope,) = torch.autograd.grad(scorer.video.mean(), student.constant)
+    (slope,) = torch.autograd.grad(whole.video.mean(), student.constant)
     assert float(slope) == pytest.approx((brightness(0.51) - brightness(0.49)) / 0.02, rel=1e-3)
 
 
 def test_rewards_may_come_late() -> None:
-    reward = Reward(lambda latents: latents[:, :3].transpose(1, 2), Brightness(), 1.0, 2.0, 2, 4)
-    method = in_phases(Known(1.0), target="teacher", reward=reward, reward_from=0.6)
+    term, *_ = rewards_of(lambda latents: latents[:, :3].transpose(1, 2), start=0.6)
+    method = in_phases(Known(1.0), target="teacher", rewards=term)
     student = Known(0.5).eval()
     for progress, terms in ((0.0, 1), (0.59, 1), (0.6, 3), (1.0, 3)):
-        method.progress = progress
-        assert len(method.losses(student, student, batch(), generator()).terms) == terms
+        assert len(losses_of(method, student, student, progress=progress).terms) == terms
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_every_weight_of_a_real_student_learns_from_feedback(precision: str) -> None:
+def test_every_weight_of_a_real_student_learns_from_consistency(precision: str) -> None:
     torch.manual_seed(0)
     shared = {"head_size": 8, "in_channels": 4, "text_width": 5, "norm_groups": 8, "first_temporal_heads": 1}
     teacher = VideoUNet(**unet_config((16,), **shared))
     student = VideoUNet(**unet_config((16,), **shared, guidance_size=8))
     for parameter in student.parameters():  # else zero-initialised layers hide those before them
         nn.init.normal_(parameter, std=0.1)
-    method = Feedback(Teacher(teacher, torch.zeros(3, 5)), Additive(), (5.0, 15.0))
+    method = consistency(teacher, student, empty=0.0)
     with mixed_precision(torch.device("cpu"), precision):
-        losses = method.losses(student, student, batch(), generator())
+        losses = losses_of(method, student, student)
     losses.total.backward()
     without = [name for name, p in student.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     # A key's bias and the like have none by their nature; here only layers of a single token are left out.
     assert without == []
+
+
+def test_a_new_guidance_embedding_changes_no_output() -> None:
+    torch.manual_seed(0)
+    shared = {"head_size": 8, "in_channels": 4, "text_width": 5, "norm_groups": 8, "first_temporal_heads": 1}
+    unet = VideoUNet(**unet_config((16,), **shared)).eval()
+    few: Any = with_guidance_embedding(unet, 8)
+    inputs = torch.randn(1, 4, 4, 8, 8), torch.tensor([7]), torch.randn(1, 6, 5), torch.tensor([8.0])
+    with torch.no_grad():
+        torch.testing.assert_close(few(*inputs, guidance=torch.tensor([9.0])), unet(*inputs))
+    assert few.config.guidance_size == 8
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"phases": 1}, "greater than or equal to 2"),
+        ({"on_policy": 1.5}, "on_policy"),
+        ({"reuse": 0}, "reuse"),
+        ({"guidance_scale_min": 3, "guidance_scale_max": 2}, "below guidance_scale_min"),
+        ({"phases": 5, "solver_steps": 4}, "more phases than solver_steps"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PhasedConsistencySettings(**values)

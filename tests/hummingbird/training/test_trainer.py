@@ -6,28 +6,29 @@ import json
 import subprocess
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hummingbird.config.cluster import RaySettings
-from hummingbird.training import loop
-from hummingbird.training.loop import Job
-from hummingbird.training.methods.base import Losses, Method
+from hummingbird.training import loop, trainer
+from hummingbird.training.checkpoint import TrainingState
+from hummingbird.training.loop import TrainingJob
+from hummingbird.training.methods.base import Losses, Method, MethodCost, TrainingStep
 from hummingbird.training.trainer import train
 from safetensors.torch import load_file
-from torch import nn
 
 UNET = "diffusion_pytorch_model.safetensors"
 
 
-def log_of(job: Job) -> list[dict[str, float]]:
+def log_of(job: TrainingJob) -> list[dict[str, float]]:
     return [json.loads(line) for line in (job.folder / "losses.jsonl").read_text().splitlines()]
 
 
 def test_a_run_that_was_cut_off_ends_as_one_that_was_not(
-    make_job: Callable[..., Job], tmp_path: Path
+    make_job: Callable[..., TrainingJob], tmp_path: Path
 ) -> None:
     whole = dataclasses.replace(make_job(engine="process", steps=5), folder=tmp_path / "whole")
     train(whole, RaySettings())
@@ -44,8 +45,59 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(
         torch.testing.assert_close(tensor, weights[name], rtol=0, atol=0)
 
 
+def test_two_networks_are_trained_and_restored_exactly(
+    make_job: Callable[..., TrainingJob], two_networks: Callable[[torch.device], Method], tmp_path: Path
+) -> None:
+    """Each with its rate, as often as the method says; with the replay buffer, and whenever the log is written."""
+    whole = dataclasses.replace(make_job(two_networks, engine="process", steps=9), folder=tmp_path / "whole")
+    train(whole, RaySettings())
+    lines = log_of(whole)
+    assert ["to_critic" in line for line in lines] == [bool(step % 2) for step in range(9)]
+    assert all("critic/data" in line and "critic/gradient_norm" in line for line in lines)
+    assert lines[-1]["critic/data"] < lines[0]["critic/data"]
+    settings = whole.training.model_copy(update={"log_every": 3})
+    cut = dataclasses.replace(whole, folder=tmp_path / "cut", training=settings)
+    with pytest.raises(KeyboardInterrupt):
+        train(dataclasses.replace(cut, build=_stops_at_call(cut, 19)), RaySettings())  # in the eighth step
+    train(cut, RaySettings())
+    assert _without_times(log_of(cut)) == _without_times(lines)
+    weights = load_file(whole.folder / "unet" / UNET)
+    for name, tensor in load_file(cut.folder / "unet" / UNET).items():
+        torch.testing.assert_close(tensor, weights[name], rtol=0, atol=0)
+
+
+def test_lines_are_written_together_and_nothing_is_lost(make_job: Callable[..., TrainingJob]) -> None:
+    job = make_job(engine="process", steps=9, log_every=4, checkpoint_every=None)
+    seen: list[int] = []
+
+    def count() -> None:
+        log = job.folder / "losses.jsonl"
+        seen.append(len(log.read_text().splitlines()))
+
+    train(dataclasses.replace(job, build=lambda device: Watched(job.build(device), count)), RaySettings())
+    assert seen == [0, 1, 2, 2, 2, 2, 6, 6, 6]  # the first two at once, then four by four
+    assert [line["step"] for line in log_of(job)] == list(range(1, 10))
+
+
+def test_checkpoints_come_by_time(
+    make_job: Callable[..., TrainingJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count()
+    monkeypatch.setattr(loop, "time", types.SimpleNamespace(perf_counter=lambda: float(next(seconds))))
+    saved: list[int] = []
+    monkeypatch.setattr(trainer, "save_state", _noted(saved, trainer.save_state))
+    job = make_job(engine="process", steps=7, checkpoint_every=None, checkpoint_minutes=3 / 60)
+    train(job, RaySettings())  # each step takes a second
+    assert saved == [3, 6, 7]
+
+
+def test_seeds_are_the_same_in_every_process() -> None:
+    assert loop.step_seed(3, 1, 7) == 8068998148930849713
+    assert len({loop.step_seed(3, rank, step) for rank in range(4) for step in range(50)}) == 200
+
+
 def test_a_checkpoint_that_was_cut_off_leaves_the_one_before(
-    make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+    make_job: Callable[..., TrainingJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = make_job(engine="process", steps=5)
     rename, calls = Path.rename, itertools.count(1)
@@ -65,7 +117,7 @@ def test_a_checkpoint_that_was_cut_off_leaves_the_one_before(
     assert [line["step"] for line in log_of(job)] == [1, 2, 3, 4, 5]
 
 
-def test_training_learns_and_logs_every_term(make_job: Callable[..., Job]) -> None:
+def test_training_learns_and_logs_every_term(make_job: Callable[..., TrainingJob]) -> None:
     job = make_job(engine="process", steps=20)
     train(job, RaySettings())
     lines = log_of(job)
@@ -78,11 +130,11 @@ def test_training_learns_and_logs_every_term(make_job: Callable[..., Job]) -> No
 
 
 def test_activations_are_recomputed_where_asked_for_and_change_no_loss(
-    make_job: Callable[..., Job], tmp_path: Path
+    make_job: Callable[..., TrainingJob], tmp_path: Path
 ) -> None:
     totals = []
     for on in (False, True):
-        job = make_job(engine="process", steps=2, checkpointing=on)
+        job = make_job(engine="process", steps=2, gradient_checkpointing=on)
         job = dataclasses.replace(job, folder=tmp_path / f"{on}")
         seen: list[bool] = []
         train(dataclasses.replace(job, build=_watched(job, seen)), RaySettings())
@@ -91,20 +143,22 @@ def test_activations_are_recomputed_where_asked_for_and_change_no_loss(
     assert totals[0] == pytest.approx(totals[1], rel=1e-4)
 
 
-def test_a_student_loaded_for_evaluation_trains_with_its_dropout(make_job: Callable[..., Job]) -> None:
+def test_a_student_loaded_for_evaluation_trains_with_its_dropout(
+    make_job: Callable[..., TrainingJob],
+) -> None:
     job, students = make_job(engine="process", steps=2), []
 
-    def build(device: torch.device) -> tuple[nn.Module, Method]:
-        student, method = job.build(device)
-        students.append(student.eval())
-        return student, method
+    def build(device: torch.device) -> Method:
+        method = job.build(device)
+        students.append(method.networks["student"].module.eval())
+        return method
 
     train(dataclasses.replace(job, build=build), RaySettings())
     assert all(module.training for module in students[0].modules())
 
 
 def test_a_run_with_a_time_limit_ends_in_time_also_when_it_was_cut_off(
-    make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+    make_job: Callable[..., TrainingJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = itertools.count()
     monkeypatch.setattr(loop, "time", types.SimpleNamespace(perf_counter=lambda: float(next(seconds))))
@@ -117,12 +171,12 @@ def test_a_run_with_a_time_limit_ends_in_time_also_when_it_was_cut_off(
     assert lines[-1]["learning_rate"] < 0.1 * max(line["learning_rate"] for line in lines)
 
 
-def test_a_loss_that_is_not_finite_ends_the_run(make_job: Callable[..., Job]) -> None:
-    def build(device: torch.device) -> tuple[nn.Module, Method]:
-        student, method = make_job().build(device)
+def test_a_loss_that_is_not_finite_ends_the_run(make_job: Callable[..., TrainingJob]) -> None:
+    def build(device: torch.device) -> Method:
+        method = make_job().build(device)
         with torch.no_grad():
-            next(student.parameters()).fill_(float("nan"))
-        return student, method
+            next(method.networks["student"].module.parameters()).fill_(float("nan"))
+        return method
 
     with pytest.raises(FloatingPointError, match="step 1"):
         train(make_job(build, engine="process"), RaySettings())
@@ -140,35 +194,60 @@ def test_methods_and_training_in_one_process_need_neither_ray_nor_deepspeed() ->
     )
 
 
-def _stops_at_call(job: Job, call: int) -> Callable[[torch.device], tuple[nn.Module, Method]]:
-    class Stops(Method):
-        def __init__(self, method: Method) -> None:
-            self.method, self.calls = method, 0
+class Watched(Method):
+    """Another method, and what is done before each of its updates."""
 
-        def losses(self, *args: object) -> Losses:
-            self.calls += 1
-            if self.calls == call:
-                raise KeyboardInterrupt
-            return self.method.losses(*args)  # type: ignore[arg-type]
+    def __init__(self, method: Method, watch: Callable[[], object]) -> None:
+        self.method, self.watch, self.networks = method, watch, method.networks
 
-    def build(device: torch.device) -> tuple[nn.Module, Method]:
-        student, method = job.build(device)
-        return student, Stops(method)
+    def losses(self, network: str, step: TrainingStep) -> Losses:
+        self.watch()
+        return self.method.losses(network, step)
 
-    return build
+    def updates(self, step: int) -> Sequence[str]:
+        return self.method.updates(step)
+
+    def state(self) -> dict[str, object]:
+        return self.method.state()
+
+    def load_state(self, state: Mapping[str, object]) -> None:
+        self.method.load_state(state)
+
+    @classmethod
+    def cost(cls, settings: object, batch: int, rewarded: bool) -> MethodCost:
+        return MethodCost(1, 1, 1)
 
 
-def _watched(job: Job, seen: list[bool]) -> Callable[[torch.device], tuple[nn.Module, Method]]:
+def _without_times(lines: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+
+
+def _noted(saved: list[int], save: Callable[..., None]) -> Callable[..., None]:
+    """Saves, and notes the step."""
+
+    def noted(folder: Path, state: TrainingState, rank: int) -> None:
+        saved.append(state.engines["student"]._schedule.lr_lambdas[0].step)  # type: ignore[attr-defined]
+        save(folder, state, rank)
+
+    return noted
+
+
+def _stops_at_call(job: TrainingJob, call: int) -> Callable[[torch.device], Method]:
+    calls = itertools.count(1)
+
+    def stop() -> None:
+        if next(calls) == call:
+            raise KeyboardInterrupt
+
+    return lambda device: Watched(job.build(device), stop)
+
+
+def _watched(job: TrainingJob, seen: list[bool]) -> Callable[[torch.device], Method]:
     """Notes at every step whether the student recomputes its activations."""
 
-    def build(device: torch.device) -> tuple[nn.Module, Method]:
-        student, method = job.build(device)
-
-        class Watched(Method):
-            def losses(self, *args: object) -> Losses:
-                seen.append(student.gradient_checkpointing)  # type: ignore[arg-type]
-                return method.losses(*args)  # type: ignore[arg-type]
-
-        return student, Watched()
+    def build(device: torch.device) -> Method:
+        method = job.build(device)
+        student: Any = method.networks["student"].module
+        return Watched(method, lambda: seen.append(student.gradient_checkpointing))
 
     return build

@@ -20,17 +20,16 @@ from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.lake.lake import Lake
 from hummingbird.models.pipeline import load_pipeline
-from hummingbird.training.loop import Job
+from hummingbird.training.loop import TrainingJob
 from hummingbird.training.methods.base import Method
 from hummingbird.training.trainer import train
 from safetensors.torch import load_file
-from torch import nn
 
 UNET = "diffusion_pytorch_model.safetensors"
 
 
 def test_two_workers_train_on_different_clips(
-    make_job: Callable[..., Job], ray_cluster: None, tmp_path: Path
+    make_job: Callable[..., TrainingJob], ray_cluster: None, tmp_path: Path
 ) -> None:
     job, seen = make_job(steps=3), tmp_path / "seen"
     seen.mkdir()
@@ -42,13 +41,13 @@ def test_two_workers_train_on_different_clips(
     assert not clips[0] & clips[1]
     assert [line["step"] for line in log_of(job)] == [1, 2, 3]
     trained = load_file(job.folder / "unet" / UNET)
-    start = job.build(torch.device("cpu"))[0].state_dict()
+    start = job.build(torch.device("cpu")).networks["student"].module.state_dict()
     assert any(not torch.equal(tensor, start[name]) for name, tensor in trained.items())
 
 
 @pytest.mark.slow
 def test_a_lost_worker_is_replaced_and_the_run_ends_as_without_the_loss(
-    make_job: Callable[..., Job], ray_cluster: None, tmp_path: Path
+    make_job: Callable[..., TrainingJob], ray_cluster: None, tmp_path: Path
 ) -> None:
     whole = dataclasses.replace(make_job(steps=4), folder=tmp_path / "whole")
     train(whole, RaySettings())
@@ -67,7 +66,9 @@ def test_a_lost_worker_is_replaced_and_the_run_ends_as_without_the_loss(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("interruptible", "ray_cluster")
-def test_an_interruption_ends_the_training_and_later_ones_are_heard(make_job: Callable[..., Job]) -> None:
+def test_an_interruption_ends_the_training_and_later_ones_are_heard(
+    make_job: Callable[..., TrainingJob],
+) -> None:
     job = make_job(steps=10_000)
 
     def interrupt() -> None:
@@ -82,36 +83,37 @@ def test_an_interruption_ends_the_training_and_later_ones_are_heard(make_job: Ca
 
 
 def test_more_workers_than_the_cluster_has_is_an_error_not_a_wait(
-    make_job: Callable[..., Job], ray_cluster: None
+    make_job: Callable[..., TrainingJob], ray_cluster: None
 ) -> None:
     with pytest.raises(InputError, match="need 3 CPUs"):
         train(make_job(workers=3), RaySettings())
 
 
-def log_of(job: Job) -> list[dict[str, float]]:
+def log_of(job: TrainingJob) -> list[dict[str, float]]:
     return [json.loads(line) for line in (job.folder / "losses.jsonl").read_text().splitlines()]
 
 
-def _watched(job: Job, folder: Path, kill_at: int) -> Callable[[torch.device], tuple[nn.Module, Method]]:
+def _watched(job: TrainingJob, folder: Path, kill_at: int) -> Callable[[torch.device], Method]:
     """The job's method; each rank writes down its clips, and rank 1 dies in its ``kill_at``-th step, once."""
 
-    def build(device: torch.device) -> tuple[nn.Module, Method]:
-        student, method = job.build(device)
+    def build(device: torch.device) -> Method:
+        method = job.build(device)
         rank = int(os.environ["RANK"])
 
-        class Watched(Method):
+        class Watched(type(method)):
             calls = 0
 
-            def losses(self, average, student, batch, generator):
+            def losses(self, network, step):
                 self.calls += 1
-                clips = batch["input_ids"][:, 0].tolist()
+                clips = step.batch["captions"]
                 (folder / f"{rank}-{self.calls}").write_text(json.dumps(clips))
                 if rank == 1 and self.calls == kill_at and not (folder / "killed").exists():
                     (folder / "killed").touch()
                     os._exit(1)
-                return method.losses(average, student, batch, generator)
+                return super().losses(network, step)
 
-        return student, Watched()
+        method.__class__ = Watched
+        return method
 
     return build
 

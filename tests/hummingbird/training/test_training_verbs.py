@@ -7,17 +7,15 @@ from typing import Any
 
 import pytest
 import torch
-from hummingbird.config.distill import DistillSettings
 from hummingbird.config.loading import load_settings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.lake.lake import Lake
 from hummingbird.models.pipeline import load_pipeline
-from hummingbird.models.scheduler import VideoScheduler
-from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.prune import prune
-from hummingbird.training.distill import distill, target_guidance
-from hummingbird.training.feedback import feedback, feedback_inputs, with_guidance_embedding
+from hummingbird.training.distill import distill
+from hummingbird.training.feedback import feedback
+from hummingbird.training.training_stage import decoder_hash
 
 
 @pytest.fixture
@@ -28,14 +26,13 @@ def tiny(
         overrides=[
             f"storage={tmp_path / 'runs'}",
             f"models.teacher={tiny_teacher}",
-            f"models.rewards={tiny_rewards}",
             "training.engine=process",
             "training.ema_decay=0.5",
             "distill.steps=3",
             "feedback.steps=3",
-            "feedback.solver_steps=20",
-            "feedback.video_frames=4",
-            "feedback.image_frames=2",
+            "feedback.method={consistency: {solver_steps: 20}}",
+            f"feedback.rewards={{shapes_image: {{model: {tiny_rewards}, frames: 2, weight: 1.0}}}}",
+            f"feedback.rewards={{shapes_video: {{model: {tiny_rewards}, weight: 2.0}}}}",
         ]
     )
     snapshot = Lake.open(settings).snapshot()
@@ -62,13 +59,13 @@ def test_the_three_verbs_follow_each_other_and_leave_a_lineage(tiny: Settings) -
 
     model = load_pipeline(few["pipeline"])
     assert model.few_steps
-    assert model.scheduler.config.num_inference_steps == 4
+    assert model.scheduler.config.steps == 4
     assert model.scheduler.few_step_timesteps(4) == [999, 749, 499, 249]  # sampled as it was trained
-    assert load_pipeline(distilled["pipeline"]).scheduler.config.guidance_scale == 1.0  # guidance is built in
+    assert load_pipeline(distilled["pipeline"]).scheduler.config.guidance == 1.0  # guidance is built in
     video = model(["a a"], [0], num_frames=4)
     assert video.shape[:2] == (1, 4)
     lines = [json.loads(line) for line in Path(few["losses"]).read_text().splitlines()]
-    assert {"consistency", "image_reward", "video_reward"} <= set(lines[0])
+    assert {"consistency", "reward/shapes_image", "reward/shapes_video"} <= set(lines[0])
     assert not (path.parent / "checkpoint").exists()
 
     line = Lake.open(tiny).lineage(few["model_id"])
@@ -91,17 +88,18 @@ def test_the_three_verbs_follow_each_other_and_leave_a_lineage(tiny: Settings) -
 
 
 def test_rewards_that_come_late_are_told_from_when_they_came(tiny: Settings) -> None:
-    chosen = {"steps": 4, "phases": 4, "solver_steps": 8, "reward_from": 0.5, "rollouts": 1}
+    method = {"phased_consistency": {"phases": 4, "solver_steps": 8, "rollouts": 1}}
+    chosen = {"steps": 4, "method": method, "reward_from": 0.5}
     late = tiny.model_copy(update={"feedback": tiny.feedback.model_copy(update=chosen)})
     prune(tiny)
     distill(tiny)
     path = feedback(late)
     lines = [json.loads(line) for line in Path(outputs(path)["losses"]).read_text().splitlines()]
-    rewarded = [line["image_reward"] for line in lines if "image_reward" in line]
-    assert ["image_reward" in line for line in lines] == [False, False, True, True]
+    rewarded = [line["reward/shapes_image"] for line in lines if "reward/shapes_image" in line]
+    assert ["reward/shapes_image" in line for line in lines] == [False, False, True, True]
     metrics = json.loads(path.read_text())["metrics"]
-    assert metrics["first"]["image_reward"] == rewarded[0]
-    assert metrics["last"]["image_reward"] == rewarded[-1]
+    assert metrics["first"]["reward/shapes_image"] == rewarded[0]
+    assert metrics["last"]["reward/shapes_image"] == rewarded[-1]
     assert metrics["first"]["consistency"] == lines[0]["consistency"]
 
 
@@ -115,9 +113,14 @@ def test_bad_starts_are_named(tiny: Settings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"prune\.max_share allows 30\.0%"):
         prune(greedy)
     prune(tiny)
-    frames = tiny.model_copy(update={"feedback": tiny.feedback.model_copy(update={"video_frames": 8})})
-    with pytest.raises(InputError, match="sees 4"):
-        feedback(frames)
+    for rewards, message in (
+        ({"shapes_video": {**tiny.feedback.rewards["shapes_video"], "frames": 8}}, "sees 4"),
+        ({"shapes_vidio": {}}, "did you mean 'shapes_video'"),
+        ({"shapes_video": {"wight": 1}}, "did you mean 'weight'"),
+    ):
+        changed = tiny.model_copy(update={"feedback": tiny.feedback.model_copy(update={"rewards": rewards})})
+        with pytest.raises(InputError, match=message):
+            feedback(changed)
     cache = tiny.model_copy(update={"training": tiny.training.model_copy(update={"cache": tmp_path})})
     with pytest.raises(InputError, match="run encode first"):
         distill(cache)
@@ -130,32 +133,25 @@ def test_bad_starts_are_named(tiny: Settings, tmp_path: Path) -> None:
             distill(tiny)
 
 
-def test_the_target_is_guided_as_the_teacher_is_sampled_unless_told_otherwise(tiny_teacher: Path) -> None:
-    teacher = load_pipeline(tiny_teacher)
-    teacher.scheduler = VideoScheduler.from_config(teacher.scheduler.config, guidance_scale=6.0)
-    assert target_guidance(DistillSettings(), teacher) == 6.0
-    assert target_guidance(DistillSettings(guidance_scale=2.0), teacher) == 2.0
-
-
 def test_feedback_depends_on_the_decoder_that_the_rewards_look_through(
     tiny_teacher: Path,
 ) -> None:
     student = load_pipeline(tiny_teacher)
-    before = feedback_inputs("a hash", student)
+    before = decoder_hash(student)
     assert student.decoder is not None
     with torch.no_grad():
         next(student.decoder.parameters()).add_(1.0)
-    assert feedback_inputs("a hash", student) != before
+    assert decoder_hash(student) != before
     student.decoder = None
     with pytest.raises(InputError, match="no small decoder"):
-        feedback_inputs("a hash", student)
-    assert feedback_inputs(None, student) == {"rewards": None}
+        decoder_hash(student)
 
 
-def test_a_new_guidance_embedding_changes_no_output(tiny_teacher: Path) -> None:
-    unet: VideoUNet = load_pipeline(tiny_teacher).unet
-    few = with_guidance_embedding(unet, 8)
-    inputs = torch.randn(1, 8, 4, 8, 8), torch.tensor([7]), torch.randn(1, 6, 16), torch.tensor([8.0])
-    with torch.no_grad():
-        torch.testing.assert_close(few(*inputs, guidance=torch.tensor([9.0])), unet(*inputs))
-    assert few.config.guidance_size == 8
+def test_what_changes_no_result_is_no_part_of_what_a_run_is_found_by(tiny: Settings) -> None:
+    prune(tiny)
+    path = distill(tiny)
+    unseen = {"log_every": 1, "checkpoint_every": 1, "checkpoint_minutes": None}
+    same = tiny.model_copy(update={"training": tiny.training.model_copy(update=unseen)})
+    assert distill(same) == path
+    other = tiny.model_copy(update={"training": tiny.training.model_copy(update={"ema_decay": 0.6})})
+    assert distill(other) != path

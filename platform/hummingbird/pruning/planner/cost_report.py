@@ -1,6 +1,6 @@
 """What the planner says of a model and a plan, as JSON and as a table for a terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -11,6 +11,8 @@ from hummingbird.pruning.planner.plan_lines import picture_lines
 from hummingbird.pruning.planner.planned_models import PlannedModel
 from hummingbird.pruning.pruned_config import pruned_config
 from hummingbird.pruning.pruning_plan import Plan
+from hummingbird.training.methods.base import MethodCost
+from hummingbird.training.rewards.base import RewardDeclaration
 
 SCHEMA_VERSION = 1
 
@@ -30,21 +32,20 @@ def costs(model: PlannedModel, plan: Plan, shape: InputShape) -> dict[str, dict[
 
 
 def step_flop(
-    method: str, batch: int, table: Mapping[str, Mapping[str, float]], checkpointing: bool
+    cost: MethodCost, batch: int, table: Mapping[str, Mapping[str, float]], checkpointing: bool
 ) -> float:
     """FLOP of one step of a method on one GPU: a backward pass counts as two forward passes.
 
-    Decoder and rewards are not counted. The teacher makes two passes for its guidance; feedback's target is
-    one more pass of the student.
+    Decoder and rewards are not counted.
     """
     teacher, student = table["teacher"]["flop_per_pass"], table["student"]["flop_per_pass"]
-    trained = (4 if checkpointing else 3) * student
-    passes = {
-        "inference": student,
-        "distill": 2 * teacher + trained,
-        "feedback": 2 * teacher + student + trained,
-    }
-    return batch * passes[method]
+    trained = 4 if checkpointing else 3
+    others = [student if whose == "student" else teacher for whose in cost.networks[1:]]
+    return batch * (
+        cost.teacher_passes * teacher
+        + cost.student_passes * student
+        + trained * (cost.trained_passes * student + sum(others))
+    )
 
 
 def plan_report(
@@ -53,17 +54,20 @@ def plan_report(
     shape: InputShape,
     use: Use,
     gpu_memory: float,
-    scorer: dict[str, Any] | None = None,
+    method: Callable[[int], MethodCost],
+    rewards: Mapping[str, RewardDeclaration] | None = None,
 ) -> dict[str, Any]:
     """Everything about one use of one plan, as JSON.
 
     Args:
         shape: of one video.
         gpu_memory: of one GPU in GiB.
-        scorer: configuration of the small world's rewards, where they are used.
+        method: what a step of a batch costs with the method that trains.
+        rewards: what the rewards in training declare, by name.
     """
+    rewards = rewards or {}
     table = costs(model, plan, shape)
-    memory = MemoryModel(model, pruned_config(plan, model.unet), shape, scorer)
+    memory = MemoryModel(model, pruned_config(plan, model.unet), shape, method, rewards)
     chosen = memory.estimate(use)
     told = verdict(use, memory.estimate, gpu_memory)
     report = {
@@ -74,7 +78,13 @@ def plan_report(
         "shape": asdict(shape),
         "use": asdict(use),
         "costs": table,
-        "flop_per_step": step_flop(use.method, use.batch, table, use.checkpointing),
+        "flop_per_step": step_flop(method(use.batch), use.batch, table, use.checkpointing)
+        if use.trains
+        else use.batch * table["student"]["flop_per_pass"],
+        "rewards": {
+            name: {"frames": one.frames, "drawn": one.drawn, "licence": one.licence}
+            for name, one in rewards.items()
+        },
         "memory": chosen.as_json(),
         "verdict": {**asdict(told), "gpu_memory_gib": gpu_memory},
     }
@@ -123,6 +133,7 @@ def text_report(report: Mapping[str, Any]) -> str:
         f"{use['method']}: batch {use['batch']} on each of {use['gpus']} GPUs, {use['precision']}, "
         f"ZeRO {use['zero_stage']}, checkpointing {'on' if use['checkpointing'] else 'off'}",
         f"  {report['flop_per_step'] / 1e12:.4g} TFLOP a step and GPU, decoder and rewards not counted",
+        *(f"  reward {name}: {_described(one)}" for name, one in report["rewards"].items()),
         "",
         "GiB of a GPU",
     ]
@@ -141,6 +152,12 @@ def text_report(report: Mapping[str, Any]) -> str:
     if "files" in report:
         lines += ["", *(f"{name}: {path}" for name, path in report["files"].items())]
     return "\n".join(lines)
+
+
+def _described(reward: Mapping[str, Any]) -> str:
+    frames = f"{reward['frames']} frames" if reward["frames"] else "all frames"
+    drawn = "at random" if reward["drawn"] == "random" else "evenly spaced"
+    return f"{frames} {drawn}; licence {reward['licence'] or 'of its files'}"
 
 
 def _verdict_lines(told: Mapping[str, Any]) -> list[str]:

@@ -62,7 +62,7 @@ def _changes(use: Use) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "pass in bf16 (plan.mixed_precision=bf16)", {"precision": "bf16"}
     if use.trains and use.gpus > 1 and use.zero_stage < 2:
         yield "share out gradients and optimizer (plan.zero_stage=2)", {"zero_stage": 2}
-    if use.method != "distill" and use.decoder == "full":
+    if use.decoder == "full":
         yield "the small decoder (plan.decoder=small)", {"decoder": "small"}
     batch = use.batch
     while batch > 1:

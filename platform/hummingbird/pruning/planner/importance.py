@@ -24,7 +24,7 @@ from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.planner.search import Measure
 from hummingbird.pruning.prune import prune_unet
 from hummingbird.pruning.pruning_plan import Plan
-from hummingbird.training.latent_cache import LatentCache
+from hummingbird.training.latent_cache import LatentCache, to_device
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class Probe:
         self,
         teacher: VideoUNet,
         diffusion: VideoScheduler,
-        batch: Mapping[str, Tensor],
+        batch: Mapping[str, Any],
         timesteps: Sequence[int],
         seed: int,
         rows: int = 1,
@@ -122,7 +122,7 @@ def load_probe(teacher: Path, calibration: Calibration, device: str) -> Probe:
             f"{pipeline.unet.config.in_channels}: encode again"
         )
     indices = np.linspace(0, len(cache) - 1, calibration.clips).round().astype(int)
-    batch = {key: value.to(device) for key, value in cache.load([int(i) for i in indices]).items()}
+    batch = to_device(cache.load([int(i) for i in indices]), torch.device(device))
     last = len(pipeline.scheduler.alphas_cumprod)
     timesteps = [round((i + 0.5) * last / calibration.timesteps) for i in range(calibration.timesteps)]
     unet: VideoUNet = pipeline.unet.to(device)

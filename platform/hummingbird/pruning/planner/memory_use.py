@@ -1,10 +1,12 @@
-"""How much memory of a GPU a model takes: running it, distilling it, or giving it feedback.
+"""How much memory of a GPU a model takes: running it, or training it with a method and rewards.
 
 Weights, gradients and optimizer follow from the number of parameters and the ZeRO stage, as the trainer of this
-project keeps them: trained weights, their moving average and the teacher in float32, AdamW with two moments.
-Activations are those of `hummingbird.pruning.planner.peak`. All sizes are in bytes.
+project has them: trained weights, the student's moving average and the teacher in float32, AdamW with two moments.
+What a method and its rewards need they declare. Activations are those of `hummingbird.pruning.planner.peak`. All
+sizes are in bytes.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
@@ -13,15 +15,15 @@ import torch
 from torch import nn
 
 from hummingbird.core.hashes import count_parameters
-from hummingbird.models.rewards import TextVideoScorer
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.planner.cost import InputShape, meta_unet, unet_inputs
 from hummingbird.pruning.planner.peak import Timeline, estimated_peak
 from hummingbird.pruning.planner.planned_models import PlannedModel
+from hummingbird.training.methods.base import MethodCost
+from hummingbird.training.rewards.base import RewardDeclaration, TracedMemory, TransformerMemory
 
 FLOAT = 4
 BUCKET = 500_000_000  # DeepSpeed's reduce_bucket_size: values that are gathered before they are reduced
-IMAGE_FRAMES, VIDEO_FRAMES = 5, 8
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Use:
     """What is done with the student, and on what.
 
     Attributes:
-        method: ``inference``, ``distill`` or ``feedback``.
+        method: ``inference``, or the verb that trains: ``distill`` or ``feedback``.
         device: ``cuda`` or ``cpu``: whose attention and norms.
     """
 
@@ -78,7 +80,8 @@ class MemoryModel:
         model: the pipeline, whose U-Net is the teacher.
         student: configuration of the student's U-Net.
         shape: of one video.
-        scorer: configuration of the small world's reward, where the model has no rewards of its own.
+        method: what a step of a batch costs with the method that trains, with these rewards.
+        rewards: what each reward declares, by name.
     """
 
     def __init__(
@@ -86,12 +89,14 @@ class MemoryModel:
         model: PlannedModel,
         student: dict[str, Any],
         shape: InputShape,
-        scorer: dict[str, Any] | None = None,
+        method: Callable[[int], MethodCost],
+        rewards: Mapping[str, RewardDeclaration] | None = None,
     ) -> None:
-        self._model, self._student, self._shape, self._scorer = model, student, shape, scorer
+        self._model, self._student, self._shape = model, student, shape
+        self._method, self._rewards = method, rewards or {}
         self._peak = cache(self._unet_peak)
         self._decoding = cache(self._decoder_peak)
-        self._scoring = cache(self._scorer_peak)
+        self._scoring = cache(self._reward_peak)
         self._sizes = (count_parameters(meta_unet(student)), count_parameters(meta_unet(model.unet)))
 
     def estimate(self, use: Use) -> Memory:
@@ -105,21 +110,29 @@ class MemoryModel:
             peak = weights + max(passing, decoding)
             return Memory(weights, 0, 0, 0, 0, 0, passing, 0, decoding, 0, peak)
         share = 1 / use.gpus
+        cost = self._method(use.batch)
+        trained = [student if whose == "student" else teacher for whose in cost.networks]
         kept = {0: 1.0, 1: 1.0, 2: share, 3: share}[use.zero_stage]
-        weights = round(student * FLOAT * (share if use.zero_stage == 3 else 1))
+        weights = round(sum(trained) * FLOAT * (share if use.zero_stage == 3 else 1))
         # From stage 1 on, DeepSpeed holds its part of the weights a second time, as what the optimizer steps.
         copies = 3 * share if use.zero_stage in (1, 2) else 2 * (share if use.zero_stage == 3 else 1)
-        optimizer = round(copies * student * FLOAT)
-        gradients = round(kept * student * FLOAT)
-        buckets = BUCKET * FLOAT if use.zero_stage else 0
-        timeline = self._peak(True, use.checkpointing, use.precision, use.device, False)
-        both, alone = timeline.peak(kept) * use.batch, timeline.peak(0.0) * use.batch
-        # Gradients do not grow with the batch.
-        step = max(both - (use.batch - 1) * gradients, alone, gradients)
-        taught = self._peak(False, False, use.precision, use.device, True).peak() * 2 * use.batch
-        decoder, rewards, kept_for_rewards = self._feedback(use, element)
+        optimizer = round(copies * sum(trained) * FLOAT)
+        gradients = round(kept * max(trained) * FLOAT)  # they go with the step of their network
+        buckets = BUCKET * FLOAT * len(trained) if use.zero_stage else 0
+        passes = {"student": cost.trained_passes * use.batch}
+        passes = {whose: float(use.batch) for whose in cost.networks} | passes
+        both, alone = 0, 0
+        for whose, samples in passes.items():
+            timeline = self._peak(True, use.checkpointing, use.precision, use.device, whose == "teacher")
+            # Gradients do not grow with the batch.
+            both = max(both, round(timeline.peak(kept) * samples - (samples - 1) * gradients))
+            alone = max(alone, round(timeline.peak(0.0) * samples))
+        step = max(both, alone, gradients)
+        guided = self._peak(False, False, use.precision, use.device, True).peak() * 2 * use.batch
+        rewarded = cost.rewarded_share * use.batch
+        decoder, rewards, rewards_pass = self._rewarded(use, element, rewarded)
         static = weights + student * FLOAT + teacher * FLOAT + optimizer + buckets + decoder[0] + rewards
-        peak = static + max(taught + gradients, step + decoder[1] + kept_for_rewards)
+        peak = static + max(guided + gradients, step + decoder[1] + rewards_pass)
         return Memory(
             weights=weights,
             average=student * FLOAT,
@@ -128,28 +141,32 @@ class MemoryModel:
             optimizer=optimizer,
             buckets=buckets,
             activations=alone,
-            teacher_pass=taught,
+            teacher_pass=guided,
             decoder=sum(decoder),
-            rewards=rewards + kept_for_rewards,
+            rewards=rewards + rewards_pass,
             peak=peak,
         )
 
-    def _feedback(self, use: Use, element: int) -> tuple[tuple[int, int], int, int]:
-        """Weights and activations of the decoder, then those of the rewards."""
-        if use.method != "feedback":
+    def _rewarded(self, use: Use, element: int, videos: float) -> tuple[tuple[int, int], int, int]:
+        """Weights and activations of the decoder, then those of the rewards, for so many videos."""
+        if not self._rewards:
             return (0, 0), 0, 0
-        frames = min(IMAGE_FRAMES + VIDEO_FRAMES, self._shape.frames)
-        decoder = (
-            self._decoder_weights(use, FLOAT),
-            self._decoding(use.decoder, True, use.precision, frames) * use.batch,
-        )
-        rewards = sum(reward.parameters * FLOAT for reward in self._model.rewards)
-        kept = sum(reward.activations(use.batch, element) for reward in self._model.rewards)
-        if self._scorer is not None:
-            with torch.device("meta"):
-                rewards += count_parameters(TextVideoScorer(**self._scorer)) * FLOAT
-            kept += self._scoring(use.precision) * use.batch
-        return decoder, rewards, kept
+        frames = self._shape.frames
+        looked_at = [declared.frames or frames for declared in self._rewards.values()]
+        decoding = self._decoding(use.decoder, True, use.precision, min(sum(looked_at), frames))
+        decoder = (self._decoder_weights(use, FLOAT), round(decoding * videos))
+        weights: dict[object, int] = {}
+        activations = 0.0
+        for name, declared in self._rewards.items():
+            match declared.memory:
+                case TransformerMemory() as memory:
+                    weights[declared.weights or name] = memory.parameters * FLOAT
+                    activations += memory.activations(1, element) * videos
+                case TracedMemory() as memory:
+                    with torch.device("meta"):
+                        weights[declared.weights or name] = count_parameters(memory.build()) * FLOAT
+                    activations += self._scoring(name, use.precision) * videos
+        return decoder, sum(weights.values()), round(activations)
 
     def _unet_peak(
         self, trains: bool, checkpointing: bool, precision: str, device: str, teacher: bool
@@ -190,22 +207,11 @@ class MemoryModel:
         )
         return timeline.peak()
 
-    def _scorer_peak(self, precision: str) -> int:
-        scorer = self._scorer
-        assert scorer is not None
-
-        def run(model: Any) -> torch.Tensor:
-            size = scorer["size"]
-            video = torch.rand(1, scorer["frames"], 3, size, size, requires_grad=True)
-            images: torch.Tensor = model.embed_frames(video[0, :IMAGE_FRAMES])
-            return images.sum() + model.embed_video(video).sum()
-
+    def _reward_peak(self, name: str, precision: str) -> int:
+        memory = self._rewards[name].memory
+        assert isinstance(memory, TracedMemory)
         timeline = estimated_peak(
-            lambda: TextVideoScorer(**scorer).eval().requires_grad_(False),
-            run,
-            device="cpu",
-            backward=True,
-            bf16=precision == "bf16",
+            memory.build, memory.run, device="cpu", backward=True, bf16=precision == "bf16"
         )
         return timeline.peak()
 

@@ -1,7 +1,8 @@
 """The verb ``plan``: what a plan costs and where it fits; under a budget, a new plan."""
 
 import json
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,8 +10,6 @@ import torch
 from hummingbird.config.settings import Settings
 from hummingbird.core.devices import describe_device
 from hummingbird.core.errors import InputError
-from hummingbird.core.hashes import public_config
-from hummingbird.core.model_references import model_folder
 from hummingbird.models.stages import UNetSpec
 from hummingbird.pruning.planner.clock import Clock
 from hummingbird.pruning.planner.cost import InputShape
@@ -19,6 +18,10 @@ from hummingbird.pruning.planner.memory_use import Use
 from hummingbird.pruning.planner.planned_models import PlannedModel, planned_model
 from hummingbird.pruning.pruned_config import pruned_config
 from hummingbird.pruning.pruning_plan import Plan, load_plan
+from hummingbird.training.methods.base import MethodCost
+from hummingbird.training.rewards.base import RewardDeclaration
+from hummingbird.training.rewards.term import declaration, resolve_rewards
+from hummingbird.training.training_stage import resolve_method
 
 TIMED_FLOP = 0.2e12
 """FLOP of a pass up to which a CPU is timed without being asked to."""
@@ -63,8 +66,9 @@ def describe(settings: Settings, plan: str | None = None) -> dict[str, Any]:
         decoder=s.decoder,
     )
     chosen, shape = load_plan(plan or s.plan, model.unet), video_shape(settings, model)
+    rewards = training_rewards(settings, model)
     report = plan_report(
-        model, chosen, shape, use, s.gpu_memory, None if model.rewards else _scorer(settings)
+        model, chosen, shape, use, s.gpu_memory, training_cost(settings, bool(rewards)), rewards
     )
     return {**report, "timing": _timing(s.timing, report["costs"], model, chosen, shape)}
 
@@ -102,9 +106,26 @@ def video_shape(settings: Settings, model: PlannedModel) -> InputShape:
     )
 
 
-def _scorer(settings: Settings) -> dict[str, Any] | None:
+def training_cost(settings: Settings, rewarded: bool) -> Callable[[int], MethodCost]:
+    """What a step of a batch costs with the method of the verb that ``plan.method`` names.
+
+    Raises:
+        InputError: there is no such method.
+    """
+    verb = "distill" if settings.plan.method == "distill" else "feedback"
+    method = resolve_method(f"{verb}.method", getattr(settings, verb).method)
+    return partial(method.kind.cost, method.settings, rewarded=rewarded)
+
+
+def training_rewards(settings: Settings, model: PlannedModel) -> Mapping[str, RewardDeclaration]:
+    """What the rewards of feedback declare: those that the model is published with, or those of the settings.
+
+    Raises:
+        InputError: there is no such reward.
+    """
     if settings.plan.method != "feedback":
-        return None
-    path: Path = model_folder(settings.models.rewards) / "config.json"
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return public_config(content)
+        return {}
+    if model.rewards:
+        return model.rewards
+    rewards = resolve_rewards("feedback.rewards", settings.feedback.rewards)
+    return {reward.name: declaration(reward) for reward in rewards}

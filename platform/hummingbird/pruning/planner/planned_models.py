@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import nn
-from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from hummingbird.core.errors import InputError
 from hummingbird.core.hashes import count_parameters, public_config
 from hummingbird.core.model_references import pipeline_folder
 from hummingbird.models.architectures import videocrafter2
+from hummingbird.training.rewards.base import RewardDeclaration
+from hummingbird.training.rewards.published import PUBLISHED
 
 KL_AUTOENCODER = {
     "block_out_channels": (128, 256, 512, 512),
@@ -32,44 +34,7 @@ OPENCLIP_H_TEXT = {
     "num_attention_heads": 16,
     "projection_dim": 1024,
 }
-OPENCLIP_H_VISION = {
-    "hidden_size": 1280,
-    "intermediate_size": 5120,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 16,
-    "patch_size": 14,
-    "image_size": 224,
-    "projection_dim": 1024,
-}
-
 FULL_SIZE = ("videocrafter2",)
-
-
-@dataclass(frozen=True)
-class Reward:
-    """A reward model in feedback: a vision transformer that gradients flow through, and the rest of it.
-
-    Attributes:
-        parameters: of the whole model.
-        sequence: tokens of one input of the vision transformer.
-        inputs: inputs a video: frames, or 1 for a clip.
-        layers, width: of the vision transformer.
-    """
-
-    name: str
-    parameters: int
-    sequence: int
-    inputs: int
-    layers: int
-    width: int
-
-    def activations(self, batch: int, element: int) -> int:
-        """Bytes kept for the backward pass: 17 values a token, channel and layer with fused attention.
-
-        That is Korthikanti et al. (arXiv 2205.05198), 34 bytes at 2 bytes a value. The weights are frozen, so
-        it is an upper bound.
-        """
-        return 17 * element * batch * self.inputs * self.sequence * self.layers * self.width
 
 
 @dataclass(frozen=True)
@@ -82,7 +47,7 @@ class PlannedModel:
         text_tokens: length of a text.
         text_parameters: of the text encoder.
         vae, small: configurations of the autoencoder and of the small decoder.
-        rewards: reward models at full size; none: those of a folder.
+        rewards: what the rewards that it is published with need, by name; none: those of the settings.
         folder: of a pipeline with weights.
     """
 
@@ -93,7 +58,7 @@ class PlannedModel:
     text_parameters: int
     vae: Mapping[str, Any]
     small: Mapping[str, Any]
-    rewards: tuple[Reward, ...]
+    rewards: Mapping[str, RewardDeclaration]
     folder: Path | None
 
     @property
@@ -137,21 +102,14 @@ def planned_model(name: str) -> PlannedModel:
         text_parameters=text_parameters,
         vae=vae,
         small=_read(folder, "decoder") if has_small else {"latent_channels": unet["in_channels"]},
-        rewards=(),
+        rewards={},
         folder=folder,
     )
 
 
 def _videocrafter2() -> PlannedModel:
     with torch.device("meta"):
-        clip = CLIPModel(CLIPConfig(text_config=OPENCLIP_H_TEXT, vision_config=OPENCLIP_H_VISION))
-    text = count_parameters(clip.text_model)
-    rewards = (
-        # HPSv2.1 is OpenCLIP's ViT-H-14; it scores single frames.
-        Reward("HPSv2.1", count_parameters(clip), sequence=257, inputs=5, layers=32, width=1280),
-        # InternVideo2-Stage2-1B: a 1 B vision transformer on 8 frames of 224 pixels, and a text encoder.
-        Reward("InternVideo2-1B", 1_350_000_000, sequence=2049, inputs=1, layers=40, width=1408),
-    )
+        text = count_parameters(CLIPTextModel(CLIPTextConfig(**OPENCLIP_H_TEXT)))
     return PlannedModel(
         name="videocrafter2",
         unet=videocrafter2(),
@@ -160,7 +118,7 @@ def _videocrafter2() -> PlannedModel:
         text_parameters=text,
         vae=KL_AUTOENCODER,
         small={},
-        rewards=rewards,
+        rewards=PUBLISHED,
         folder=None,
     )
 

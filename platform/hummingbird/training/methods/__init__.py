@@ -1,1 +1,8 @@
-"""Training methods: small classes with their losses; none knows DeepSpeed or Ray."""
+"""Training methods: one file a method."""
+
+METHODS = {
+    "distillation": "hummingbird.training.methods.distillation:Distillation",
+    "consistency": "hummingbird.training.methods.consistency:ConsistencyDistillation",
+    "phased_consistency": "hummingbird.training.methods.phased:PhasedConsistency",
+}
+"""Short names for ``distill.method`` and ``feedback.method``; others are named ``module:Class``."""

@@ -1,14 +1,23 @@
-"""What every training method is, and the guided teacher that distillation and feedback share."""
+"""What every training method is: the networks that it trains, the order of their updates, and their losses."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from hummingbird.config.plugins import NoSettings
+from hummingbird.config.section import Section
+from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.training.latent_cache import Batch
+
+if TYPE_CHECKING:
+    from hummingbird.training.rewards.term import RewardTerm
+
+STUDENT = "student"
+"""The network whose moving average is what a training makes; every method trains it."""
 
 
 class Denoiser(Protocol):
@@ -27,36 +36,134 @@ class Denoiser(Protocol):
 
 @dataclass(frozen=True)
 class Losses:
-    """``total`` is what is minimised; ``terms`` are what is logged, detached scalars by name."""
+    """``total`` is what is minimized; ``terms`` are what is logged, detached scalars by name."""
 
     total: Tensor
     terms: dict[str, Tensor]
 
 
-class Method(ABC):
-    """A training method: losses for a student. It knows no optimizer, no workers, no checkpoints.
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network that a method trains, in float32, with AdamW and a schedule of its own.
 
     Attributes:
-        progress: the share of the training that is done, 0 to 1, as whoever trains says before each step.
+        learning_rate: its peak; none: the one of the verb's settings.
+        betas: of AdamW.
+        average: whether a moving average of its weights is kept; the student's always is.
     """
 
+    module: nn.Module
+    learning_rate: float | None = None
+    betas: tuple[float, float] = (0.9, 0.999)
+    average: bool = False
+
+
+@dataclass(frozen=True)
+class MethodInputs:
+    """What a worker makes a method of; networks are on the worker's device.
+
+    Attributes:
+        teacher, student: U-Nets; the student is what the stage starts from.
+        teacher_scheduler, student_scheduler: noise processes of their pipelines.
+        empty_text: embedding of the empty text (L, D), for guidance.
+        rewards: what scores the student's videos, where the stage has rewards.
+    """
+
+    teacher: nn.Module
+    student: nn.Module
+    teacher_scheduler: VideoScheduler
+    student_scheduler: VideoScheduler
+    empty_text: Tensor
+    rewards: "RewardTerm | None" = None
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """What one step gives to the losses.
+
+    Attributes:
+        networks: what is trained, by name; gradients flow through calls, so call any but the one that is being updated
+            without gradients.
+        averages: moving averages of the networks that have one.
+        batch: as `LatentCache.load` returns it, on the networks' device.
+        generator: the source of randomness on the networks' device.
+        host_generator: the same on the CPU, for what decides how the step goes on (timesteps, which frames): the
+            device need not be waited for. On the CPU it is ``generator``.
+        number: of the step, from 0.
+        progress: the share of the training that is done, 0 to 1.
+    """
+
+    networks: Mapping[str, Denoiser]
+    averages: Mapping[str, Denoiser]
+    batch: Batch
+    generator: torch.Generator
+    host_generator: torch.Generator
+    number: int = 0
     progress: float = 0.0
 
-    @abstractmethod
-    def losses(
-        self, student: Denoiser, average: Denoiser, batch: Batch, generator: torch.Generator
-    ) -> Losses:
-        """The losses of one batch.
 
-        Args:
-            student: the model that learns; gradients flow through its call.
-            average: the moving average of the student's weights, for methods whose targets come from it.
-            batch: as `LatentCache.load` returns it, on the models' device.
-            generator: the only source of randomness, on the models' device.
+@dataclass(frozen=True)
+class MethodCost:
+    """What a step of a method runs, for the planner, in passes a sample of the batch.
+
+    Attributes:
+        teacher_passes, student_passes: passes without gradient.
+        trained_passes: passes of a trained network with a backward pass, whose activations are alive together.
+        rewarded_share: videos that rewards see.
+        networks: whose size each trained network has; the student is the first.
+    """
+
+    teacher_passes: float
+    student_passes: float
+    trained_passes: float
+    rewarded_share: float = 1.0
+    networks: tuple[Literal["student", "teacher"], ...] = ("student",)
+
+
+class Method(ABC):
+    """A training method. It knows no engines, no workers and no checkpoints.
+
+    It is made as ``Method(settings, inputs)`` with its checked ``Settings`` and `MethodInputs`, once in every worker.
+
+    Attributes:
+        networks: what it trains, by name; `STUDENT` is one of them.
+    """
+
+    Settings: ClassVar[type[Section]] = NoSettings
+    networks: Mapping[str, TrainedNetwork]
+
+    def updates(self, step: int) -> Sequence[str]:
+        """Names of the networks that a step (from 0) updates, in their order; a name may occur several times.
+
+        It must depend on the step alone, so that all workers agree.
         """
+        return (STUDENT,)
+
+    @abstractmethod
+    def losses(self, network: str, step: TrainingStep) -> Losses:
+        """The losses of one update of ``network``; gradients must reach its weights alone."""
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint must hold of this worker besides networks: tensors, numbers, texts, and lists of them."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restores `state`. Raises RuntimeError where there is some that this method does not know."""
+        if state:
+            raise RuntimeError(f"{type(self).__name__} does not know the state {sorted(state)}")
+
+    @classmethod
+    def scheduler_changes(cls, settings: Any) -> dict[str, Any]:
+        """What changes in the configuration of the student's noise process, and how its result is sampled."""
+        return {}
+
+    @classmethod
+    @abstractmethod
+    def cost(cls, settings: Any, batch: int, rewarded: bool) -> MethodCost:
+        """What a step of ``batch`` samples costs, with rewards or without."""
 
 
-class Teacher:
+class GuidedTeacher:
     """A frozen teacher with classifier-free guidance, both passes in one batch.
 
     The model is put in evaluation mode and its parameters are frozen: dropout would put noise in the targets.
@@ -80,12 +187,12 @@ class Teacher:
 
         Args:
             x: noisy latents (B, C, T, h, w).
-            t: timesteps (B,).
+            t: timesteps (B,), on any device.
             text: embeddings (B, L, D).
             fps: frame rates (B,): the same for the conditional and the unconditional pass.
             scale: guidance scale, one or (B,); at 1 there is only the conditional pass.
         """
-        count = len(x)
+        count, t = len(x), t.to(x.device, non_blocking=True)
         if isinstance(scale, Tensor) or scale != 1:
             text = torch.cat([text, self.empty_text.to(text).expand_as(text)])
             x, t, fps = torch.cat([x, x]), torch.cat([t, t]), torch.cat([fps, fps])

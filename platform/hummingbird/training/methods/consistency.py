@@ -1,222 +1,207 @@
-"""Feedback: consistency distillation to a few steps, with an image and a video reward on decoded estimates.
+"""Consistency distillation to a few steps, with rewards on the decoded estimates.
 
 Sources: AMD-Hummingbird, second stage (arXiv 2503.18559); T2V-Turbo (arXiv 2405.18750); latent consistency
-models (arXiv 2310.04378); phased consistency models (arXiv 2405.18407); training on the student's own samples after
-on-policy distillation (arXiv 2306.13649) and DMD2's backward simulation (arXiv 2405.14867); rewards through all steps
-after DRaFT (arXiv 2309.17400).
+models (arXiv 2310.04378).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 import torch
-from torch import Tensor
+from pydantic import Field, PositiveInt, model_validator
+from torch import Tensor, nn
 
-from hummingbird.models.scheduler import VideoScheduler
+from hummingbird.config.section import Section
+from hummingbird.core.hashes import public_config
+from hummingbird.models.unet import VideoUNet
 from hummingbird.training.latent_cache import Batch
 from hummingbird.training.methods.base import (
+    STUDENT,
     Denoiser,
+    GuidedTeacher,
     Losses,
     Method,
-    Teacher,
+    MethodCost,
+    MethodInputs,
+    TrainedNetwork,
+    TrainingStep,
     draw_stratified,
 )
-from hummingbird.training.methods.replay import Memory
+from hummingbird.training.methods.replay import ReplayBuffer
 
 HUBER_C = 0.001
-MEMORY = 128  # batches of the teacher's answers that a worker keeps where they are used again
+REPLAY_BATCHES = 128
+"""Batches of the teacher's answers that a worker stores where they are used again."""
+FEW_STEPS = 4
 
 
-class Scorer(Protocol):
-    """What feedback uses of `hummingbird.models.rewards.TextVideoScorer`; differentiable in pixels."""
+class ConsistencySettings(Section):
+    """The teacher's trajectory, and whose estimate is the target."""
 
-    def image_score(self, frames: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor: ...
+    guidance_scale_min: float = Field(
+        2.0,
+        ge=1,
+        description="smallest scale s of the target uncond + s (cond - uncond), which the student embeds",
+    )
+    guidance_scale_max: float = Field(4.0, ge=1, description="largest guidance scale of the target")
+    guidance_size: PositiveInt = Field(
+        64, multiple_of=2, description="size of the embedding of the guidance scale"
+    )
+    solver_steps: int | None = Field(
+        None,
+        ge=4,
+        le=50,  # more would leave out the noisiest timesteps, which sampling starts from
+        description="steps of the teacher's solver, between whose timesteps estimates must agree; fewer are longer "
+        "and sooner learned; none: as the teacher is sampled",
+    )
+    target: Literal["student", "average"] = Field(
+        "student",
+        description="whose estimate is the target after the teacher's solver step: the student's own, as in the "
+        "paper, or its moving average's",
+    )
+    reuse: PositiveInt = Field(
+        1,
+        description="steps that learn from each of the teacher's answers, which cost more than learning from them",
+    )
 
-    def video_score(self, video: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor: ...
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.guidance_scale_max < self.guidance_scale_min:
+            raise ValueError("guidance_scale_max is below guidance_scale_min")
+        return self
 
 
-@dataclass(frozen=True)
-class Reward:
-    """What scores the decoded estimate.
-
-    Attributes:
-        decode: latents (B, C, T, h, w) to frames (B, T, 3, H, W) in 0..1, differentiable.
-        scorer: the reward models.
-        image_weight, video_weight: weights of the two rewards.
-        image_frames: frames drawn at random for the image reward.
-        video_frames: evenly spaced frames for the video reward.
-    """
-
-    decode: Callable[[Tensor], Tensor]
-    scorer: Scorer
-    image_weight: float
-    video_weight: float
-    image_frames: int
-    video_frames: int
-
-
-class Feedback(Method):
+class ConsistencyDistillation(Method):
     """The student's estimate of x0 must equal that of its target, further along the teacher's trajectory.
 
-    The teacher takes one solver step along its guided trajectory, cond + w (cond - uncond), with w drawn from a
-    range; the student embeds w. The estimate itself is decoded and rewarded. Where the noise process has phases, it is
-    at the end of its phase that the student must arrive where its target does, and its own whole videos are rewarded.
-
-    Args:
-        teacher: the original teacher, guided.
-        diffusion: the noise process; without a rescale of x0, which few-step models do not use.
-        guidance: range of w.
-        reward: the rewards; none: consistency alone.
-        target: whose estimate is the target: the ``student``'s own, without gradient, or its moving
-            ``average``; or the ``teacher``'s, which then goes on to the phase's end from where phases start, the
-            only timesteps at which the student is asked when it samples.
-        on_policy: share of the samples that begin where the student's average itself is led by its own few steps
-            from noise, as when it samples, and not at a noised clip. The teacher's way on from there corrects what
-            the earlier steps did wrong.
-        reuse: steps that learn from each of the teacher's answers, which cost more than learning from them: one at
-            once, the others from a memory of the last ``MEMORY`` batches.
-        rollouts: in phases, videos a batch that the student makes for the rewards, with a gradient through all its
-            steps (arXiv 2309.17400); of one phase every estimate is rewarded.
-        reward_from: the share of the training after which there are rewards.
-
-    Raises:
-        ValueError: the noise process rescales x0, or it has one phase where the student is to learn from its own
-            trajectory or from the teacher's.
+    The teacher takes one solver step along its guided trajectory, with a guidance scale drawn from a range that the
+    student embeds (as w = s - 1). The estimate itself is decoded and rewarded. The noise process has no rescale of x0.
     """
 
-    def __init__(
-        self,
-        teacher: Teacher,
-        diffusion: VideoScheduler,
-        guidance: tuple[float, float],
-        reward: Reward | None = None,
-        target: str = "student",
-        on_policy: float = 0.0,
-        reuse: int = 1,
-        rollouts: int = 2,
-        reward_from: float = 0.0,
-    ) -> None:
-        if not bool((diffusion.scales == 1).all()):
-            raise ValueError(
-                "a few-step model is trained without the rescale of x0: pass a VideoScheduler with x0_scale=1"
-            )
-        if diffusion.config.phases == 1 and (on_policy or target == "teacher"):
-            raise ValueError(
-                "samples on the student's own trajectory, and the teacher's targets, need phases"
-            )
-        self._teacher, self._diffusion, self._reward = teacher, diffusion, reward
-        self._guidance, self._target, self._on_policy = guidance, target, on_policy
-        self._memory = Memory(reuse, MEMORY)
-        self._rollouts, self._reward_from = rollouts, reward_from
+    Settings: Any = ConsistencySettings
 
-    def losses(
-        self, student: Denoiser, average: Denoiser, batch: Batch, generator: torch.Generator
-    ) -> Losses:
-        """Terms: ``consistency`` and, once there are rewards, ``image_reward``, ``video_reward`` (larger is better)."""
-        lesson = self._memory.recall(lambda: self._lesson(average, batch, generator), generator)
-        x, t, w, text, fps = (lesson[name] for name in ("x", "t", "w", "text", "fps"))
-        target = self._wanted(average if self._target == "average" else student, lesson)
-        output = student(x, t, text, fps=fps, guidance=w).float()
-        estimate = self._estimate(output, x, t)
-        consistency = pseudo_huber(estimate, target)
-        terms = {"consistency": consistency}
-        total = consistency
-        if self._reward is not None and self.progress >= self._reward_from:
-            videos, asked = estimate, lesson
-            if self._diffusion.config.phases > 1:
-                asked = {name: rows[: self._rollouts] for name, rows in lesson.items()}
-                videos = self._roll_out(student, asked, generator)
-            image, video = _rewards(self._reward, videos, asked, generator)
-            total = total - self._reward.image_weight * image - self._reward.video_weight * video
-            terms |= {"image_reward": image, "video_reward": video}
+    def __init__(self, settings: ConsistencySettings, inputs: MethodInputs) -> None:
+        self._settings, self._rewards = settings, inputs.rewards
+        student = with_guidance_embedding(inputs.student, settings.guidance_size)
+        self.networks = {STUDENT: TrainedNetwork(student)}
+        self._teacher = GuidedTeacher(inputs.teacher, inputs.empty_text)
+        own = inputs.student_scheduler
+        self._scheduler = own.from_config(own.config, **self.scheduler_changes(settings))
+        self._replay = ReplayBuffer(settings.reuse, REPLAY_BATCHES)
+
+    def losses(self, network: str, step: TrainingStep) -> Losses:
+        """Terms: ``consistency`` and, once there are rewards, ``reward/NAME`` (larger is better)."""
+        student, average = step.networks[STUDENT], step.averages[STUDENT]
+        rows = self._replay.next(lambda: self.teacher_batch(average, step), step.host_generator)
+        target = self.consistency_target(average if self._settings.target == "average" else student, rows)
+        estimate = self.estimate(predict_few_step(student, rows["x"], rows["t"], rows), rows["x"], rows["t"])
+        total = pseudo_huber(estimate, target)
+        terms = {"consistency": total}
+        if self._rewards is not None and step.progress >= self._rewards.start:
+            videos, captions = self.rewarded_videos(student, estimate, rows, step)
+            scores = self._rewards.scores(videos, captions, step.host_generator)
+            for name, score in scores.items():
+                total = total - self._rewards.weights[name] * score
+                terms[f"reward/{name}"] = score
         return Losses(total, {name: term.detach() for name, term in terms.items()})
 
     @torch.no_grad()
-    def _lesson(self, average: Denoiser, batch: Batch, generator: torch.Generator) -> Batch:
-        """Noisy latents ``x`` at ``t``, and where the teacher, guided by ``w``, gets: ``reached`` at ``at``."""
-        x0, text, fps = batch["latents"], batch["text"], batch["fps"]
-        times = self._diffusion.solver_timesteps.to(x0.device)
-        starts = torch.tensor(self._diffusion.phase_starts, device=x0.device)
-        asked = starts if self._target == "teacher" else times
-        t = asked[draw_stratified(len(asked), len(x0), generator)]
-        low, high = self._guidance
-        w = low + (high - low) * torch.rand(len(x0), generator=generator, device=generator.device)
-        noise = self._diffusion.draw_noise(x0.shape, generator)
-        x = self._diffusion.add_noise(x0, noise, t)
-        described = {name: rows for name, rows in batch.items() if name != "latents"} | {"w": w}
-        if self._on_policy:
-            own = torch.rand(len(x0), generator=generator, device=generator.device) < self._on_policy
-            self._lead(average, own, x, t, noise, described)
-        reached, at, end = x, t, self._diffusion.phase_end(t)
-        while bool((at > end).any()):
-            output, _ = self._teacher(reached, at, text, fps, 1.0 + w)
-            # A solver step goes from one of its timesteps to the one before, from the first of them to 0.
-            position = torch.searchsorted(times, at)
-            earlier = torch.maximum(torch.where(position > 0, times[position - 1], 0), end)
-            reached = self._diffusion.ddim_step(*self._diffusion.estimates(output, reached, at), at, earlier)
-            at = earlier
-            if self._target != "teacher":
-                break
+    def teacher_batch(self, average: Denoiser, step: TrainingStep) -> Batch:
+        """Noisy latents ``x`` at ``t``, and where the teacher, guided by ``w`` + 1, gets: ``reached`` at ``at``.
+
+        Timesteps are on the CPU, so that nothing waits for the device.
+        """
+        x0 = step.batch["latents"]
+        starts = self.start_timesteps()
+        t = starts[draw_stratified(len(starts), len(x0), step.host_generator)]
+        low, high = self._settings.guidance_scale_min - 1, self._settings.guidance_scale_max - 1
+        device = step.generator.device
+        w = low + (high - low) * torch.rand(len(x0), generator=step.generator, device=device)
+        noise = self._scheduler.draw_noise(x0.shape, step.generator)
+        x = self._scheduler.add_noise(x0, noise, t)
+        described = {name: rows for name, rows in step.batch.items() if name != "latents"} | {"w": w}
+        x, t = self.backward_simulation(average, x, t, noise, described, step.host_generator)
+        reached, at = self.follow_teacher(x, t, described)
         return {**described, "x": x, "t": t, "reached": reached, "at": at}
 
-    def _lead(
-        self, average: Denoiser, own: Tensor, x: Tensor, t: Tensor, noise: Tensor, described: Batch
-    ) -> None:
-        """Moves the samples ``own`` to the start of their phase, where the model's own steps lead from ``noise``."""
-        starts = self._diffusion.phase_starts
-        led, wanted = noise.clone(), t.clone()
-        t[own] = starts[0]
-        for start, following in pairwise(starts):
-            rows = torch.nonzero(own & (wanted <= following)).flatten()
-            if not len(rows):
-                break
-            asked = {name: described[name][rows] for name in ("text", "fps", "w")}
-            led[rows] = self._step(
-                average, led[rows], torch.full_like(rows, start), torch.full_like(rows, following), asked
-            )
-            t[rows] = following
-        x[own] = led[own]
+    def start_timesteps(self) -> Tensor:
+        """Timesteps at which the student is trained."""
+        return self._scheduler.solver_timesteps
 
-    def _roll_out(self, student: Denoiser, asked: Batch, generator: torch.Generator) -> Tensor:
-        """The student's own videos, all its steps from noise, as it samples.
+    def backward_simulation(
+        self,
+        average: Denoiser,
+        x: Tensor,
+        t: Tensor,
+        noise: Tensor,
+        described: Batch,
+        host_generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor]:
+        """Where samples begin, and at which timesteps: here at noised clips."""
+        return x, t
 
-        In phases only these are videos: where a step before the last should lead is a mean of many, and to reward
-        sharp ones there leads away from it. And the gradient reaches the steps that decide what is seen, the first.
-        """
-        x = self._diffusion.draw_noise(asked["x"].shape, generator)
-        for start, following in pairwise([*self._diffusion.phase_starts, 0]):
-            t = torch.full_like(asked["t"], start)
-            x = self._step(student, x, t, torch.full_like(t, following), asked)
-        return x
-
-    def _step(self, model: Denoiser, x: Tensor, t: Tensor, end: Tensor, asked: Batch) -> Tensor:
-        """Where one step of a few-step model leads in phases, from ``t`` to ``end``."""
-        output = model(x, t, asked["text"], fps=asked["fps"], guidance=asked["w"]).float()
-        return self._diffusion.ddim_step(*self._diffusion.estimates(output, x, t), t, end)
-
-    def _estimate(self, output: Tensor, x: Tensor, t: Tensor) -> Tensor:
-        """The student's x0; in phases nothing but a step's length tells them from a teacher's."""
-        if self._diffusion.config.phases == 1:
-            return self._diffusion.denoised(output, x, t)
-        return self._diffusion.estimates(output, x, t)[0]
+    def follow_teacher(self, x: Tensor, t: Tensor, described: Batch) -> tuple[Tensor, Tensor]:
+        """Where the teacher gets from ``x`` at ``t``, and at which timesteps: one solver step."""
+        return self._solver_step(x, t, torch.zeros_like(t), described)
 
     @torch.no_grad()
-    def _wanted(self, model: Denoiser, lesson: Batch) -> Tensor:
-        """What the estimate at ``x`` should be: ``model``'s own at ``at``, where the teacher is not yet at the end."""
-        process = self._diffusion
-        x, t, reached, at = (lesson[name] for name in ("x", "t", "reached", "at"))
-        end = process.phase_end(t)
-        if process.config.phases == 1:
-            output = model(reached, at, lesson["text"], fps=lesson["fps"], guidance=lesson["w"]).float()
-            return process.denoised(output, reached, at)
-        there = at == end
-        arrived = reached
-        if not bool(there.all()):
-            onward = self._step(model, reached, at, end, lesson)
-            arrived = torch.where(there.view(-1, *[1] * (x.dim() - 1)), reached, onward)
-        return process.x0_leading_to(arrived, x, t, end)
+    def consistency_target(self, model: Denoiser, rows: Batch) -> Tensor:
+        """What the estimate at ``x`` should be: ``model``'s own at ``at``."""
+        output = predict_few_step(model, rows["reached"], rows["at"], rows)
+        return self._scheduler.denoised(output, rows["reached"], rows["at"])
+
+    def estimate(self, output: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        """The student's estimate of x0."""
+        return self._scheduler.denoised(output, x, t)
+
+    def rewarded_videos(
+        self, student: Denoiser, estimate: Tensor, rows: Batch, step: TrainingStep
+    ) -> tuple[Tensor, list[str]]:
+        """Latents (B, C, T, h, w) that are rewarded, and their captions: here the estimates themselves."""
+        return estimate, rows["captions"]
+
+    def state(self) -> dict[str, Any]:
+        """The replay buffer."""
+        return {"replay": self._replay.state()} if self._settings.reuse > 1 else {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restores `state`."""
+        if self._settings.reuse > 1:
+            self._replay.load_state(state["replay"])
+
+    @classmethod
+    def scheduler_changes(cls, settings: Any) -> dict[str, Any]:
+        """Few-step models are trained and sampled without the rescale of x0."""
+        changes = {
+            "sampling": "consistency",
+            "phases": 1,
+            "num_inference_steps": FEW_STEPS,
+            "guidance_scale": (settings.guidance_scale_min + settings.guidance_scale_max) / 2,
+            "x0_scale": 1.0,
+        }
+        return (
+            changes if settings.solver_steps is None else {**changes, "solver_steps": settings.solver_steps}
+        )
+
+    @classmethod
+    def cost(cls, settings: Any, batch: int, rewarded: bool) -> MethodCost:
+        """The teacher's two passes, as often as they are computed; the target's, and the student's."""
+        return MethodCost(teacher_passes=2 / settings.reuse, student_passes=1, trained_passes=1)
+
+    def _solver_step(self, x: Tensor, t: Tensor, end: Tensor, described: Batch) -> tuple[Tensor, Tensor]:
+        """One step of the teacher's solver to the timestep before ``t``, but not beyond ``end``."""
+        output, _ = self._teacher(x, t, described["text"], described["fps"], 1.0 + described["w"])
+        times = self._scheduler.solver_timesteps
+        position = torch.searchsorted(times, t)
+        earlier = torch.maximum(torch.where(position > 0, times[position - 1], 0), end)
+        return self._scheduler.ddim_step(*self._scheduler.estimates(output, x, t), t, earlier), earlier
+
+
+def predict_few_step(model: Denoiser, x: Tensor, t: Tensor, rows: Batch) -> Tensor:
+    """A few-step model's output (B, C, T, h, w) in float32."""
+    t = t.to(x.device, non_blocking=True)
+    output: Tensor = model(x, t, rows["text"], fps=rows["fps"], guidance=rows["w"]).float()
+    return output
 
 
 def pseudo_huber(estimate: Tensor, target: Tensor, c: float = HUBER_C) -> Tensor:
@@ -224,17 +209,16 @@ def pseudo_huber(estimate: Tensor, target: Tensor, c: float = HUBER_C) -> Tensor
     return ((estimate.float() - target.float()).square() + c * c).sqrt().mean() - c
 
 
-def _rewards(
-    reward: Reward, latents: Tensor, batch: Batch, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """The mean image and video scores of the latents; only the frames that are scored are decoded."""
-    ids, mask = batch["input_ids"], batch["attention_mask"]
-    frames = latents.shape[2]
-    even = torch.linspace(0, frames - 1, min(reward.video_frames, frames)).round().long().to(latents.device)
-    drawn = torch.randperm(frames, generator=generator, device=generator.device)[: reward.image_frames]
-    needed, position = torch.unique(torch.cat([even, drawn]), return_inverse=True)
-    pixels = reward.decode(latents[:, :, needed])
-    video = reward.scorer.video_score(pixels[:, position[: len(even)]], ids, mask).float().mean()
-    images = pixels[:, position[len(even) :]]
-    image = reward.scorer.image_score(images.flatten(0, 1), ids, mask)
-    return image.float().mean(), video
+def with_guidance_embedding(unet: Any, size: int) -> nn.Module:
+    """The same model with an embedding of the guidance scale that starts at zero, if it has none yet."""
+    if unet.config.guidance_size:
+        same: nn.Module = unet
+        return same
+    model: VideoUNet = VideoUNet(**{**public_config(unet.config), "guidance_size": size})
+    missing, unexpected = model.load_state_dict(unet.state_dict(), strict=False)
+    if unexpected or any("cond_proj" not in name for name in missing):
+        raise RuntimeError(f"the guidance embedding changed other weights: {missing}, {unexpected}")
+    embedding = model.time_embedding.cond_proj
+    assert embedding is not None
+    torch.nn.init.zeros_(embedding.weight)
+    return model.to(unet.device).eval()

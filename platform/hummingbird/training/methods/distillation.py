@@ -3,19 +3,35 @@
 Source: AMD-Hummingbird, first stage (arXiv 2503.18559); the feature loss is its image-to-video successor's.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
+from hummingbird.config.section import Section
 from hummingbird.models.scheduler import VideoScheduler
-from hummingbird.training.latent_cache import Batch
 from hummingbird.training.methods.base import (
-    Denoiser,
+    STUDENT,
+    GuidedTeacher,
     Losses,
     Method,
-    Teacher,
+    MethodCost,
+    MethodInputs,
+    TrainedNetwork,
+    TrainingStep,
     draw_stratified,
 )
+
+
+class DistillationSettings(Section):
+    """The target and the weight of the features."""
+
+    guidance_scale: PositiveFloat | None = Field(
+        None, description="guidance scale of the teacher's target; none: what the teacher is sampled with"
+    )
+    feature_weight: NonNegativeFloat = Field(0.1, description="weight of the feature loss")
 
 
 class Distillation(Method):
@@ -23,41 +39,59 @@ class Distillation(Method):
 
     The student keeps the teacher's widths, so features are compared as they are. Each stage's error is
     divided by the mean square of the teacher's feature, so that a stage with large activations does not drown
-    the others.
-
-    Args:
-        teacher: the guided teacher; its features in the order of the student's.
-        diffusion: the noise process, as the teacher was trained with it.
-        guidance: scale of the target, uncond + guidance (cond - uncond).
-        feature_weight: weight of the mean of the feature terms; 0 leaves them out.
+    the others. The guidance is in the student then: it is sampled at a guidance scale of 1.
     """
 
-    def __init__(
-        self, teacher: Teacher, diffusion: VideoScheduler, guidance: float, feature_weight: float
-    ) -> None:
-        self._teacher, self._diffusion = teacher, diffusion
-        self._guidance, self._feature_weight = guidance, feature_weight
-        self._timesteps = len(diffusion.alphas_cumprod)
+    Settings = DistillationSettings
 
-    def losses(
-        self, student: Denoiser, average: Denoiser, batch: Batch, generator: torch.Generator
-    ) -> Losses:
+    def __init__(self, settings: DistillationSettings, inputs: MethodInputs) -> None:
+        features = shared_features(inputs.teacher, inputs.student)
+        self.networks = {STUDENT: TrainedNetwork(inputs.student)}
+        self._teacher = GuidedTeacher(inputs.teacher, inputs.empty_text, features)
+        self._scheduler = inputs.teacher_scheduler
+        self._guidance_scale = target_guidance_scale(settings, inputs.teacher_scheduler)
+        self._feature_weight = settings.feature_weight
+
+    def losses(self, network: str, step: TrainingStep) -> Losses:
         """Terms: ``output``, and ``feature_0``, ``feature_1``, ... from the first stage to the last."""
-        x0, text, fps = batch["latents"], batch["text"], batch["fps"]
-        t = draw_stratified(self._timesteps, len(x0), generator)
-        x = self._diffusion.add_noise(x0, self._diffusion.draw_noise(x0.shape, generator), t)
-        target, taught = self._teacher(x, t, text, fps, self._guidance)
-        noise, learnt = student(x, t, text, fps=fps, return_features=True)
+        x0, text, fps = (step.batch[name] for name in ("latents", "text", "fps"))
+        t = draw_stratified(len(self._scheduler.alphas_cumprod), len(x0), step.generator)
+        x = self._scheduler.add_noise(x0, self._scheduler.draw_noise(x0.shape, step.generator), t)
+        target, teacher_features = self._teacher(x, t, text, fps, self._guidance_scale)
+        noise, features = step.networks[STUDENT](x, t, text, fps=fps, return_features=True)
         output = F.mse_loss(noise.float(), target)
         terms = {"output": output}
         total = output
         if self._feature_weight:
-            features = [_relative_error(a, b) for a, b in zip(learnt, taught, strict=True)]
-            terms |= {f"feature_{stage}": error for stage, error in enumerate(features)}
-            total = total + self._feature_weight * torch.stack(features).mean()
+            errors = [_relative_error(a, b) for a, b in zip(features, teacher_features, strict=True)]
+            terms |= {f"feature_{stage}": error for stage, error in enumerate(errors)}
+            total = total + self._feature_weight * torch.stack(errors).mean()
         return Losses(total, {name: term.detach() for name, term in terms.items()})
 
+    @classmethod
+    def scheduler_changes(cls, settings: Any) -> dict[str, Any]:
+        """50 steps of one pass."""
+        return {"num_inference_steps": 50, "guidance_scale": 1.0}
 
-def _relative_error(learnt: Tensor, taught: Tensor) -> Tensor:
-    taught = taught.float()
-    return F.mse_loss(learnt.float(), taught) / taught.square().mean().clamp_min(1e-8)
+    @classmethod
+    def cost(cls, settings: Any, batch: int, rewarded: bool) -> MethodCost:
+        """The teacher's two passes, and the student's."""
+        return MethodCost(teacher_passes=2, student_passes=0, trained_passes=1)
+
+
+def target_guidance_scale(settings: Section, scheduler: VideoScheduler) -> float:
+    """The guidance scale of the target: the one that is set, or the teacher's own."""
+    return float(getattr(settings, "guidance_scale", None) or scheduler.config.guidance_scale)
+
+
+def shared_features(teacher: Any, student: Any) -> list[int]:
+    """Which of the teacher's features the student has too: of down stages, middle block and up stages."""
+    stages = len(teacher.config.down_stages)
+    middle = [stages] if teacher.config.middle and student.config.middle else []
+    first_up = stages + bool(teacher.config.middle)
+    return [*range(stages), *middle, *range(first_up, first_up + stages)]
+
+
+def _relative_error(feature: Tensor, target: Tensor) -> Tensor:
+    target = target.float()
+    return F.mse_loss(feature.float(), target) / target.square().mean().clamp_min(1e-8)

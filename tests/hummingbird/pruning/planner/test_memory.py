@@ -1,5 +1,6 @@
 import copy
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -13,18 +14,19 @@ from hummingbird.pruning.planner.peak import measured_peak
 from hummingbird.pruning.planner.planned_models import PlannedModel
 from hummingbird.pruning.pruned_config import pruned_config
 from hummingbird.pruning.pruning_plan import load_plan
-from hummingbird.training.methods.base import Teacher
-from hummingbird.training.methods.distillation import Distillation
-from hummingbird.training.training_stage import shared_features
+from hummingbird.training.methods.base import MethodInputs, TrainingStep
+from hummingbird.training.methods.distillation import Distillation, DistillationSettings
 
 TEACHER = unet_config((32, 48), head_size=16, in_channels=4, text_width=16, norm_groups=16, dropout=0.0)
+SETTINGS = DistillationSettings(guidance_scale=3.0)
 SHAPE = InputShape(frames=4, height=16, width=16, text_tokens=8)
 
 
 @pytest.fixture(scope="module")
 def memory() -> MemoryModel:
-    model = PlannedModel("tiny", TEACHER, (128, 128), 8, 1000, {}, {}, (), None)
-    return MemoryModel(model, pruned_config(load_plan("hummingbird-0.7b", TEACHER), TEACHER), SHAPE)
+    model = PlannedModel("tiny", TEACHER, (128, 128), 8, 1000, {}, {}, {}, None)
+    student = pruned_config(load_plan("hummingbird-0.7b", TEACHER), TEACHER)
+    return MemoryModel(model, student, SHAPE, partial(Distillation.cost, SETTINGS, rewarded=False))
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
@@ -38,18 +40,15 @@ def test_distillation_needs_what_is_estimated(memory: MemoryModel, checkpointing
         student = VideoUNet(**pruned_config(load_plan("hummingbird-0.7b", TEACHER), TEACHER)).train()
         average = copy.deepcopy(student)
         student.gradient_checkpointing = checkpointing
-        method = Distillation(
-            Teacher(teacher, torch.zeros(8, 16), shared_features(teacher, student)),
-            VideoScheduler(),
-            3.0,
-            0.1,
-        )
+        process = VideoScheduler()
+        method = Distillation(SETTINGS, MethodInputs(teacher, student, process, process, torch.zeros(8, 16)))
         optimizer = torch.optim.AdamW(student.parameters(), foreach=False)
         inputs = unet_inputs(TEACHER, replace(SHAPE, batch=2), "cpu")
         batch = {"latents": inputs["sample"], "text": inputs["encoder_hidden_states"], "fps": inputs["fps"]}
         generator = torch.Generator().manual_seed(0)
         for _ in range(2):
-            method.losses(student, average, batch, generator).total.backward()
+            models = {"student": student}, {"student": average}
+            method.losses("student", TrainingStep(*models, batch, generator, generator)).total.backward()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
