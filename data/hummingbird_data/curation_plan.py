@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import AnyPath
 from hummingbird.core.hashes import folder_hash
 from hummingbird.core.model_references import is_shipped, model_folder, model_licence
 
@@ -49,7 +50,7 @@ _NONCOMMERCIAL = re.compile(r"(^|[-_. ])nc($|[-_. 0-9])|non-?commercial|research
 class Plan:
     """``scoring_key`` names what scores and captions depend on, ``key`` that and the thresholds."""
 
-    storage: Path
+    storage: AnyPath
     scoring: tuple[Stage, ...]
     given: Given
     thresholds: Thresholds

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from hummingbird.config.renamed import explain_renamed
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import RemotePath
 
 
 class _Loader(yaml.SafeLoader):
@@ -36,7 +37,7 @@ def load_settings(
     Args:
         config: a YAML file with any part of the tree.
         overrides: each ``section.key=value``; the value is read as YAML ("null", "3", "[a, b]").
-        defaults: a nested mapping that replaces class defaults, for presets.
+        defaults: a nested mapping that replaces class defaults, such as a recipe.
 
     Raises:
         InputError: no such file, no YAML mapping, an unknown key (the closest known one is named), or a value
@@ -44,11 +45,11 @@ def load_settings(
     """
     tree: dict[str, Any] = {}
     if defaults is not None:
-        _merge(tree, defaults)
+        merge(tree, defaults)
     if config is not None:
-        _merge(tree, _read_yaml(config))
+        merge(tree, read_yaml(config))
     for override in overrides:
-        _merge(tree, _parse_override(override))
+        merge(tree, _parse_override(override))
     _refuse_unknown_keys(tree)
     try:
         # JSON in strict mode: "3" is no integer and 1 is no truth value, but text may become a path.
@@ -74,7 +75,12 @@ def _leaves(model: type[BaseModel], prefix: str) -> Iterator[str]:
             yield f"{prefix}{name}"
 
 
-def _read_yaml(path: Path) -> Mapping[str, Any]:
+def read_yaml(path: Path) -> Mapping[str, Any]:
+    """The mapping of settings in a YAML file; an empty file holds none.
+
+    Raises:
+        InputError: it cannot be read, is no YAML, or holds no mapping.
+    """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
@@ -113,7 +119,7 @@ def _takes_text(key: str) -> bool:
         if not _is_section(model) or part not in model.model_fields:
             return False
         model = model.model_fields[part].annotation
-    return _plain_types(model) <= {str, Path, type(None)}
+    return _plain_types(model) <= {str, Path, RemotePath, type(None)}
 
 
 def _plain_types(annotation: Any) -> set[Any]:
@@ -125,10 +131,11 @@ def _plain_types(annotation: Any) -> set[Any]:
     return {annotation}
 
 
-def _merge(tree: dict[str, Any], more: Mapping[str, Any]) -> None:
+def merge(tree: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Puts ``more`` into ``tree``: values of the same key are replaced, sections key by key."""
     for key, value in more.items():
         if isinstance(value, Mapping) and isinstance(tree.get(key), dict):
-            _merge(tree[key], value)
+            merge(tree[key], value)
         else:
             tree[key] = json.loads(json.dumps(value, default=str)) if isinstance(value, Mapping) else value
 

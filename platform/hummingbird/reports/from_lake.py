@@ -8,6 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from hummingbird.core.files import AnyPath
+from hummingbird.core.scratch import local_copy
 from hummingbird.lake.lake import Lake
 from hummingbird.models.video import read_mp4
 from hummingbird.reports.embed import strip_uris
@@ -35,7 +37,7 @@ _SCORES = {
 def curation_part(
     clips: pa.Table,
     quarantine: pa.Table,
-    storage: Path,
+    storage: AnyPath,
     truth: Mapping[str, float] | None = None,
     examples: int = 2,
     counts: Mapping[str, int] | None = None,
@@ -80,7 +82,7 @@ def curation_part(
 
 def captions_part(
     clips: pa.Table,
-    storage: Path,
+    storage: AnyPath,
     accuracy: tuple[float, float] | None = None,
     true: Mapping[str, tuple[bool, bool]] | None = None,
     examples: int = 6,
@@ -146,11 +148,11 @@ def _spread(rows: Sequence[Row], count: int) -> list[Row]:
     return [*ordered, *others][:count]
 
 
-def _frames(row: Row, storage: Path) -> Any:
-    return read_mp4(storage / row["media_path"])[0]
+def _frames(row: Row, storage: AnyPath) -> Any:
+    return read_mp4(local_copy(storage / row["media_path"], unchanging=True))[0]
 
 
-def _strip(row: Row, storage: Path) -> Strip:
+def _strip(row: Row, storage: AnyPath) -> Strip:
     name = Path(row["source_uri"]).name
     return Strip(
         frames=strip_uris(_frames(row, storage)),

@@ -8,6 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from hummingbird.core.files import AnyPath, as_path
+from hummingbird.core.scratch import local_copy
 from hummingbird.evaluation.curation import CurationScore
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import load_result
@@ -31,7 +33,7 @@ _REWARDS = ("image_reward", "video_reward")
 
 def line_report(
     lake: Lake,
-    storage: Path,
+    storage: AnyPath,
     results: Mapping[str, Path],
     clips: pa.Table,
     quarantine: pa.Table,
@@ -48,7 +50,7 @@ def line_report(
     """
     found = {verb: load_result(path) for verb, path in results.items()}
     accuracy = (curation.caption_before, curation.caption_after)
-    losses = {verb: Path(found[verb]["outputs"]["losses"]) for verb in ("distill", "feedback")}
+    losses = {verb: local_copy(found[verb]["outputs"]["losses"]) for verb in ("distill", "feedback")}
     return ReportData(
         title="Hummingbird on the shapes world",
         subtitle="From raw video to a small, fast, served text-to-video model",
@@ -108,7 +110,7 @@ def _headlines(metrics: Mapping[str, Any]) -> tuple[Headline, ...]:
 
 
 def _plan(pruned: Mapping[str, Any]) -> Plan:
-    report = json.loads(Path(pruned["outputs"]["report"]).read_text(encoding="utf-8"))
+    report = json.loads(as_path(pruned["outputs"]["report"]).read_text(encoding="utf-8"))
     kept: dict[str, list[list[int]]] = {
         side: [[] for _ in report["teacher"]["config"][f"{side}_stages"]] for side in ("down", "up")
     }

@@ -10,6 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from hummingbird.core.files import AnyPath
+from hummingbird.core.scratch import origin
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import load_result
 from hummingbird.lake.schemas import ARROW, CLIPS, QUARANTINE, TableName
@@ -25,8 +27,8 @@ _SHOWN = 50  # clips of each reason, and files of quarantine, that the page choo
 
 
 def write_review(
-    lake: Lake, storage: Path, result: Path, belongs: Callable[[str], bool] | None = None
-) -> Path:
+    lake: Lake, storage: AnyPath, result: Path, belongs: Callable[[str], bool] | None = None
+) -> AnyPath:
     """Writes ``report.html`` beside the ``result.json`` of a curation run and returns its path.
 
     Memory stays flat: counts are of all clips, pictures and distributions of a sample (the smallest ``clip_id``,
@@ -60,7 +62,7 @@ def write_review(
         captions=captions_part(clips, storage),
         runs=runs_part([found]),
     )
-    return write_report(data, result.with_name("report.html"))
+    return write_report(data, origin(result).with_name("report.html"))
 
 
 def _rows(lake: Lake, table: TableName, snapshot: int, belongs: Callable[[str], bool]) -> Iterator[Row]:

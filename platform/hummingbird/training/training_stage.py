@@ -17,6 +17,7 @@ from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.hashes import count_parameters, identify, public_config, weights_hash
 from hummingbird.core.model_references import pipeline_folder
+from hummingbird.core.scratch import local_copy
 from hummingbird.lake.lineage import (
     find_model,
     latest_output,
@@ -80,7 +81,7 @@ def run_stage(settings: Settings, stage: Stage) -> Path:
     from hummingbird.lake.lake import Lake
 
     lake = Lake.open(settings)
-    cache = settings.training.cache or latest_output(lake, "encode", "cache")
+    cache = local_copy(settings.training.cache or latest_output(lake, "encode", "cache"))
     student_name = settings.models.student or latest_output(lake, stage.after, "pipeline")
     start = Start(pipeline_folder(settings.models.teacher), pipeline_folder(student_name), cache)
     taught, pipeline = load_pipeline(start.teacher), load_pipeline(start.student)

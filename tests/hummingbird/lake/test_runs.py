@@ -35,7 +35,7 @@ def test_a_finished_run_writes_its_result_and_its_row(settings: Settings) -> Non
     assert result["outputs"] == {"student": str(run.folder / "student")}
     (row,) = Lake.open(settings).read("runs").to_pylist()
     assert (row["run_id"], row["state"], row["input_snapshot"]) == (run.run_id, "finished", 5)
-    assert json.loads(row["settings"])["schema_version"] == 1
+    assert json.loads(row["settings"])["schema_version"] == 2
 
 
 def test_the_same_call_comes_back_to_its_folder(settings: Settings) -> None:

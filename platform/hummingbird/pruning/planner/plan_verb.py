@@ -11,6 +11,7 @@ from hummingbird.core.devices import describe_device
 from hummingbird.core.errors import InputError
 from hummingbird.core.hashes import public_config
 from hummingbird.core.model_references import model_folder
+from hummingbird.lake.runs import load_result
 from hummingbird.pruning.planner.clock import Clock
 from hummingbird.pruning.planner.cost import InputShape
 from hummingbird.pruning.planner.cost_report import plan_report
@@ -35,7 +36,7 @@ def plan(settings: Settings) -> dict[str, Any]:
 
     model = planned_model(settings.plan.model)
     result = make_plan(settings, model, video_shape(settings, model))
-    made = json.loads(result.read_text(encoding="utf-8"))
+    made = load_result(result)
     report = describe(settings, made["outputs"]["plan"])
     for name in ("teacher", "student"):
         if made["metrics"][name]["milliseconds"] is not None:
