@@ -80,7 +80,8 @@ def _make_parts(settings: Settings, folder: AnyPath, clips: list[Row]) -> None:
         if not _holds(folder / f"part-{number:05d}.parquet", part)
     ]
     names = {f"part-{number:05d}.parquet" for number in range(len(parts))}
-    for path in list(folder.glob("part-*.parquet")):
+    present: list[AnyPath] = [*folder.glob("part-*.parquet")]
+    for path in present:
         if path.name not in names:
             path.unlink()  # from a run with smaller parts
     if not missing:

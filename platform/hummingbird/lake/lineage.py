@@ -56,20 +56,27 @@ def made_by(run: "Run", parent: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
+def latest_run(lake: "Lake", verb: str) -> dict[str, Any] | None:
+    """The row of the run of a verb that finished last; none: no run of it did."""
+    from hummingbird.lake.lake import parse_json
+
+    runs = lake.read("runs", f"kind = 'run' and verb = '{verb}' and state = 'finished'")
+    if not runs.num_rows:
+        return None
+    return parse_json(runs.sort_by([("finished", "descending")]).slice(0, 1).to_pylist()[0])
+
+
 def latest_output(lake: "Lake", verb: str, name: str) -> Path:
     """The output of the last finished run of a verb, a copy of it where the storage is a URI.
 
     Raises:
         InputError: there is no such run, or what it made is gone.
     """
-    from hummingbird.lake.lake import parse_json
-
-    runs = lake.read("runs", f"kind = 'run' and verb = '{verb}' and state = 'finished'")
-    if not runs.num_rows:
+    last = latest_run(lake, verb)
+    if last is None:
         raise InputError(
             f"nothing to start from: no finished run of {verb} in {lake.storage}; run {verb} first"
         )
-    last: dict[str, Any] = parse_json(runs.sort_by([("finished", "descending")]).slice(0, 1).to_pylist()[0])
     path = as_path(last["outputs"][name])
     if not path.exists():
         raise InputError(f"{path}, made by the run {last['run_id']}, is gone; run {verb} again")

@@ -137,8 +137,8 @@ def ship_student(line: AnyPath, weights: Path) -> dict[str, Any]:
         "speedup over the compiled teacher": metrics["speedup_compiled"],  # None: that was not timed
     }
     text = (
-        "The teacher pruned, distilled and given feedback by `make quickstart RECIPE=shapes-long`: a few-step model that "
-        "embeds its guidance and makes a video in 4 steps. Scored before its weights were rounded to 16 bits."
+        "The teacher pruned, distilled and given feedback by `make quickstart RECIPE=shapes-long`: a few-step model "
+        "that embeds its guidance and makes a video in 4 steps. Scored before its weights were rounded to 16 bits."
     )
     write_card(home, "Student of the shapes world", text, facts)
     return facts
