@@ -166,11 +166,21 @@ class RemotePath:
             raise ValueError(
                 f"{self}: files in this place can be read or written whole, not opened as {mode!r}"
             )
+        raw: Any = self._reader(system, path) if kind == "r" else self._writer(system, path)
+        return raw if binary else io.TextIOWrapper(raw, encoding=encoding or "utf-8", newline=newline)
+
+    def _reader(self, system: "fs.FileSystem", path: str) -> Any:
         try:
-            raw: Any = system.open_input_file(path) if kind == "r" else system.open_output_stream(path)
+            return system.open_input_file(path)
         except FileNotFoundError as error:
             raise FileNotFoundError(f"there is no {self}") from error
-        return raw if binary else io.TextIOWrapper(raw, encoding=encoding or "utf-8", newline=newline)
+
+    def _writer(self, system: "fs.FileSystem", path: str) -> Any:
+        try:
+            return system.open_output_stream(path)
+        except FileNotFoundError:  # a file system that has real folders
+            system.create_dir(posixpath.dirname(path), recursive=True)
+            return system.open_output_stream(path)
 
     def read_bytes(self) -> bytes:
         with self.open("rb") as file:
