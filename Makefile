@@ -47,7 +47,7 @@ test-vllm: ## Run the captioner through vLLM's CPU build, in an environment of i
 	PYTHON='$(PYTHON)' tests/caption_vllm/run.sh $(ARGS)
 
 parity: $(READY) ## Compare with the published models, every case of the folder CASES
-	$(BIN)/python -m hummingbird.importing.parity '$(CASES)'
+	PYTHONPATH=tests/support $(BIN)/python -m parity '$(CASES)'
 
 serve: $(READY) ## Serve the line's student, or the shipped one, on 127.0.0.1:PORT
 	$(BIN)/python jobs/serve.py --storage '$(STORAGE)' serve.port=$(PORT) $(ARGS)
@@ -62,5 +62,5 @@ pretrain: $(READY) ## Train the small world's models again (hours)
 	$(BIN)/python jobs/pretrain.py --storage '$(STORAGE)' $(ARGS)
 
 clean: ## Remove the environment and caches; runs stay
-	rm -rf .venv .venv-vllm build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-vllm build dist *.egg-info .import_linter_cache .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -27,7 +27,8 @@ from hummingbird.lake.runs import open_run
 
 from hummingbird_data.copies.duplicate_index import DuplicateIndex
 from hummingbird_data.copies.duplicates import CopyLimits
-from hummingbird_data.curation_plan import Plan
+from hummingbird_data.curation_plan import CurationPlan
+from hummingbird_data.filters.base import declare_scores, describe_filters
 from hummingbird_data.reading.ahead import Begun, ahead
 from hummingbird_data.runtime.committed import Committed
 from hummingbird_data.runtime.outcome import commit, counts, failure, publish
@@ -52,7 +53,7 @@ def curate(settings: Settings) -> Path:
     """
     s = settings.curate
     with sources_of(settings) as sources:
-        plan = Plan.make(settings)
+        plan = CurationPlan.make(settings)
         inputs = {"source": sources.root, "models": plan.models}
         if sources.root != str(s.source):
             inputs["given"] = str(s.source)
@@ -61,11 +62,12 @@ def curate(settings: Settings) -> Path:
             quiet_ray_data()
             print(f"captions: {plan.captions}", flush=True)
             plan.captions.check()
+            declare_scores(run.lake, plan.filters)
             started = time.monotonic()
             stages: dict[str, list[float]] = {}
-            if plan.given.percentiles:
+            if plan.thresholds.percentiles:
                 _score_all(plan, run.lake, sources, committed, stages)
-                plan = plan.with_percentiles(partial(committed.scores, plan.given.columns))
+                plan = plan.with_percentiles(partial(committed.scores, plan.thresholds.columns))
             number = _judge_all(plan, run.lake, sources, committed, stages)
             totals = committed.counts()
             run.snapshot_id = run.lake.snapshot()
@@ -81,7 +83,7 @@ def curate(settings: Settings) -> Path:
                 caption_engine=s.caption_engine,
                 captions=str(plan.captions),
                 licences=plan.licences,
-                thresholds={name: str(value) for name, value in vars(plan.thresholds).items()},
+                filters=describe_filters(plan.filters, plan.limits),
                 seconds=round(time.monotonic() - started, 1),
                 stages=stage_speeds(stages),
             )
@@ -99,7 +101,9 @@ def sources_of(settings: Settings) -> Sources:
     return find_sources(s.source, ManifestColumns(s.manifest_uri, s.manifest_caption, root))
 
 
-def _score_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed, stages: Stages) -> None:
+def _score_all(
+    plan: CurationPlan, lake: Lake, sources: Sources, committed: Committed, stages: Stages
+) -> None:
     """Commits the clips of all sources that have no scores yet, dropped as not judged."""
     committed.look(plan)
     with Progress(len(sources), stages) as progress:
@@ -120,7 +124,7 @@ def _score_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed, s
                 commit(lake, batch.batch_id, *_finished(batch.sources, rows, failures, plan))
 
 
-def _judge_all(plan: Plan, lake: Lake, sources: Sources, committed: Committed, stages: Stages) -> int:
+def _judge_all(plan: CurationPlan, lake: Lake, sources: Sources, committed: Committed, stages: Stages) -> int:
     """All batches, in order; returns their number."""
     s = plan.settings.curate
     committed.look(plan)
@@ -167,7 +171,7 @@ class _Batch:
 
 
 def _scored(
-    waiting: Iterable[_Batch], plan: Plan, progress: Progress
+    waiting: Iterable[_Batch], plan: CurationPlan, progress: Progress
 ) -> AbstractContextManager[Iterable[tuple[_Batch, dict[str, list[Row]]]]]:
     """Each batch with the scored rows of its new sources. On Ray the next one is scored meanwhile."""
 
@@ -196,7 +200,7 @@ def _whole(scored: dict[str, list[Row]]) -> tuple[list[Row], dict[str, Row]]:
 
 
 def _finished(
-    batch: list[Source], clips: list[Row], failures: dict[str, Row], plan: Plan
+    batch: list[Source], clips: list[Row], failures: dict[str, Row], plan: CurationPlan
 ) -> tuple[list[Row], list[Row]]:
     """Rows of clips of sources without a failure, and rows of quarantine, as they are committed."""
     keys = {source.uri: plan.source_key(source) for source in batch}
@@ -205,7 +209,7 @@ def _finished(
     return made, [{**row, "scoring_key": keys[uri]} for uri, row in failures.items()]
 
 
-def _score(batch: list[Source], plan: Plan, progress: Progress, begun: Begun) -> dict[str, list[Row]]:
+def _score(batch: list[Source], plan: CurationPlan, progress: Progress, begun: Begun) -> dict[str, list[Row]]:
     """The scored rows of each source, or what there is of them once nobody waits for them."""
     if not batch:
         return {}
@@ -227,7 +231,7 @@ def _score(batch: list[Source], plan: Plan, progress: Progress, begun: Begun) ->
     return found
 
 
-def _run(rows: list[Row], plan: Plan, begun: Begun) -> Iterator[Row]:
+def _run(rows: list[Row], plan: CurationPlan, begun: Begun) -> Iterator[Row]:
     """The rows that come out of the stages of scoring, in any order."""
     if plan.settings.curate.engine == "plain":
         yield from run_plain(rows, plan.scoring)

@@ -1,59 +1,54 @@
-"""What the settings of curation come to: stages, thresholds, models with their licences, and keys."""
+"""What the settings of curation come to: stages, filters, thresholds, models with their licences, and keys."""
 
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import AnyPath
 from hummingbird.core.hashes import folder_hash
-from hummingbird.core.model_references import is_shipped, model_folder, model_licence
+from hummingbird.core.model_references import model_licence
 
 from hummingbird_data.captions.caption_stages import Captioning
 from hummingbird_data.captions.captioning import AT_ENDPOINT, captioning_of
 from hummingbird_data.copies.duplicates import HashStage
-from hummingbird_data.filters.motion import MotionStage
-from hummingbird_data.filters.quality import QualityStage
-from hummingbird_data.filters.technical import TechnicalStage
-from hummingbird_data.filters.text import TextStage
+from hummingbird_data.filters.base import Filter, Limits
+from hummingbird_data.filters.shipped import ALWAYS, chosen_filters, filters_of
 from hummingbird_data.reading.clips import ClipSettings
-from hummingbird_data.reading.probe import Limits
+from hummingbird_data.reading.probe import Limits as ReadLimits
 from hummingbird_data.reading.read import ReadStage
 from hummingbird_data.reading.shots import ShotSettings
-from hummingbird_data.runtime.model_files import actors_for
 from hummingbird_data.sources.source_batches import Source
 from hummingbird_data.stage import Row, Stage
-from hummingbird_data.verdicts.order_statistics import Chunks
-from hummingbird_data.verdicts.thresholds import THRESHOLDS, Given
-from hummingbird_data.verdicts.verdict import Thresholds
+from hummingbird_data.verdicts.thresholds import Scores, Thresholds
 
 # Settings that change what is looked at and how fast a run is, not what it makes of a source; files whose content is
-# hashed.
+# hashed; and classes, which are hashed with their own settings.
 _SPEED = {
     "engine", "source", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "caption_batch",
     "quality_actors", "caption_actors", "model_gpus", "allow_noncommercial", "caption_endpoint", "rewrite_endpoint",
-    "caption_prompt", "rewrite_prompt", "caption_tokenizer",
+    "caption_prompt", "rewrite_prompt", "caption_tokenizer", "filters",
 }  # fmt: skip
-_JUDGING = {*THRESHOLDS, "copy_luma", "copy_colour", "copy_likeness"}
+_COPIES = ("copy_colour", "copy_likeness", "copy_luma")
+_JUDGING = {*(kind.threshold.setting for kind in ALWAYS), *_COPIES}
 _SCORES_VERSION = 4
 """Goes up where the same settings and models come to give other scores. 2: embeddings; 3: cuts, text, freezes and
 flicker; 4: cuts that colour alone shows."""
-_SHAPES_SIDE = 256  # pixels: the largest pictures that the shapes world's quality model was trained on
 _NONCOMMERCIAL = re.compile(r"(^|[-_. ])nc($|[-_. 0-9])|non-?commercial|research-only|^unknown$|^other$")
 
 
 @dataclass(frozen=True)
-class Plan:
+class CurationPlan:
     """``scoring_key`` names what scores and captions depend on, ``key`` that and the thresholds."""
 
     storage: AnyPath
     scoring: tuple[Stage, ...]
-    given: Given
+    filters: tuple[Filter, ...]
     thresholds: Thresholds
+    limits: Limits
     captions: Captioning
     settings: Settings
     models: dict[str, str]
@@ -61,44 +56,48 @@ class Plan:
     scoring_key: str
 
     @classmethod
-    def make(cls, settings: Settings) -> "Plan":
-        """Raises InputError for a missing model, or one whose model_licence the settings forbid."""
+    def make(cls, settings: Settings) -> "CurationPlan":
+        """Raises InputError for a missing model, or one whose licence the settings forbid."""
         s = settings.curate
         words = captioning_of(settings)
-        models, licences, quality = words.models, words.licences, None
-        if s.technical != "weightless":
-            quality = model_folder(settings.models.quality)
-            models = {"quality": folder_hash(quality), **models}
-            licences = {"quality": model_licence(quality) or "unknown", **licences}
+        filters = filters_of(settings)
+        folders = {name: folder for one in filters for name, folder in one.models(settings).items()}
+        models = {**{name: folder_hash(folder) for name, folder in folders.items()}, **words.models}
+        licences = {name: model_licence(folder) or "unknown" for name, folder in folders.items()}
+        licences |= words.licences
         _check_licences(licences, models, s.allow_noncommercial)
-        given = Given.by(s, _threshold_of(quality, s.min_technical is not None))
+        thresholds = Thresholds.of(filters, settings)
         changing = {
             name: value
             for name, value in s.model_dump(mode="json").items()
             if name not in _SPEED and name not in _JUDGING
         }
+        plugins = [
+            (one.name, one.settings.model_dump(mode="json", exclude={one.kind.threshold.setting}))
+            for one in chosen_filters(settings)
+        ]
         return cls(
             storage=settings.storage,
-            scoring=_scoring(settings, quality),
-            given=given,
-            thresholds=given.resolved(),
+            scoring=_scoring(settings, filters),
+            filters=tuple(filters),
+            thresholds=thresholds,
+            limits=thresholds.resolved(),
             captions=words.captioning,
             settings=settings,
             models=models,
             licences=licences,
-            scoring_key=_hash(changing, models, words.hashes, _SCORES_VERSION),
+            scoring_key=_hash(changing, models, words.hashes, _SCORES_VERSION, *plugins),
         )
 
     @property
     def key(self) -> str:
         """Of all that verdicts depend on."""
-        s = self.settings.curate
-        copies = {name: getattr(s, name) for name in sorted(_JUDGING) if name.startswith("copy")}
-        return _hash(self.scoring_key, vars(self.thresholds), copies)
+        copies = {name: getattr(self.settings.curate, name) for name in _COPIES}
+        return _hash(self.scoring_key, dict(self.limits), copies)
 
-    def with_percentiles(self, read: Callable[[], Chunks]) -> "Plan":
-        """The plan with thresholds that are percentiles taken from the scores that ``read`` yields at each call."""
-        return replace(self, thresholds=self.given.resolved(read))
+    def with_percentiles(self, read: Callable[[], Iterable[Scores]]) -> "CurationPlan":
+        """The plan with thresholds that are percentiles taken from the scores that ``read`` yields in chunks."""
+        return replace(self, limits=self.thresholds.resolved(read))
 
     def source_key(self, source: Source) -> str:
         """Of all that the scores of one source depend on."""
@@ -110,36 +109,21 @@ class Plan:
         return "; ".join(f"{name}: {value}" for name, value in used.items())
 
 
-def _scoring(settings: Settings, quality: Path | None) -> tuple[Stage, ...]:
+def _scoring(settings: Settings, filters: Sequence[Filter]) -> tuple[Stage, ...]:
     s = settings.curate
     reading = ReadStage(
-        limits=Limits(s.max_megabytes, s.max_source_seconds, s.max_pixels, s.max_frames),
+        limits=ReadLimits(s.max_megabytes, s.max_source_seconds, s.max_pixels, s.max_frames),
         shots=ShotSettings(ratio=s.shot_ratio, content=s.shot_content),
         clips=ClipSettings(s.min_seconds, s.max_seconds, s.short_side),
         seconds=s.read_seconds,
         megabytes=s.read_megabytes,
     )
-    known = _SHAPES_SIDE if is_shipped(settings.models.quality) else None
-    stages: list[Stage] = [
-        reading,
-        MotionStage(),
-        TextStage(),
-        HashStage(),
-        TechnicalStage(decides=s.technical, known=known),
-    ]
-    if quality is not None:
-        actors = actors_for(s.quality_actors, quality, s.model_gpus)
-        stages.append(QualityStage(model=quality, actors=actors, gpus=s.model_gpus))
-    return tuple(stages)
-
-
-def _threshold_of(quality: Path | None, given: bool) -> float | None:
-    if quality is None or given:
-        return None
-    threshold = json.loads((quality / "config.json").read_text(encoding="utf-8")).get("threshold")
-    if threshold is None:
-        raise InputError(f"the quality model in {quality} has no threshold: set curate.min_technical")
-    return float(threshold)
+    stages = [reading, HashStage(), *(stage for one in filters for stage in one.stages(settings))]
+    once = {repr(stage): stage for stage in stages}  # a stage's settings are in its text
+    # Those with a model last: stages that follow each other as tasks share what one of them decoded.
+    return tuple(
+        sorted(once.values(), key=lambda stage: (bool(stage.actors or stage.gpus), stage is not reading))
+    )
 
 
 def _check_licences(licences: dict[str, str], models: dict[str, str], allow_noncommercial: bool) -> None:
@@ -148,9 +132,9 @@ def _check_licences(licences: dict[str, str], models: dict[str, str], allow_nonc
             instead = " or set curate.technical=weightless" if name == "quality" else ""
             if models[name].startswith(AT_ENDPOINT):
                 step = "caption" if name == "captioner" else "rewrite"
-                instead = f" or state its model_licence in curate.{step}_endpoint.licence"
+                instead = f" or state its licence in curate.{step}_endpoint.licence"
             raise InputError(
-                f"the {name} model's model_licence is '{text}' and curate.allow_noncommercial is false: "
+                f"the {name} model's licence is '{text}' and curate.allow_noncommercial is false: "
                 f"give another with models.{name}{instead}"
             )
 

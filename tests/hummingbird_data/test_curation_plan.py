@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
-from hummingbird_data.curation_plan import Plan
+from hummingbird_data.curation_plan import CurationPlan
 from hummingbird_data.sources.source_batches import Source
 
 
-def plan(tmp_path: Path, quality: Path, captioner: Path, **curating: object) -> Plan:
+def plan(tmp_path: Path, quality: Path, captioner: Path, **curating: object) -> CurationPlan:
     models = {"quality": str(quality), "captioner": str(captioner)}
-    return Plan.make(Settings(storage=tmp_path, models=models, curate=curating))  # type: ignore[arg-type]
+    return CurationPlan.make(Settings(storage=tmp_path, models=models, curate=curating))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -59,12 +59,12 @@ def test_thresholds_change_the_key_but_not_that_of_the_scores(
 
 def test_percentiles_are_taken_from_the_scores(tmp_path: Path, quality_model: Path, captioner: Path) -> None:
     made = plan(tmp_path, quality_model, captioner, min_motion="10%", max_freeze="90%", max_zoom=0.1)
-    assert made.thresholds.min_motion == float("-inf")
+    assert made.limits["min_motion"] == float("-inf")
     motion = np.arange(100) / 100
     scores = {"motion_score": motion, "freeze_score": np.zeros(100)}
-    limits = made.with_percentiles(lambda: [scores]).thresholds
-    assert limits.min_motion == pytest.approx(0.09)
-    assert (motion < limits.min_motion).sum() <= 10
-    assert limits.max_freeze > 0  # a clip without any freeze stays
-    assert limits.max_zoom == 0.1
-    assert made.with_percentiles(list).thresholds.min_motion == float("-inf")
+    limits = made.with_percentiles(lambda: [scores]).limits
+    assert limits["min_motion"] == pytest.approx(0.09)
+    assert (motion < limits["min_motion"]).sum() <= 10
+    assert limits["max_freeze"] > 0  # a clip without any freeze stays
+    assert limits["max_zoom"] == 0.1
+    assert made.with_percentiles(list).limits["min_motion"] == float("-inf")

@@ -77,7 +77,7 @@ def captioning_of(settings: Settings) -> Words:
 def _engine(
     part: str, kind: EngineName, model: str, endpoint: EndpointSettings, s: CurateSettings
 ) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
-    """What an engine is made of, and the hash and the model_licence of its model."""
+    """What an engine is made of, and the hash and the licence of its model."""
     if kind == "http":
         if endpoint.url is None:
             step = "caption" if part == "captioner" else "rewrite"

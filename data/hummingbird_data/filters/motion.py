@@ -7,8 +7,11 @@ from typing import ClassVar
 
 import cv2
 import numpy as np
+from hummingbird.config.curate import CurateSettings
+from hummingbird.config.settings import Settings as SettingsTree
 from numpy.typing import NDArray
 
+from hummingbird_data.filters.base import Filter, Limits, Threshold
 from hummingbird_data.reading.clip_frames import Frames, clip_frames, indices_at_rate
 from hummingbird_data.stage import Row, Stage
 
@@ -22,6 +25,7 @@ _CHANGED, _REFRESHED = 3.0, 6.0
 (3 to 4 were seen, and 9 or more where objects move slowly)."""
 _NOISE_SHARE = 0.15  # coding noise lies below this share of a clip's strong changes, if anything moves in it
 
+_WHOLE = 0.85  # share of a clip; the last picture's own time is in no stretch between two pictures
 _BACK = 2  # frames: each picture may be shown twice
 
 Gray = NDArray[np.uint8]
@@ -187,3 +191,57 @@ def _taken_back(track: NDArray[np.float64]) -> NDArray[np.float64]:
     above = track - np.maximum(before.min(1), after.min(1))
     below = np.minimum(before.max(1), after.max(1)) - track
     return np.asarray(np.maximum(above, below))
+
+
+class _MotionFilter(Filter):
+    """What one pass over the optical flow tells."""
+
+    Settings = CurateSettings
+
+    def stages(self, settings: SettingsTree) -> list[Stage]:
+        return [MotionStage()]
+
+
+class StaticFilter(_MotionFilter):
+    """Hardly any motion, or a picture that is frozen for nearly all of the clip."""
+
+    reason = "static"
+    scores: ClassVar = {"motion_score": "motion"}
+    threshold = Threshold("min_motion", "motion_score", "below")
+
+    def drops(self, row: Row, limits: Limits) -> bool:
+        return super().drops(row, limits) or (
+            _frozen(row, limits)
+            and row["freeze_score"] >= _WHOLE * (row["end_seconds"] - row["start_seconds"])
+        )
+
+
+class FreezeFilter(_MotionFilter):
+    """A stretch without change; a static clip is not also called frozen."""
+
+    reason = "freeze"
+    scores: ClassVar = {"freeze_score": "freeze"}
+    threshold = Threshold("max_freeze", "freeze_score", "from")
+
+    def drops(self, row: Row, limits: Limits) -> bool:
+        return _frozen(row, limits) and not StaticFilter(self.settings).drops(row, limits)
+
+
+class FlickerFilter(_MotionFilter):
+    """Brightness that jumps there and back."""
+
+    reason = "flicker"
+    scores: ClassVar = {"flicker_score": "flicker"}
+    threshold = Threshold("max_flicker", "flicker_score", "above")
+
+
+class ZoomFilter(_MotionFilter):
+    """The whole picture grows or shrinks."""
+
+    reason = "zoom"
+    scores: ClassVar = {"zoom_score": "zoom"}
+    threshold = Threshold("max_zoom", "zoom_score", "above")
+
+
+def _frozen(row: Row, limits: Limits) -> bool:
+    return FreezeFilter.threshold.applies(row["freeze_score"], limits[FreezeFilter.threshold.setting])

@@ -1,12 +1,21 @@
 """Technical and aesthetic quality by the DOVER-structured model."""
 
+import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from hummingbird.config.curate import CurateSettings
+from hummingbird.config.settings import Settings as SettingsTree
+from hummingbird.core.errors import InputError
+from hummingbird.core.model_references import model_folder
+
+from hummingbird_data.filters.base import Filter, Limits, Threshold
+from hummingbird_data.filters.technical import technical_stage
 from hummingbird_data.reading.clip_frames import clip_frames
+from hummingbird_data.runtime.model_files import actors_for
 from hummingbird_data.stage import Row, Stage
 
 if TYPE_CHECKING:
@@ -53,3 +62,38 @@ class QualityStage(Stage):
             # It would pass every threshold.
             raise ValueError(f"the quality model gave {made}")
         return [made]
+
+
+class TechnicalFilter(Filter):
+    """The technical score of the quality model, where it decides."""
+
+    Settings = CurateSettings
+    reason = "technical_quality"
+    scores: ClassVar = {"quality_technical": "technical quality", "quality_aesthetic": "aesthetic quality"}
+    threshold = Threshold("min_technical", "quality_technical", "below")
+
+    def stages(self, settings: SettingsTree) -> list[Stage]:
+        if settings.curate.technical == "weightless":
+            return []
+        s, folder = settings.curate, model_folder(settings.models.quality)
+        actors = actors_for(s.quality_actors, folder, s.model_gpus)
+        return [technical_stage(settings), QualityStage(model=folder, actors=actors, gpus=s.model_gpus)]
+
+    def models(self, settings: SettingsTree) -> Mapping[str, Path]:
+        if settings.curate.technical == "weightless":
+            return {}
+        return {"quality": model_folder(settings.models.quality)}
+
+    def limit(self, settings: SettingsTree) -> float | str:
+        """The setting; where there is none, the threshold that the model came with."""
+        if settings.curate.min_technical is not None or settings.curate.technical == "weightless":
+            value = settings.curate.min_technical
+            return value if value is not None else -math.inf
+        folder = model_folder(settings.models.quality)
+        threshold = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("threshold")
+        if threshold is None:
+            raise InputError(f"the quality model in {folder} has no threshold: set curate.min_technical")
+        return float(threshold)
+
+    def drops(self, row: Row, limits: Limits) -> bool:
+        return row["technical_by"] != "weightless" and super().drops(row, limits)

@@ -19,8 +19,12 @@ from typing import ClassVar, Literal
 
 import cv2
 import numpy as np
+from hummingbird.config.curate import CurateSettings
+from hummingbird.config.settings import Settings as SettingsTree
+from hummingbird.core.model_references import is_shipped
 from numpy.typing import NDArray
 
+from hummingbird_data.filters.base import Filter, Limits, Threshold
 from hummingbird_data.reading.clip_frames import clip_frames, evenly
 from hummingbird_data.stage import Row, Stage
 
@@ -33,6 +37,7 @@ _QUIET = 20  # percentile of blocks that counts as free of texture
 _GRID = 8
 _STEEP = 24.0  # grey levels: a step that is an edge and no block
 _BLACK, _WHITE = 12.0, 243.0
+_SHAPES_SIDE = 256  # pixels: the largest pictures that the shapes world's quality model was trained on
 
 _LIMITS = {
     "sharpness": (0.30, 0.50),
@@ -149,3 +154,30 @@ def _fitted(luma: Luma) -> Luma:
     return np.asarray(
         cv2.resize(luma, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
     )
+
+
+class WeightlessFilter(Filter):
+    """The technical score that needs no weights, where it decides."""
+
+    Settings = CurateSettings
+    reason = "technical_quality"
+    scores: ClassVar = {
+        "quality_weightless": "technical quality, no weights",
+        "sharpness_score": "sharpness",
+        "noise_score": "noise",
+        "blockiness_score": "blockiness",
+        "exposure_score": "exposure",
+    }
+    threshold = Threshold("min_weightless", "quality_weightless", "below")
+
+    def stages(self, settings: SettingsTree) -> list[Stage]:
+        return [technical_stage(settings)]
+
+    def drops(self, row: Row, limits: Limits) -> bool:
+        return row["technical_by"] == "weightless" and super().drops(row, limits)
+
+
+def technical_stage(settings: SettingsTree) -> TechnicalStage:
+    """The stage that says which technical score decides about a clip."""
+    known = _SHAPES_SIDE if is_shipped(settings.models.quality) else None
+    return TechnicalStage(decides=settings.curate.technical, known=known)

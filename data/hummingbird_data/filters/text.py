@@ -14,8 +14,11 @@ from typing import Any, ClassVar
 
 import cv2
 import numpy as np
+from hummingbird.config.curate import CurateSettings
+from hummingbird.config.settings import Settings as SettingsTree
 from numpy.typing import NDArray
 
+from hummingbird_data.filters.base import Filter, Threshold
 from hummingbird_data.reading.clip_frames import clip_frames, evenly
 from hummingbird_data.stage import Row, Stage
 
@@ -107,3 +110,15 @@ def _network() -> Any:
         raise ModuleNotFoundError("the text detector's weights come with the package rapidocr: install it")
     cv2.setNumThreads(1)
     return cv2.dnn.readNetFromONNX(str(Path(package.origin).parent / _MODEL))
+
+
+class TextFilter(Filter):
+    """Overlaid text."""
+
+    Settings = CurateSettings
+    reason = "text"
+    scores: ClassVar = {"text_share": "text"}
+    threshold = Threshold("max_text", "text_share", "above")
+
+    def stages(self, settings: SettingsTree) -> list[Stage]:
+        return [TextStage()]

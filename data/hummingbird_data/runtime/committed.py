@@ -9,7 +9,7 @@ from hummingbird.lake.lake import Lake
 from numpy.typing import NDArray
 
 from hummingbird_data.copies.duplicate_index import INDEX_COLUMNS
-from hummingbird_data.curation_plan import Plan
+from hummingbird_data.curation_plan import CurationPlan
 from hummingbird_data.runtime.temporary import OnDisk
 from hummingbird_data.sources.source_batches import Source, Sources, batch_prefix, batches
 from hummingbird_data.stage import Row
@@ -29,7 +29,7 @@ class Committed(OnDisk):
         super().__init__(_TABLES)
         self._lake, self._sources = lake, sources
 
-    def look(self, plan: Plan) -> None:
+    def look(self, plan: CurationPlan) -> None:
         """Takes in what the table holds now, and which batches of the plan are committed as they would be."""
         self.database.executescript("DELETE FROM done; DELETE FROM current;")
         for table in ("clips", "quarantine"):
@@ -46,25 +46,27 @@ class Committed(OnDisk):
         found = self.database.execute("SELECT 1 FROM current WHERE batch = ?", (batch_id,))
         return found.fetchone() is not None
 
-    def stands(self, row: Row, plan: Plan) -> bool:
+    def stands(self, row: Row, plan: CurationPlan) -> bool:
         """Whether a clip's verdict is the plan's own: its file and all that it was judged by are the same."""
         if not row["batch_id"].startswith(batch_prefix(plan.key)):
             return False
         source = self._sources.get(row["source_uri"])
         return source is not None and row["scoring_key"] == plan.source_key(source)
 
-    def winners(self, plan: Plan) -> Iterator[Row]:
+    def winners(self, plan: CurationPlan) -> Iterator[Row]:
         """The kept clips that stay whatever else this run finds: of other sources, and those that stand."""
         columns = [*INDEX_COLUMNS, "batch_id", "scoring_key"]
         for row in self._rows("clips", "verdict = 'kept'", columns):
             if row["source_uri"] not in self._sources or self.stands(row, plan):
                 yield row
 
-    def unscored(self, batch: Sequence[Source], plan: Plan) -> list[Source]:
+    def unscored(self, batch: Sequence[Source], plan: CurationPlan) -> list[Source]:
         """The sources that the table has neither scores of nor a failure, with these settings and models."""
         return [source for source in batch if self._of(source)[1] != plan.source_key(source)]
 
-    def scored(self, batch: Sequence[Source], plan: Plan) -> tuple[dict[str, list[Row]], dict[str, Row]]:
+    def scored(
+        self, batch: Sequence[Source], plan: CurationPlan
+    ) -> tuple[dict[str, list[Row]], dict[str, Row]]:
         """What the plan would make again, by source: clips with scores (and captions), or a row of quarantine."""
         wanted: dict[str, set[str]] = defaultdict(set)
         for source in batch:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 from hummingbird.lake.lake import Lake
-from hummingbird.lake.schemas import CLIPS, QUARANTINE
+from hummingbird.lake.schemas import QUARANTINE
 
 from hummingbird_data.runtime.metrics import count
 from hummingbird_data.stage import Row
@@ -15,7 +15,7 @@ def commit(lake: Lake, batch_id: str, clips: list[Row], quarantined: list[Row]) 
     """Commits the rows of a batch."""
     lake.commit_batch(
         batch_id,
-        _table(clips, CLIPS, batch_id) if clips else None,
+        _table(clips, lake.schema("clips"), batch_id) if clips else None,
         _table(quarantined, QUARANTINE, batch_id) if quarantined else None,
     )
 

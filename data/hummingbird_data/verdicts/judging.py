@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from hummingbird_data.captions.caption_stages import write_captions
 from hummingbird_data.copies.duplicate_index import DuplicateIndex
-from hummingbird_data.curation_plan import Plan
+from hummingbird_data.curation_plan import CurationPlan
 from hummingbird_data.runtime.committed import order
 from hummingbird_data.runtime.outcome import failure
 from hummingbird_data.runtime.progress import Progress
@@ -13,7 +13,11 @@ from hummingbird_data.verdicts.verdict import score_reasons, with_verdict
 
 
 def judge(
-    clips: list[Row], plan: Plan, index: DuplicateIndex, progress: Progress, stands: Callable[[Row], bool]
+    clips: list[Row],
+    plan: CurationPlan,
+    index: DuplicateIndex,
+    progress: Progress,
+    stands: Callable[[Row], bool],
 ) -> tuple[list[Row], dict[str, Row]]:
     """Verdicts and captions of scored clips.
 
@@ -38,7 +42,7 @@ def judge(
     while waiting:
         judged = []
         for row in waiting:
-            reasons = score_reasons(row, plan.thresholds)
+            reasons = score_reasons(row, plan.filters, plan.limits)
             stays = row.get("verdict") == "kept" and stands(row)
             original = None if stays else index.find(row)
             originals.pop(row["clip_id"], None)

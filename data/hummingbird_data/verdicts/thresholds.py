@@ -1,41 +1,35 @@
 """Thresholds from settings: numbers as they are, percentiles from the scores of a run's clips."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from hummingbird.config.curate import CurateSettings
+from hummingbird.config.settings import Settings
+from numpy.typing import NDArray
 
-from hummingbird_data.verdicts.order_statistics import Chunks, percentiles
-from hummingbird_data.verdicts.verdict import Thresholds
+from hummingbird_data.filters.base import Filter, Limits, Threshold
 
-_SCORES = {
-    "min_technical": "quality_technical",
-    "min_weightless": "quality_weightless",
-    "min_motion": "motion_score",
-    "max_freeze": "freeze_score",
-    "max_zoom": "zoom_score",
-    "max_flicker": "flicker_score",
-    "max_text": "text_share",
-}
-THRESHOLDS = tuple(_SCORES)
-"""Settings that a change of which needs no new scores."""
+Scores = Mapping[str, NDArray[Any]]
+"""Columns of scores."""
 
 
 @dataclass(frozen=True)
-class Given:
+class Thresholds:
     """What the settings ask for: ``values`` by the names of settings, numbers or percentiles."""
 
     min_seconds: float
     values: Mapping[str, float | str]
+    declared: Mapping[str, Threshold]
 
     @classmethod
-    def by(cls, settings: CurateSettings, model_threshold: float | None) -> "Given":
-        """Those of ``settings``; ``model_threshold``: what the quality model came with."""
-        values = {name: getattr(settings, name) for name in THRESHOLDS}
-        if values["min_technical"] is None:
-            values["min_technical"] = model_threshold if model_threshold is not None else -np.inf
-        return cls(settings.min_seconds, values)
+    def of(cls, filters: Sequence[Filter], settings: Settings) -> "Thresholds":
+        """Those of ``filters``."""
+        return cls(
+            settings.curate.min_seconds,
+            {one.threshold.setting: one.limit(settings) for one in filters},
+            {one.threshold.setting: one.threshold for one in filters},
+        )
 
     @property
     def percentiles(self) -> dict[str, float]:
@@ -45,25 +39,23 @@ class Given:
     @property
     def columns(self) -> list[str]:
         """The columns of scores that percentiles are taken of."""
-        return sorted({_SCORES[name] for name in self.percentiles})
+        return sorted({self.declared[name].column for name in self.percentiles})
 
-    def resolved(self, read: Callable[[], Chunks] | None = None) -> Thresholds:
-        """Percentiles as values of the scores that ``read`` yields, again at each call; clips without a score do not
-        count.
+    def resolved(self, read: Callable[[], Iterable[Scores]] | None = None) -> Limits:
+        """Percentiles as values of the scores that ``read`` yields in chunks; clips without a score do not count.
 
         A value is one that a clip has, so the share dropped is never larger than asked for. Without scores nothing
-        is dropped for them.
+        is dropped for them. The columns are in memory at once: 8 bytes a clip and column.
         """
-        wanted = {
-            name: (_SCORES[name], percent, name.startswith("min"))
-            for name, percent in self.percentiles.items()
-        }
-        numbers = {name: value for name, value in self.values.items() if not isinstance(value, str)}
-        found = percentiles(read, wanted) if read is not None and wanted else dict.fromkeys(wanted)
-        for name, value in found.items():
-            if value is None:
-                numbers[name] = -np.inf if name.startswith("min") else np.inf
-            else:
-                # Freezes are dropped from their threshold on, all others beyond it.
-                numbers[name] = float(np.nextafter(value, np.inf)) if name == "max_freeze" else value
-        return Thresholds(min_seconds=self.min_seconds, **numbers)
+        limits = {name: float(value) for name, value in self.values.items() if not isinstance(value, str)}
+        chunks = list(read()) if read is not None and self.percentiles else []
+        for name, percent in self.percentiles.items():
+            threshold = self.declared[name]
+            below = threshold.drops == "below"
+            scores = np.concatenate([chunk[threshold.column] for chunk in chunks] or [np.zeros(0)])
+            if not len(scores):
+                limits[name] = -np.inf if below else np.inf
+                continue
+            value = np.percentile(scores, percent, method="lower" if below else "higher")
+            limits[name] = float(np.nextafter(value, np.inf) if threshold.drops == "from" else value)
+        return {"min_seconds": self.min_seconds, **limits}

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from hummingbird.config.endpoint import EndpointSettings
+from hummingbird.config.plugins import PluginTable
 from hummingbird.config.section import AbsolutePath, Section
 
 
@@ -86,6 +87,10 @@ class CurateSettings(Section):
     )
     max_text: NonNegativeFloat | Percentile = Field(
         0.003, description="largest share of the picture under text: text"
+    )
+    filters: PluginTable = Field(
+        default_factory=dict,
+        description="further filters by import path, with their settings: {mine.filters:Brightness: {least: 0.2}}",
     )
     copy_luma: NonNegativeFloat = Field(
         0.4, description="most luma bits of the perceptual hashes that differ in possible copies, as a share"

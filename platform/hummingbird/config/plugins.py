@@ -51,7 +51,7 @@ class Plugin(Generic[T]):
 
     def build(self, *args: Any, **kwargs: Any) -> T:
         """An instance, made with the settings first."""
-        return self.kind(self.settings, *args, **kwargs)
+        return self.kind(self.settings, *args, **kwargs)  # type: ignore[call-arg]
 
 
 def resolve_plugin(setting: str, choice: PluginChoice, known: Mapping[str, str], base: type[T]) -> Plugin[T]:

@@ -9,7 +9,7 @@ between batches that nothing names are taken away (`hummingbird.lake.retention`)
 
 import fcntl
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,9 +20,19 @@ import pyarrow.compute as pc
 from pyiceberg.catalog import Catalog
 from pyiceberg.expressions import And, BooleanExpression, EqualTo, GreaterThanOrEqual, In, LessThanOrEqual
 from pyiceberg.table import Table
+from pyiceberg.types import DoubleType
 
 from hummingbird.lake.retention import EVERY, expire, name_snapshot
-from hummingbird.lake.schemas import ARROW, CLIPS, QUARANTINE, REASONS, VERDICTS, TableName, with_all_columns
+from hummingbird.lake.schemas import (
+    ARROW,
+    QUARANTINE,
+    REASONS,
+    REASONS_PROPERTY,
+    VERDICTS,
+    TableName,
+    arrow_schema,
+    with_all_columns,
+)
 
 PENDING = "pending"
 _PINS = "hummingbird.pins"
@@ -87,9 +97,11 @@ class Committer:
             ValueError: rows that break the tables' rules (see `conform` and `_check`).
         """
         stamp = pa.scalar(batch_id)
-        new_clips = conform("clips", _stamped(clips, stamp, CLIPS))
+        table = self.table("clips")
+        schema = arrow_schema("clips", table)
+        new_clips = conform("clips", _stamped(clips, stamp, schema), schema)
         new_quarantine = conform("quarantine", _stamped(quarantine, stamp, QUARANTINE))
-        _check(new_clips, new_quarantine)
+        _check(new_clips, new_quarantine, declared_reasons(table))
         sources = set(new_clips["source_uri"].to_pylist()) | set(new_quarantine["source_uri"].to_pylist())
         if not sources:
             raise ValueError(f"batch {batch_id} holds no row: every source gives a clip or a quarantine row")
@@ -114,6 +126,21 @@ class Committer:
                 expire(self._catalog, self.table, after.sequence)
             return after.clips
 
+    def declare_scores(self, columns: Mapping[str, str], reasons: Iterable[str]) -> None:
+        """See `hummingbird.lake.lake.Lake.declare_scores`."""
+        with locked(self._lock):
+            table = self.table("clips")
+            missing = {name: doc for name, doc in columns.items() if name not in table.schema().column_names}
+            if missing:
+                with table.update_schema() as update:
+                    for name, doc in missing.items():
+                        update.add_column(name, DoubleType(), doc)
+            known = declared_reasons(table)
+            further = [reason for reason in (*known, *reasons) if reason not in REASONS]
+            if set(further) - set(known):
+                property_ = {REASONS_PROPERTY: ",".join(dict.fromkeys(further))}
+                table.refresh().transaction().set_properties(property_).commit_transaction()
+
     def put(self, name: TableName, key: str, row: dict[str, object]) -> None:
         """Writes one row of ``runs`` or ``models``, in place of the row with the same key."""
         rows = _one_row(name, row)
@@ -125,8 +152,9 @@ class Committer:
             _overwrite(self.table(name), rows, _equal(key, row[key]), properties=properties)
 
     def _there(self, name: TableName, snapshot_id: int, which: BooleanExpression) -> pa.Table:
-        found = self.table(name).scan(row_filter=which, snapshot_id=snapshot_id).to_arrow()
-        return _sorted(name, with_all_columns(name, found))
+        table = self.table(name)
+        rows = table.scan(row_filter=which, snapshot_id=snapshot_id).to_arrow()
+        return _sorted(name, with_all_columns(arrow_schema(name, table), rows))
 
     def _write_pending(
         self, name: TableName, base: int, which: BooleanExpression, old: pa.Table, new: pa.Table
@@ -171,13 +199,16 @@ class Committer:
                 table.manage_snapshots().set_current_snapshot(snapshot_id).commit()
 
 
-def conform(name: TableName, rows: pa.Table) -> pa.Table:
+def conform(name: TableName, rows: pa.Table, schema: pa.Schema | None = None) -> pa.Table:
     """Rows in the table's own columns and types; columns that are not given are null.
+
+    Args:
+        schema: the table's; none: that of `ARROW`.
 
     Raises:
         ValueError: unknown columns, a required value missing, or a value of the wrong type.
     """
-    schema = ARROW[name]
+    schema = ARROW[name] if schema is None else schema
     unknown = sorted(set(rows.column_names) - set(schema.names))
     if unknown:
         raise ValueError(f"table {name} has no column {', '.join(unknown)}; it has {', '.join(schema.names)}")
@@ -204,7 +235,13 @@ def _stamped(rows: pa.Table | None, batch_id: pa.Scalar, schema: pa.Schema) -> p
     return rows.append_column("batch_id", pa.chunked_array([pa.repeat(batch_id, rows.num_rows)]))
 
 
-def _check(clips: pa.Table, quarantine: pa.Table) -> None:
+def declared_reasons(clips: Table) -> tuple[str, ...]:
+    """Why a clip can be dropped: the lake's own reasons, and those of filters from outside."""
+    further = clips.properties.get(REASONS_PROPERTY, "")
+    return (*REASONS, *(reason for reason in further.split(",") if reason))
+
+
+def _check(clips: pa.Table, quarantine: pa.Table, reasons: Sequence[str]) -> None:
     """The rules of a batch that types cannot say.
 
     Raises:
@@ -219,8 +256,8 @@ def _check(clips: pa.Table, quarantine: pa.Table) -> None:
     for row in clips.select(["clip_id", "verdict", "reasons"]).to_pylist():
         if row["verdict"] not in VERDICTS:
             raise ValueError(f"clip {row['clip_id']}: verdict {row['verdict']!r} is none of {VERDICTS}")
-        if set(row["reasons"]) - set(REASONS):
-            raise ValueError(f"clip {row['clip_id']}: reasons {row['reasons']} are not all in {REASONS}")
+        if set(row["reasons"]) - set(reasons):
+            raise ValueError(f"clip {row['clip_id']}: reasons {row['reasons']} are not all in {reasons}")
         if (row["verdict"] == "dropped") != bool(row["reasons"]):
             raise ValueError(f"clip {row['clip_id']} is {row['verdict']} for the reasons {row['reasons']}")
 

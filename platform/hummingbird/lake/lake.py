@@ -1,7 +1,7 @@
 """The lake: Iceberg tables of clips, quarantine, runs and models."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from hummingbird.lake.schemas import (
     TABLES,
     VERSION_PROPERTY,
     TableName,
+    arrow_schema,
 )
 
 PROPERTIES = {
@@ -106,6 +107,19 @@ class Lake:
             ValueError: rows that break a rule of the tables; nothing is written.
         """
         return self._committer.commit_batch(batch_id, clips, quarantine)
+
+    def declare_scores(self, columns: Mapping[str, str], reasons: Iterable[str]) -> None:
+        """Lets clips have the scores, and be dropped for the reasons, of filters from outside.
+
+        Args:
+            columns: columns of numbers that the table may lack, and what they hold; they stay.
+            reasons: what ``reasons`` may say besides `hummingbird.lake.schemas.REASONS`.
+        """
+        self._committer.declare_scores(columns, reasons)
+
+    def schema(self, table: TableName) -> pa.Schema:
+        """The columns of a table as it is now."""
+        return arrow_schema(table, self._committer.table(table))
 
     def snapshot(self) -> int:
         """The id of the current snapshot of clips; what it reads never changes."""

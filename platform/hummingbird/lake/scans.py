@@ -10,7 +10,7 @@ from pyiceberg.table import DataScan, Table
 from pyparsing import ParseException
 
 from hummingbird.core.errors import InputError
-from hummingbird.lake.schemas import ARROW, TableName, with_all_columns
+from hummingbird.lake.schemas import TableName, arrow_schema, with_all_columns
 
 
 class Scan:
@@ -36,10 +36,11 @@ class Scan:
         columns: Sequence[str] | None,
     ) -> None:
         self._name, self._where, self._columns = name, where, columns
-        unknown = [column for column in columns or () if column not in ARROW[name].names]
+        self._schema = arrow_schema(name, table)
+        unknown = [column for column in columns or () if column not in self._schema.names]
         if unknown:
             raise InputError(
-                f"{name} has no column {', '.join(unknown)}; it has {', '.join(ARROW[name].names)}"
+                f"{name} has no column {', '.join(unknown)}; it has {', '.join(self._schema.names)}"
             )
         with self._explained():
             scan = table.scan(row_filter=where or AlwaysTrue(), snapshot_id=snapshot_id)
@@ -53,7 +54,7 @@ class Scan:
         """All rows."""
         with self._explained():
             rows = self._scan.to_arrow()
-        return with_all_columns(self._name, rows, self._columns)
+        return with_all_columns(self._schema, rows, self._columns)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The same rows, one data file in memory at a time."""
@@ -65,7 +66,7 @@ class Scan:
             # One by one: given all of them, pyiceberg reads ahead of its consumer without bound.
             for batch in reader.to_record_batches([task]):
                 yield from with_all_columns(
-                    self._name, pa.Table.from_batches([batch]), self._columns
+                    self._schema, pa.Table.from_batches([batch]), self._columns
                 ).to_batches()
 
     @contextmanager
@@ -81,7 +82,7 @@ class Scan:
         except (ValueError, TypeError) as error:  # of pyiceberg's binder: no such column, another type
             if self._where is None:
                 raise
-            reason, there = " ".join(str(error).split()), ", ".join(ARROW[self._name].names)
+            reason, there = " ".join(str(error).split()), ", ".join(self._schema.names)
             raise InputError(
                 f"cannot use the filter {self._where!r}: {reason}; {self._name} has {there}"
             ) from error

@@ -1,6 +1,7 @@
 """The tables of the lake: columns, field ids, and the Arrow schemas that writers fill.
 
-Columns are only ever added, at the end, and none of the new ones is required. (Iceberg numbers the columns of
+Columns are only ever added, at the end, and none of the new ones is required: by later versions, and for the scores
+of filters from outside (`hummingbird.lake.lake.Lake.declare_scores`). (Iceberg numbers the columns of
 a new table first, then the elements of its lists; an older table keeps the ids that it has.)
 `SCHEMA_VERSION` is written into every table as the property ``hummingbird.schema-version``.
 """
@@ -11,6 +12,7 @@ from typing import Literal, get_args
 import pyarrow as pa
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.schema import Schema
+from pyiceberg.table import Table
 from pyiceberg.types import (
     DoubleType,
     IcebergType,
@@ -41,8 +43,10 @@ REASONS = (
     "low_caption",
     "unjudged",
 )
-"""Why a clip can be dropped; a dropped clip has at least one of them, a kept one none. ``unjudged``: scored by a
-run whose thresholds are percentiles, which has not scored all yet."""
+"""Why a clip can be dropped, besides the reasons of filters from outside; a dropped clip has at least one reason, a
+kept one none. ``unjudged``: scored by a run whose thresholds are percentiles, which has not scored all yet."""
+REASONS_PROPERTY = "hummingbird.reasons"
+"""Of the table ``clips``: further reasons, with commas between them."""
 
 JSON_COLUMNS = frozenset({"settings", "inputs", "outputs", "metrics", "plan", "scores"})
 """Columns of `runs` and `models` that hold JSON as text."""
@@ -188,12 +192,19 @@ QUARANTINE = ARROW["quarantine"]
 MODELS = ARROW["models"]
 
 
-def with_all_columns(name: TableName, rows: pa.Table, columns: Sequence[str] | None = None) -> pa.Table:
-    """Rows with the columns and types of `ARROW`: those of a snapshot older than a column have null there.
+def arrow_schema(name: TableName, table: Table) -> pa.Schema:
+    """The columns of `ARROW`, and what a table has besides: of clips, the scores of filters from outside."""
+    known = ARROW[name]
+    further = [field for field in _arrow(table.schema()) if field.name not in known.names]
+    return pa.schema([*known, *further])
+
+
+def with_all_columns(whole: pa.Schema, rows: pa.Table, columns: Sequence[str] | None = None) -> pa.Table:
+    """Rows with the columns and types of ``whole``: those of a snapshot older than a column have null there.
 
     ``columns``: those wanted, in their order; none: all.
     """
-    schema = pa.schema([ARROW[name].field(column) for column in columns or ARROW[name].names])
+    schema = pa.schema([whole.field(column) for column in columns or whole.names])
     for column in schema:
         if column.name not in rows.column_names:
             rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))

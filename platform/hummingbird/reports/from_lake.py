@@ -17,21 +17,8 @@ from hummingbird.reports.report_data import CaptionChange, Captions, Curation, L
 
 Row = dict[str, Any]
 
-_SCORES = {
-    "technical quality": ("quality_technical", "min_technical"),
-    "technical quality, no weights": ("quality_weightless", "min_weightless"),
-    "aesthetic quality": ("quality_aesthetic", None),
-    "sharpness": ("sharpness_score", None),
-    "noise": ("noise_score", None),
-    "blockiness": ("blockiness_score", None),
-    "exposure": ("exposure_score", None),
-    "motion": ("motion_score", "min_motion"),
-    "freeze": ("freeze_score", "max_freeze"),
-    "zoom": ("zoom_score", "max_zoom"),
-    "flicker": ("flicker_score", "max_flicker"),
-    "text": ("text_share", "max_text"),
-}
-"""Names on the page: the column, and the threshold that decides by it, if one does."""
+Filters = Sequence[Mapping[str, Any]]
+"""What the filters of a run declare, as its ``result.json`` has it (``metrics.filters``)."""
 
 
 def curation_part(
@@ -41,7 +28,7 @@ def curation_part(
     truth: Mapping[str, float] | None = None,
     examples: int = 2,
     counts: Mapping[str, int] | None = None,
-    thresholds: Mapping[str, float] | None = None,
+    filters: Filters = (),
 ) -> Curation:
     """What became of the clips: rows of ``clips`` and ``quarantine`` as the lake reads them.
 
@@ -50,7 +37,7 @@ def curation_part(
         truth: rates by name, where the truth is known.
         examples: strips for each reason; twice as many of kept clips.
         counts: clips by verdict and by reason, where ``clips`` are but some of them.
-        thresholds: what was kept and dropped by, by the names of curation's settings.
+        filters: whose scores are shown, with their thresholds.
     """
     rows: list[Row] = clips.sort_by("clip_id").to_pylist()
     kept = [row for row in rows if row["verdict"] == "kept"]
@@ -59,23 +46,26 @@ def curation_part(
     if counts is not None:
         reasons = Counter({reason: counts[reason] for reason in reasons})
     failed = quarantine.sort_by("source_uri").to_pylist()
+    titles = {column: title for one in filters for column, title in one["scores"].items()}
     return Curation(
         kept=len(kept) if counts is None else counts["kept"],
         dropped=len(dropped) if counts is None else counts["dropped"],
         quarantined=len(failed),
         reasons=dict(reasons.most_common()),
-        kept_examples=tuple(_strip(row, storage) for row in _spread(kept, 2 * examples)),
+        kept_examples=tuple(_strip(row, storage, titles) for row in _spread(kept, 2 * examples)),
         examples={
-            reason: tuple(_strip(row, storage) for row in _spread(_because(dropped, reason), examples))
+            reason: tuple(
+                _strip(row, storage, titles) for row in _spread(_because(dropped, reason), examples)
+            )
             for reason, _ in reasons.most_common()
         },
         quarantine=tuple((Path(row["source_uri"]).name, row["stage"], row["error"]) for row in failed),
         truth=dict(truth or {}),
-        distributions=_distributions(kept, dropped),
+        distributions=_distributions(kept, dropped, titles),
         thresholds={
-            name: thresholds[setting]
-            for name, (_, setting) in _SCORES.items()
-            if thresholds and setting and math.isfinite(thresholds.get(setting, math.inf))
+            titles[one["column"]]: float(one["threshold"])
+            for one in filters
+            if math.isfinite(float(one["threshold"]))
         },
     )
 
@@ -152,23 +142,28 @@ def _frames(row: Row, storage: AnyPath) -> Any:
     return read_mp4(local_copy(storage / row["media_path"], unchanging=True))[0]
 
 
-def _strip(row: Row, storage: AnyPath) -> Strip:
+def _strip(row: Row, storage: AnyPath, titles: Mapping[str, str]) -> Strip:
     name = Path(row["source_uri"]).name
     return Strip(
         frames=strip_uris(_frames(row, storage)),
         title=f"{name}, {row['start_seconds']:.1f} to {row['end_seconds']:.1f} s",
         text=row["caption"] or row["caption_original"] or "",
-        facts=tuple((name, f"{row[key]:.3g}") for name, (key, _) in _SCORES.items() if row[key] is not None),
+        facts=tuple(
+            (title, f"{row[column]:.3g}") for column, title in titles.items() if row.get(column) is not None
+        ),
         tags=tuple(row["reasons"]),
     )
 
 
 def _distributions(
-    kept: Sequence[Row], dropped: Sequence[Row]
+    kept: Sequence[Row], dropped: Sequence[Row], titles: Mapping[str, str]
 ) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
-    found = {}
-    for name, (key, _) in _SCORES.items():
-        values = [tuple(float(row[key]) for row in rows if row[key] is not None) for rows in (kept, dropped)]
+    distributions = {}
+    for column, title in titles.items():
+        values = [
+            tuple(float(row[column]) for row in rows if row.get(column) is not None)
+            for rows in (kept, dropped)
+        ]
         if values[0] or values[1]:
-            found[name] = (values[0], values[1])
-    return found
+            distributions[title] = (values[0], values[1])
+    return distributions

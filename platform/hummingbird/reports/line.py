@@ -90,7 +90,8 @@ def scored_curation(
     )
     score = score_curation(clips.to_pylist(), quarantine.to_pylist(), files)
     accuracy = (score.caption_before, score.caption_after)
-    curation = curation_part(clips, quarantine, storage, score.rates)
+    filters = curated["metrics"]["filters"]
+    curation = curation_part(clips, quarantine, storage, score.rates, filters=filters)
     return (curation, captions_part(clips, storage, accuracy, score.true_captions)), score
 
 

@@ -15,7 +15,7 @@ from hummingbird.core.files import AnyPath
 from hummingbird.core.scratch import origin
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import load_result
-from hummingbird.lake.schemas import ARROW, CLIPS, QUARANTINE, TableName
+from hummingbird.lake.schemas import QUARANTINE, TableName
 from hummingbird.reports.from_lake import captions_part, curation_part
 from hummingbird.reports.from_runs import runs_part
 from hummingbird.reports.page import write_report
@@ -69,23 +69,26 @@ def reviewed_curation(
     if belongs is None:
         root = f"{source.rstrip('/')}/"
         belongs = lambda uri: uri.startswith(root)  # noqa: E731
-    clips, counts = _sample(_rows(lake, "clips", snapshot, belongs))
+    clips, counts = _sample(_rows(lake, "clips", snapshot, belongs), lake.schema("clips"))
     failed = list(_rows(lake, "quarantine", snapshot, belongs))
     shown = heapq.nsmallest(_SHOWN, failed, key=lambda row: str(row["source_uri"]))
-    thresholds = {name: float(text) for name, text in found["metrics"].get("thresholds", {}).items()}
     curation = curation_part(
-        clips, pa.Table.from_pylist(shown, schema=QUARANTINE), storage, counts=counts, thresholds=thresholds
+        clips,
+        pa.Table.from_pylist(shown, schema=QUARANTINE),
+        storage,
+        counts=counts,
+        filters=found["metrics"].get("filters", ()),
     )
     return replace(curation, quarantined=len(failed)), captions_part(clips, storage)
 
 
 def _rows(lake: Lake, table: TableName, snapshot: int, belongs: Callable[[str], bool]) -> Iterator[Row]:
-    columns = [name for name in ARROW[table].names if name not in ("embedding", "perceptual_hash")]
+    columns = [name for name in lake.schema(table).names if name not in ("embedding", "perceptual_hash")]
     for batch in lake.batches(table, snapshot_id=snapshot, columns=columns):
         yield from (row for row in batch.to_pylist() if belongs(row["source_uri"]))
 
 
-def _sample(rows: Iterator[Row]) -> tuple[pa.Table, Counter[str]]:
+def _sample(rows: Iterator[Row], schema: pa.Schema) -> tuple[pa.Table, Counter[str]]:
     """Clips to show and to draw distributions from, and how many there are of each verdict and reason."""
     counts: Counter[str] = Counter()
     pools: dict[str, list[Row]] = {}
@@ -104,4 +107,4 @@ def _sample(rows: Iterator[Row]) -> tuple[pa.Table, Counter[str]]:
             if len(pools[pool]) >= 2 * (_SHOWN if pool else _DRAWN):
                 pools[pool] = smallest(pool)
     chosen = {key(row): row for row in chain.from_iterable(map(smallest, pools))}
-    return pa.Table.from_pylist(list(chosen.values()), schema=CLIPS), counts
+    return pa.Table.from_pylist(list(chosen.values()), schema=schema), counts

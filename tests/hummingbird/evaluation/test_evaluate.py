@@ -94,7 +94,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(
 
 def test_a_folder_without_a_pipeline_is_bad_input(tmp_path: Path) -> None:
     models = (Candidate(name="mine", path=str(tmp_path)),)
-    with pytest.raises(InputError, match="mine: no pipeline in"):
+    with pytest.raises(InputError, match="no pipeline in"):
         evaluate(Settings(storage=tmp_path, evaluate=EvaluateSettings(models=models)))
 
 

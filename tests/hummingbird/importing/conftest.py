@@ -9,8 +9,8 @@ import pytest
 import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL
+from drawn_weights import drawn_weight
 from hummingbird.importing import autoencoder, reader, text, unet, unpickle
-from hummingbird.importing.drawn import drawn_weight
 from hummingbird.importing.table import Entry
 from hummingbird.models.unet import VideoUNet
 from torch import Tensor, nn

@@ -9,10 +9,10 @@ import torch
 import yaml
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL
+from drawn_weights import drawn
 from hummingbird.core.errors import InputError
 from hummingbird.core.hashes import count_parameters
 from hummingbird.importing import autoencoder, unet
-from hummingbird.importing.drawn import drawn
 from hummingbird.importing.formats import t2v_turbo, videocrafter2
 from hummingbird.importing.lora import GUIDANCE
 from hummingbird.importing.parts import read_reference

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hummingbird.importing.parity import compare, main
 from hummingbird.importing.unet import our_config, published_table
+from parity import compare, main
 
 PARITY = Path(__file__).parents[2] / "parity"
 CASES = sorted(path.stem for path in PARITY.glob("*.json"))

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hummingbird.core.errors import InputError
 from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
 from hummingbird.models.scheduler import VideoScheduler
 
@@ -86,10 +87,10 @@ def test_a_student_of_phases_takes_its_steps_without_fresh_noise(tiny_pipelines:
 
 
 def test_a_folder_without_a_part_is_named(tiny_pipelines: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no pipeline in"):
+    with pytest.raises(InputError, match="no pipeline in"):
         load_pipeline(tmp_path)
     load_pipeline(tiny_pipelines["teacher"]).unet.save_pretrained(tmp_path / "model" / "unet")
-    with pytest.raises(FileNotFoundError, match="lacks vae"):
+    with pytest.raises(InputError, match="lacks vae"):
         load_pipeline(tmp_path / "model")
 
 

@@ -2,17 +2,17 @@
 
 import json
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hummingbird.core.model_references import SHIPPED_WEIGHTS
 from hummingbird.models.dover import DOVER
 from hummingbird.pretraining import loop, quality
 from hummingbird.pretraining.quality_samples import draw_sample
 from safetensors.torch import load_file
 
-SHIPPED = Path(quality.__file__).parents[1] / "weights" / "quality"
+SHIPPED = SHIPPED_WEIGHTS / "quality"
 
 
 @pytest.fixture

@@ -56,7 +56,9 @@ def fill(settings: Settings, media: bytes, source: str = "/raw") -> Lake:
 
 def test_curation_counts_and_shows_every_reason(settings: Settings, media: bytes) -> None:
     lake = fill(settings, media)
-    part = curation_part(lake.read("clips"), lake.read("quarantine"), settings.storage)
+    part = curation_part(
+        lake.read("clips"), lake.read("quarantine"), settings.storage, filters=[motion_filter("0.15")]
+    )
     assert (part.kept, part.dropped, part.quarantined) == (3, 2, 1)
     assert part.reasons == {"text": 2, "static": 1}
     # The clip that shows a reason best has no other.
@@ -64,6 +66,17 @@ def test_curation_counts_and_shows_every_reason(settings: Settings, media: bytes
     assert [name for name, *_ in part.quarantine] == ["x.mp4"]
     assert len(part.distributions["motion"][0]) == 3
     assert all(len(strip.frames) == 5 for strip in part.kept_examples)
+
+
+def motion_filter(threshold: str) -> dict[str, Any]:
+    return {
+        "reason": "static",
+        "scores": {"motion_score": "motion"},
+        "setting": "min_motion",
+        "column": "motion_score",
+        "drops": "below",
+        "threshold": threshold,
+    }
 
 
 def test_captions_show_kept_clips_of_different_sources(settings: Settings, media: bytes) -> None:
@@ -109,7 +122,7 @@ def test_a_review_of_sources_without_a_common_folder_counts_all_of_them(
     lake = fill(settings, media)
     with open_run(settings, "curate", inputs={"source": "", "given": "list.csv"}) as run:
         run.snapshot_id = lake.snapshot()
-        run.metrics["thresholds"] = {"min_motion": "0.15", "max_zoom": "inf", "min_seconds": "2.0"}
+        run.metrics["filters"] = [motion_filter("0.15"), {**motion_filter("inf"), "setting": "other"}]
     sources = {"/raw/a.mp4", "/raw/x.mp4"}
     text = write_review(lake, settings.storage, run.result_path, sources.__contains__).read_text()
     assert "list.csv" in text
@@ -142,7 +155,7 @@ def test_the_sample_of_a_review_is_the_same_in_any_order(
         monkeypatch.setattr(f"hummingbird.reports.review.{name}", 2)
     rows = fill(settings, media).read("clips").sort_by("clip_id").to_pylist()
     for order in (rows, rows[::-1]):
-        sample, counts = _sample(iter(order))
+        sample, counts = _sample(iter(order), CLIPS)
         # Of five: the two smallest, the two smallest that were kept, and those that were dropped.
         assert sorted(sample["clip_id"].to_pylist()) == ["clip0", "clip1", "clip2", "clip3"]
         assert (counts["kept"], counts["dropped"], counts["text"]) == (3, 2, 2)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hummingbird.importing.drawn import drawn, drawn_state
+from drawn_weights import drawn, drawn_state
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet

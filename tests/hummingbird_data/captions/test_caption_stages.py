@@ -12,7 +12,7 @@ import pytest
 from fake_endpoint import Endpoint, Reply, serving, words_of
 from hummingbird.config.endpoint import EndpointSettings
 from hummingbird.core.errors import InputError
-from hummingbird_data import captions
+from hummingbird_data.captions import caption_stages
 from hummingbird_data.captions.caption_checks import CaptionChecks
 from hummingbird_data.captions.caption_stages import CAPTION_COLUMNS, Asking, Captioning, write_captions
 from hummingbird_data.captions.engines import Engine, frames_hash
@@ -182,7 +182,7 @@ def test_frames_that_changed_once_stay_an_error(monkeypatch: pytest.MonkeyPatch)
             clip: {"answer": "", "cut": False, "frames_hash": next(looks), "failure": None} for clip in clips
         }
 
-    monkeypatch.setattr(captions, "_round", answer)
+    monkeypatch.setattr(caption_stages, "_round", answer)
     engine = Engine("http", "tiny", "tiny", frames=3, max_tokens=60)
     asking = Captioning(Asking(engine, load_prompt("describe", "describe"), 2), None, CaptionChecks())
     (told,) = write_captions([{"clip_id": "c", "media_path": "c.mp4"}], asking, Path()).values()

@@ -7,7 +7,7 @@ import pytest
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird_data.captions.captioning import captioning_of
-from hummingbird_data.curation_plan import Plan
+from hummingbird_data.curation_plan import CurationPlan
 
 URL = {"url": "http://127.0.0.1:1/v1"}
 
@@ -62,8 +62,8 @@ def test_what_cannot_work_is_refused(models: dict[str, str], curate: dict[str, A
 def test_an_endpoints_licence_is_stated(tmp_path: Path) -> None:
     asked = {"caption_engine": "http", "allow_noncommercial": False}
     with pytest.raises(InputError, match=r"state its licence in curate.caption_endpoint.licence"):
-        Plan.make(settings_of({"captioner": "see-7b"}, **asked, caption_endpoint=URL))
-    made = Plan.make(
+        CurationPlan.make(settings_of({"captioner": "see-7b"}, **asked, caption_endpoint=URL))
+    made = CurationPlan.make(
         settings_of({"captioner": "see-7b"}, **asked, caption_endpoint={**URL, "licence": "mit"})
     )
     assert made.licences == {"captioner": "mit"}
@@ -74,7 +74,7 @@ def test_the_key_changes_with_what_captions_depend_on_alone(tmp_path: Path) -> N
         path = tmp_path / "mine.yaml"
         path.write_text(f'version: "1"\nasks: describe\ntext: {prompt}\n')
         fixed = {"caption_engine": "http", "caption_endpoint": URL, "caption_prompt": str(path)}
-        return Plan.make(settings_of({"captioner": model}, **{**fixed, **curate})).scoring_key
+        return CurationPlan.make(settings_of({"captioner": model}, **{**fixed, **curate})).scoring_key
 
     base = key()
     assert key(caption_endpoint={"url": "http://127.0.0.2:1/v1", "retries": 9}, caption_batch=3) == base

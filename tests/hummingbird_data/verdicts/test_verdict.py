@@ -1,21 +1,22 @@
 """Each score drops a clip for its own reason."""
 
-from dataclasses import replace
-
 import pytest
+from hummingbird.config.settings import Settings
 from hummingbird.lake.schemas import REASONS
-from hummingbird_data.verdicts.verdict import Thresholds, score_reasons, with_verdict
+from hummingbird_data.filters.shipped import filters_of
+from hummingbird_data.verdicts.verdict import score_reasons, with_verdict
 
-LIMITS = Thresholds(
-    min_seconds=2,
-    min_technical=0,
-    min_weightless=0.5,
-    min_motion=0.002,
-    max_freeze=0.5,
-    max_zoom=0.05,
-    max_flicker=0.02,
-    max_text=0.01,
-)
+FILTERS = filters_of(Settings())
+LIMITS = {
+    "min_seconds": 2.0,
+    "min_technical": 0.0,
+    "min_weightless": 0.5,
+    "min_motion": 0.002,
+    "max_freeze": 0.5,
+    "max_zoom": 0.05,
+    "max_flicker": 0.02,
+    "max_text": 0.01,
+}
 SOUND = {
     "start_seconds": 1.0, "end_seconds": 3.0, "fps": 24.0, "quality_technical": 1.0, "motion_score": 0.1,
     "freeze_score": 0.0, "zoom_score": 0.0, "flicker_score": 0.0, "text_share": 0.0,
@@ -24,7 +25,7 @@ SOUND = {
 
 
 def test_a_sound_clip_is_kept() -> None:
-    assert score_reasons(SOUND, LIMITS) == []
+    assert score_reasons(SOUND, FILTERS, LIMITS) == []
     assert with_verdict(SOUND, [])["verdict"] == "kept"
 
 
@@ -44,14 +45,16 @@ def test_a_sound_clip_is_kept() -> None:
     ],
 )
 def test_each_score_has_its_reason(change: dict, reason: str) -> None:
-    assert score_reasons({**SOUND, **change}, LIMITS) == [reason]
+    assert score_reasons({**SOUND, **change}, FILTERS, LIMITS) == [reason]
     assert reason in REASONS
     assert with_verdict(SOUND, [reason]) == {**SOUND, "verdict": "dropped", "reasons": [reason]}
 
 
 def test_rounded_times_do_not_make_a_clip_too_short() -> None:
-    assert score_reasons({**SOUND, "end_seconds": 2.9999}, LIMITS) == []
+    assert score_reasons({**SOUND, "end_seconds": 2.9999}, FILTERS, LIMITS) == []
 
 
 def test_a_clip_that_may_freeze_may_freeze_all_the_time() -> None:
-    assert score_reasons({**SOUND, "freeze_score": 1.8}, replace(LIMITS, max_freeze=float("inf"))) == []
+    assert (
+        score_reasons({**SOUND, "freeze_score": 1.8}, FILTERS, {**LIMITS, "max_freeze": float("inf")}) == []
+    )

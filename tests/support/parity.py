@@ -2,7 +2,7 @@
 
 A case is ``CASE.json`` (configuration, published names and shapes) and ``CASE.npz`` (arrays ``in_*`` and ``out_*``).
 Weights are drawn by a rule from their names, written to a file in the published naming, and brought in by the
-importer. Run as ``python -m hummingbird.importing.parity FOLDER``.
+importer. Run as ``python -m parity FOLDER``.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hummingbird.core.errors import InputError
-from hummingbird.importing.cases import load_case, run_case
+from parity_cases import load_case, run_case
 
 PAST, UNUSABLE = 1, 2
 ROW = "{:<32} {:<20} {:>11} {:>9}  {}"
@@ -88,9 +88,7 @@ def parity(folder: Path) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m hummingbird.importing.parity", description=(__doc__ or "").split("\n\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m parity", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("folder", type=Path, help="CASE.json and CASE.npz of every case")
     try:
         return parity(parser.parse_args(argv).folder)

@@ -1,6 +1,6 @@
 """A VideoCrafter2 checkpoint of random weights, in the published naming and size, to rehearse with before the real one.
 
-    python -m hummingbird.importing.rehearsal FOLDER
+    python -m checkpoint_rehearsal FOLDER
 
 writes ``model.ckpt`` (pickled as the published file, 7.4 GB) and ``vocabulary``, a tokenizer of single letters, for
 ``import_checkpoint.tokenizer``.
@@ -13,14 +13,13 @@ from pathlib import Path
 import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL
-from torch import Tensor, nn
-from transformers import CLIPTextModel
-
 from hummingbird.importing import autoencoder, text, unet
 from hummingbird.importing.parts import read_reference
 from hummingbird.importing.table import Entry
 from hummingbird.importing.tokenizer import END, START, WORD_END, byte_letters
 from hummingbird.models.unet import VideoUNet
+from torch import Tensor, nn
+from transformers import CLIPTextModel
 
 
 def random_checkpoint(folder: Path, reference: Path | None = None, seed: int = 0) -> Path:

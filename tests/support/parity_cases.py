@@ -9,16 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-
+from drawn_weights import drawn, drawn_state
 from hummingbird.core.errors import InputError
 from hummingbird.importing import autoencoder, text, unet
-from hummingbird.importing.drawn import drawn, drawn_state
 from hummingbird.importing.reader import open_weights
 from hummingbird.importing.table import listed
 from hummingbird.models.dover import DOVER
 from hummingbird.models.embeddings import guidance_embedding
 from hummingbird.models.scheduler import VideoScheduler
+from torch import Tensor
 
 TOLERANCE, DOVER_TOLERANCE, RELATIVE_TOLERANCE = 1e-4, 1e-3, 1e-6
 
