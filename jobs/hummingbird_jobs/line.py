@@ -142,10 +142,6 @@ def run_verbs(settings: Settings, functions: Mapping[str, Function]) -> dict[str
     return paths
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Nothing but ``--recipe``, which every verb has, and this one needs."""
-
-
 def line(settings: Settings, given: argparse.Namespace) -> Path:
     """Runs the recipe and writes its report; returns the path of ``result.json``.
 

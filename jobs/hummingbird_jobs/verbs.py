@@ -31,7 +31,7 @@ class Verb:
 
     Attributes:
         description: for ``--help``; its first sentence stands in the list of verbs.
-        function: ``module:name``, imported when it runs. It gets the settings, with ``arguments`` the parsed
+        function: ``module:name``, imported when it runs. It gets the settings, where ``takes_arguments`` the parsed
             arguments too, and returns the path of ``result.json``, or None.
         flags: shortcuts to settings.
         sections: sections of the settings that ``--help`` explains; none: the verb's own.
@@ -44,12 +44,13 @@ class Verb:
     flags: Mapping[str, str] = field(default_factory=dict)
     sections: tuple[str, ...] | None = None
     arguments: str | None = None
+    takes_arguments: bool = False
     kinds: Mapping[str, "Verb"] = field(default_factory=dict)
 
     def call(self, settings: Settings, given: argparse.Namespace | None = None) -> Any:
         """Runs it in this process."""
         function = _imported(self.function)
-        return function(settings) if self.arguments is None else function(settings, given)
+        return function(settings, given) if self.takes_arguments else function(settings)
 
 
 VERBS: dict[str, Verb] = {
@@ -57,7 +58,7 @@ VERBS: dict[str, Verb] = {
         "Runs a recipe: the whole line, verb by verb, each a run of its own that can be taken up again.",
         "hummingbird_jobs.line:line",
         sections=("line",),
-        arguments="hummingbird_jobs.line:add_arguments",
+        takes_arguments=True,
     ),
     "import_checkpoint": Verb(
         "Imports a published checkpoint (VideoCrafter2, T2V-Turbo, ModelScope) into a pipeline folder in safetensors.",
@@ -98,6 +99,7 @@ VERBS: dict[str, Verb] = {
             "--width": "plan.width",
         },
         arguments="hummingbird_jobs.mains:add_plan_arguments",
+        takes_arguments=True,
     ),
     "prune": Verb(
         "Prunes a teacher by a plan; the student starts from the teacher's weights.",
@@ -178,6 +180,7 @@ VERBS: dict[str, Verb] = {
         "Prints a table of the lake as JSON lines, or (orphans) the media files that no row of any snapshot names.",
         "hummingbird_jobs.mains:lake",
         arguments="hummingbird_jobs.mains:add_lake_arguments",
+        takes_arguments=True,
     ),
     "pretrain": Verb(
         "Trains one of the shapes world's small models and ships it with the package.",

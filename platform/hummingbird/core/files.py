@@ -245,6 +245,8 @@ def _storage(given: Any) -> AnyPath:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(place)):  # a path has one slash of a URI's two
             raise ValueError("must be a folder, or a URI as text")
         return place.expanduser().absolute()
+    if ":" in place.parts[1].rpartition("@")[0]:
+        raise ValueError("a URI must not hold a password: credentials come from the environment")
     if "?" in str(place):
         raise ValueError(
             "a URI must not hold options: they come from the environment (AWS_ENDPOINT_URL, ...)"

@@ -79,6 +79,12 @@ def test_a_storage_is_a_folder_or_a_uri(tmp_path: Path, monkeypatch: pytest.Monk
     remote = load_settings(None, ["storage=s3://bucket/prefix/"])
     assert remote.storage == as_path("s3://bucket/prefix")
     assert remote.model_dump(mode="json")["storage"] == "s3://bucket/prefix"
-    for wrong, why in (("s3:/bucket", "a URI as text"), ("s3://b?access_key=x", "come from the environment")):
-        with pytest.raises(InputError, match=why):
+    refused = {
+        "s3:/bucket": "a URI as text",
+        "s3://b?access_key=x": "come from the environment",
+        "sftp://me:secret@host/x": "must not hold a password",
+    }
+    for wrong, why in refused.items():
+        with pytest.raises(InputError, match=why) as caught:
             load_settings(None, [f"storage={wrong}"])
+        assert "secret" not in str(caught.value)
