@@ -2,7 +2,9 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 STORAGE ?= runs
+# PRESET=NAME is the former name of RECIPE=shapes-NAME.
 PRESET ?= quick
+RECIPE ?= shapes-$(PRESET)
 PORT ?= 8000
 ARGS ?=
 CASES ?= tests/parity
@@ -15,7 +17,7 @@ READY := .venv/.ready
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  Variables: STORAGE=$(STORAGE) PRESET=$(PRESET) PORT=$(PORT) PYTHON=$(PYTHON) CASES=$(CASES) ARGS='section.key=value ...'"
+	@echo "  Variables: STORAGE=$(STORAGE) RECIPE=$(RECIPE) PORT=$(PORT) PYTHON=$(PYTHON) CASES=$(CASES) ARGS='section.key=value ...'"
 
 install: $(READY) ## Make the environment in .venv
 
@@ -30,7 +32,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 quickstart: $(READY) ## Run the whole line on the small world; ends with a report
-	$(BIN)/python jobs/quickstart.py --storage '$(STORAGE)' --preset $(PRESET) $(ARGS)
+	$(BIN)/python jobs/line.py --recipe '$(RECIPE)' --storage '$(STORAGE)' $(ARGS)
 
 test: $(READY) ## Run the default tests
 	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
@@ -47,7 +49,7 @@ test-vllm: ## Run the captioner through vLLM's CPU build, in an environment of i
 parity: $(READY) ## Compare with the published models, every case of the folder CASES
 	PYTHONPATH=tests/support $(BIN)/python -m parity '$(CASES)'
 
-serve: $(READY) ## Serve quickstart's student, or the shipped one, on 127.0.0.1:PORT
+serve: $(READY) ## Serve the line's student, or the shipped one, on 127.0.0.1:PORT
 	$(BIN)/python jobs/serve.py --storage '$(STORAGE)' serve.port=$(PORT) $(ARGS)
 
 lint: $(READY) ## Check style, types and who imports whom

@@ -5,10 +5,10 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import AnyPath
 from hummingbird.core.hashes import folder_hash
 from hummingbird.core.model_references import model_licence
 
@@ -44,7 +44,7 @@ _NONCOMMERCIAL = re.compile(r"(^|[-_. ])nc($|[-_. 0-9])|non-?commercial|research
 class CurationPlan:
     """``scoring_key`` names what scores and captions depend on, ``key`` that and the thresholds."""
 
-    storage: Path
+    storage: AnyPath
     scoring: tuple[Stage, ...]
     filters: tuple[Filter, ...]
     thresholds: Thresholds

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from hummingbird.config.cluster import connect
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import write_atomically
+from hummingbird.core.files import AnyPath, write_atomically
 from hummingbird.core.model_references import pipeline_folder
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import open_run
@@ -66,7 +66,7 @@ def _load_pipeline(name: str) -> TextToVideoPipeline:
         raise InputError(str(error)) from error
 
 
-def _make_parts(settings: Settings, folder: Path, clips: list[Row]) -> None:
+def _make_parts(settings: Settings, folder: AnyPath, clips: list[Row]) -> None:
     """Writes the parts that are missing."""
     import ray.data
 
@@ -79,8 +79,11 @@ def _make_parts(settings: Settings, folder: Path, clips: list[Row]) -> None:
         for number, part in enumerate(parts)
         if not _holds(folder / f"part-{number:05d}.parquet", part)
     ]
-    for path in sorted(folder.glob("part-*.parquet"))[len(parts) :]:
-        path.unlink()  # from a run with smaller parts
+    names = {f"part-{number:05d}.parquet" for number in range(len(parts))}
+    present: list[AnyPath] = [*folder.glob("part-*.parquet")]
+    for path in present:
+        if path.name not in names:
+            path.unlink()  # from a run with smaller parts
     if not missing:
         return
     connect(settings.ray)
@@ -104,16 +107,17 @@ def _make_parts(settings: Settings, folder: Path, clips: list[Row]) -> None:
             bar.update(row["count"])
 
 
-def _holds(path: Path, clips: list[Row]) -> bool:
+def _holds(path: AnyPath, clips: list[Row]) -> bool:
     """Whether a part is there and holds these clips with these captions."""
     if not path.is_file():
         return False
-    found = pq.read_table(path, columns=["clip_id", "caption"]).to_pylist()
+    with path.open("rb") as file:
+        found = pq.read_table(file, columns=["clip_id", "caption"]).to_pylist()
     return found == [{"clip_id": clip["clip_id"], "caption": clip["caption"]} for clip in clips]
 
 
 def _finish(
-    settings: Settings, pipeline: TextToVideoPipeline, folder: Path, about: dict[str, Any], count: int
+    settings: Settings, pipeline: TextToVideoPipeline, folder: AnyPath, about: dict[str, Any], count: int
 ) -> None:
     """The embedding of the empty text, then ``cache.json``."""
     buffer = BytesIO()

@@ -1,5 +1,6 @@
 """The HTTP API: OpenAI's form of videos and models."""
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Literal
@@ -8,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
+from hummingbird.core.scratch import local_copy
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -129,7 +131,7 @@ def build_api(
         if video.status != "completed":
             message = f"the video is {video.status}: its content is there once it is completed"
             raise APIError(409, message, "video_id", "video_not_ready")
-        path = jobs.store.content(video)
+        path = await asyncio.to_thread(local_copy, jobs.store.content(video), unchanging=True)
         return FileResponse(
             path, media_type="video/mp4", filename=path.name, content_disposition_type="inline"
         )

@@ -14,6 +14,7 @@ from hummingbird.config.cluster import connect
 from hummingbird.config.loading import load_settings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
+from hummingbird.core.scratch import work_folder
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.handle import DeploymentHandle
@@ -57,7 +58,7 @@ class Ingress:
 
         settings = self._settings.serve
         folder = self._settings.storage / "serve"
-        os.environ["GRADIO_TEMP_DIR"] = str(folder / "shown")
+        os.environ["GRADIO_TEMP_DIR"] = str(work_folder(folder / "shown"))
         store = VideoStore(folder / "videos", settings.max_videos, settings.keep_seconds)
         generators = {name: _stream(handle) for name, handle in self._generators.items()}
         jobs = VideoJobs(store, generators, settings.max_queued)

@@ -1,12 +1,17 @@
 """Which models a server offers: the package it loads, compiled where need be, and the teacher beside it."""
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import as_path
+from hummingbird.core.model_references import is_shipped
+from hummingbird.core.scratch import local_copy
+from hummingbird.lake.lineage import latest_run
+from hummingbird.lake.runs import load_result
 
 from hummingbird_serve.generator import GeneratorSettings
 from hummingbird_serve.requests import ServedModel
@@ -116,21 +121,22 @@ def _generator(
 def student_package(settings: Settings) -> Path:
     """The folder of the package to serve, compiled now where there is none for this machine.
 
-    ``serve.model`` may name a package or a pipeline; without it, what quickstart left in the storage is
-    served, else the shipped student.
+    ``serve.model`` may name a package or a pipeline; without it, the student of the line that finished last in the
+    storage is served, else the shipped one.
 
     Raises:
         InputError: ``serve.model`` is neither, or a package that this machine cannot run.
     """
-    from hummingbird.compiling.package import check_machine, is_package, read_manifest
+    from hummingbird.compiling.package import MANIFEST, check_machine, read_manifest
 
     chosen = settings.serve.model
-    if chosen is not None and is_package(Path(chosen)):
-        return Path(chosen)
+    if chosen is not None and not is_shipped(chosen) and (as_path(chosen) / MANIFEST).is_file():
+        return local_copy(chosen)
     if chosen is None:
-        made = quickstart_outputs(settings)
-        package = Path(made["package"]) if "package" in made else None
-        if package is not None and is_package(package):
+        made = line_outputs(settings)
+        package = as_path(made["package"]) if "package" in made else None
+        if package is not None and (package / MANIFEST).is_file():
+            package = local_copy(package)
             try:
                 check_machine(read_manifest(package))
                 return package
@@ -140,13 +146,12 @@ def student_package(settings: Settings) -> Path:
     return _compile(settings, chosen)
 
 
-def quickstart_outputs(settings: Settings) -> dict[str, str]:
-    """The outputs of the finished quickstart in the storage; empty where there is none."""
-    path = settings.storage / "quickstart" / "result.json"
-    if not path.is_file():
-        return {}
-    result = json.loads(path.read_text(encoding="utf-8"))
-    return dict(result["outputs"]) if result["state"] == "finished" else {}
+def line_outputs(settings: Settings) -> dict[str, Any]:
+    """The outputs of the line that finished last in the storage; empty where there is none."""
+    from hummingbird.lake.lake import Lake
+
+    last = latest_run(Lake.open(settings), "line")
+    return {} if last is None else dict(last["outputs"])
 
 
 def _compile(settings: Settings, model: str | None) -> Path:
@@ -157,7 +162,7 @@ def _compile(settings: Settings, model: str | None) -> Path:
     print("Compiling the model for this machine where that has not been done (minutes, once) ...", flush=True)
     result = compile_model(settings.model_copy(update={"compile": chosen}))
     print(f"Compiled and loaded ({time.monotonic() - started:.0f} s).", flush=True)
-    return Path(json.loads(result.read_text(encoding="utf-8"))["outputs"]["package"])
+    return local_copy(load_result(result)["outputs"]["package"])
 
 
 def _parameters(folder: Path) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from hummingbird.core.scratch import local_copy
 
 from hummingbird_serve.requests import MAX_SEED, APIError, Parse, ServedModel
 from hummingbird_serve.videos import Video, VideoJobs
@@ -56,7 +57,7 @@ def build_page(
             if video.status != "completed":  # deleted by another client
                 raise gr.Error("The video was deleted.", title="The video could not be made", duration=8)
             made.append(video)
-            shown[2 * index] = str(jobs.store.content(video))
+            shown[2 * index] = str(local_copy(jobs.store.content(video), unchanging=True))
             shown[2 * index + 1] = _note(video)
             shown[4] = _verdict(made)
             yield shown

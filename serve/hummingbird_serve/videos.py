@@ -7,10 +7,9 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from hummingbird.core.files import write_atomically
+from hummingbird.core.files import AnyPath, write_atomically
 
 from hummingbird_serve.requests import APIError, Event, Failure, Progress, Result, VideoRequest
 
@@ -81,7 +80,7 @@ class VideoStore:
     """
 
     def __init__(
-        self, folder: Path, max_videos: int, keep_seconds: float, clock: Callable[[], float] = time.time
+        self, folder: AnyPath, max_videos: int, keep_seconds: float, clock: Callable[[], float] = time.time
     ) -> None:
         self.folder, self.max_videos, self.keep_seconds, self.clock = folder, max_videos, keep_seconds, clock
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,7 +120,7 @@ class VideoStore:
         self.sweep()
         return list(self._videos.values())
 
-    def content(self, video: Video) -> Path:
+    def content(self, video: Video) -> AnyPath:
         """Where the mp4 file of a completed video is."""
         return self.folder / f"{video.id}.mp4"
 
@@ -160,13 +159,13 @@ class VideoStore:
         video.status, video.completed_at, video.expires_at = status, int(now), int(now + self.keep_seconds)
         self._save(video)
 
-    def _record(self, video: Video) -> Path:
+    def _record(self, video: Video) -> AnyPath:
         return self.folder / f"{video.id}.json"
 
     def _save(self, video: Video) -> None:
         write_atomically(self._record(video), json.dumps(asdict(video)).encode())
 
-    def _read(self, path: Path) -> Video | None:
+    def _read(self, path: AnyPath) -> Video | None:
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
             video = Video(**{**fields, "request": VideoRequest(**fields["request"])})

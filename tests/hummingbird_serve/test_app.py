@@ -1,7 +1,6 @@
 """Where a server may listen, and what it picks to serve."""
 
 import asyncio
-import json
 import socket
 from pathlib import Path
 
@@ -9,8 +8,9 @@ import pytest
 from hummingbird.config.serve import ServeSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
+from hummingbird.lake.runs import open_run
 from hummingbird_serve.app import NAME, Ingress, check_address, stop_application
-from hummingbird_serve.models import offered_models, quickstart_outputs, student_package
+from hummingbird_serve.models import line_outputs, offered_models, student_package
 from ray import serve
 from ray.exceptions import RayActorError
 from ray.serve.schema import ServeStatus
@@ -50,11 +50,18 @@ def test_a_missing_model_is_bad_input(tmp_path: Path) -> None:
         offered_models(settings)
 
 
-def test_only_a_finished_quickstart_counts(settings: Settings, tmp_path: Path) -> None:
-    folder = settings.storage / "quickstart"
-    folder.mkdir(parents=True)
-    (folder / "result.json").write_text(json.dumps({"state": "failed", "outputs": {"package": "x"}}))
-    assert quickstart_outputs(settings) == {}
+def test_only_a_finished_line_counts(settings: Settings) -> None:
+    def fail() -> None:
+        with open_run(settings, "line", inputs={"recipe": "b"}) as run:
+            run.outputs["package"] = run.folder / "package"
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        fail()
+    assert line_outputs(settings) == {}
+    with open_run(settings, "line", inputs={"recipe": "a"}) as run:
+        run.outputs["student"] = run.folder / "pipeline"
+    assert line_outputs(settings) == {"student": str(run.folder / "pipeline")}
 
 
 def test_a_given_package_is_served_as_it_is(tmp_path: Path) -> None:

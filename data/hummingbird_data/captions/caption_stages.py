@@ -10,9 +10,9 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import AnyPath
 
 from hummingbird_data.captions.caption_checks import CaptionChecks, tidy
 from hummingbird_data.captions.engines import Engine
@@ -82,7 +82,7 @@ class _Told:
     seconds: float = 0.0
 
 
-def write_captions(rows: list[Row], captioning: Captioning, storage: Path) -> dict[str, Row]:
+def write_captions(rows: list[Row], captioning: Captioning, storage: AnyPath) -> dict[str, Row]:
     """By ``clip_id`` the columns `CAPTION_COLUMNS` and ``seconds_captions``, or ``error`` and ``error_stage``.
 
     Args:
@@ -134,7 +134,10 @@ def _row(described: _Told, told: _Told, captioning: Captioning) -> Row:
 
 
 def _ask(
-    clips: Mapping[str, _Clip], asking: Asking, problem_of: Callable[[str, _Clip], str | None], storage: Path
+    clips: Mapping[str, _Clip],
+    asking: Asking,
+    problem_of: Callable[[str, _Clip], str | None],
+    storage: AnyPath,
 ) -> dict[str, _Told]:
     """The last answer about each clip; what fails a check is asked again, up to ``asking.retries`` times."""
     told: dict[str, _Told] = {}
@@ -165,7 +168,7 @@ def _judged(answer: Row, tries: int, clip: _Clip, problem_of: Callable[[str, _Cl
 
 
 def _round(
-    clips: Mapping[str, _Clip], told: Mapping[str, _Told], asking: Asking, attempt: int, storage: Path
+    clips: Mapping[str, _Clip], told: Mapping[str, _Told], asking: Asking, attempt: int, storage: AnyPath
 ) -> dict[str, Row]:
     """One answer, or one failure, for each clip."""
     import ray.data

@@ -17,9 +17,9 @@ in one place.
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
+from hummingbird.core.files import AnyPath
 from numpy.typing import NDArray
 
 from hummingbird_data.copies.duplicates import CopyLimits, near
@@ -59,7 +59,7 @@ class DuplicateIndex(OnDisk):
     Rows without an embedding (of a table older than the column) are found by their content alone.
     """
 
-    def __init__(self, limits: CopyLimits, storage: Path) -> None:
+    def __init__(self, limits: CopyLimits, storage: AnyPath) -> None:
         super().__init__(_TABLES)
         self.limits, self.storage = limits, storage
         self._cells = _Cells()

@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from io import BytesIO
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hummingbird.core.files import write_atomically
+from hummingbird.core.files import AnyPath, write_atomically
 from hummingbird.training.latent_cache import CACHE_SCHEMA
 
 from hummingbird_data.latents.samples import training_frames
@@ -28,7 +27,7 @@ class LatentStage(Stage):
     inputs: ClassVar[tuple[str, ...]] = ("part", "clips", "storage")
     outputs: ClassVar[tuple[str, ...]] = ("count", "shape")
     pipeline: str
-    folder: Path
+    folder: AnyPath
     num_frames: int
     size: int
     fps: float

@@ -1,10 +1,11 @@
 """Frames of a clip that curation wrote itself (trusted): reading, and picking some by time."""
 
 from functools import lru_cache
-from pathlib import Path
 
 import av
 import numpy as np
+from hummingbird.core.files import as_path
+from hummingbird.core.scratch import local_copy
 from numpy.typing import NDArray
 
 from hummingbird_data.runtime.metrics import decoding
@@ -18,7 +19,7 @@ def clip_frames(row: Row) -> tuple[Frames, float]:
 
     The last clips read in a process are kept, so stages that follow each other there decode once.
     """
-    return _read(str(Path(row["storage"]) / row["media_path"]))
+    return _read(str(local_copy(as_path(row["storage"]) / row["media_path"], unchanging=True)))
 
 
 @lru_cache(maxsize=2)

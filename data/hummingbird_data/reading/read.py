@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import ClassVar
 
+from hummingbird.core.files import as_path
 from hummingbird.lake.media import store_media
 
 from hummingbird_data.reading.child import ChildProcess
@@ -54,7 +54,7 @@ class ReadStage(Stage):
             decoding.seconds += result["decoding"]
             made = []
             for clip in result["clips"]:
-                media = store_media(Path(row["storage"]), (folder / clip.pop("file")).read_bytes())
+                media = store_media(as_path(row["storage"]), (folder / clip.pop("file")).read_bytes())
                 made.append(
                     {
                         **clip,

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import file_system, is_uri
 from pyarrow import fs
 
-from hummingbird_data.sources.remote import file_system, fingerprint, is_uri
+from hummingbird_data.sources.remote import fingerprint
 
 log = logging.getLogger(__name__)
 

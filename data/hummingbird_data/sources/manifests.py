@@ -14,9 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import file_system, is_uri
 from pyarrow import csv, fs
-
-from hummingbird_data.sources.remote import file_system, is_uri
 
 _KINDS = {"csv": "csv", "tsv": "tsv", "jsonl": "jsonl", "ndjson": "jsonl", "parquet": "parquet"}
 _PACKED = {"gz", "bz2", "zst"}

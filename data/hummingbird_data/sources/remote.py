@@ -1,44 +1,16 @@
-"""Files named by URI: the file system behind one, and a local copy of a file for as long as it is read.
-
-pyarrow's own file systems come first (file, s3, gs, abfs, hdfs); any other scheme goes through fsspec.
-"""
+"""Files named by URI: what changes when one does, and a local copy of one for as long as it is read."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pyarrow as pa
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import file_system, is_uri
 from pyarrow import fs
 
 from hummingbird_data.stage import StageError
 
 _CHUNK = 8 << 20
-
-
-def is_uri(name: str) -> bool:
-    """Whether ``name`` is a URI (``s3://bucket/key``) and no path."""
-    return "://" in name
-
-
-def file_system(uri: str) -> tuple[fs.FileSystem, str]:
-    """The file system of a URI, and the path within it.
-
-    Raises:
-        InputError: an unknown scheme, or one whose package is not installed.
-    """
-    try:
-        found, path = fs.FileSystem.from_uri(uri)
-        return found, str(path)
-    except pa.ArrowInvalid:
-        pass  # a scheme that pyarrow does not know itself
-    try:
-        import fsspec  # type: ignore[import-untyped]
-
-        other, path = fsspec.core.url_to_fs(uri)
-    except (ImportError, ValueError) as error:
-        raise InputError(f"cannot open {uri}: {' '.join(str(error).split())}") from error
-    return fs.PyFileSystem(fs.FSSpecHandler(other)), str(path)
 
 
 def fingerprint(info: fs.FileInfo) -> str:

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import file_system, is_uri
 from pyarrow import fs
 
 from hummingbird_data.runtime.temporary import OnDisk
 from hummingbird_data.sources.listing import Found, has_pattern, list_files, split_pattern
 from hummingbird_data.sources.manifests import ManifestColumns, is_manifest, read_manifest
-from hummingbird_data.sources.remote import file_system, is_uri
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,9 @@ from hummingbird.compiling.package import CompiledPipeline
 from hummingbird.config.settings import Settings
 from hummingbird.core.devices import describe_device
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import AnyPath
 from hummingbird.core.model_references import pipeline_folder
+from hummingbird.core.scratch import local_copy
 from hummingbird.evaluation.evaluated_models import is_few_step, own_guidance, pipeline_hash
 from hummingbird.evaluation.suites.shapes.prompts import evaluation_prompts
 from hummingbird.lake.runs import load_result, open_run
@@ -37,8 +39,8 @@ def benchmark(settings: Settings, folder: Path | None = None) -> Path:
         "student": pipeline_hash(student, s.student_decoder),
     }
     packages = (
-        (s.teacher_package or _compile(settings, teacher, s.teacher_decoder)) if s.compile_teacher else None,
-        s.student_package or _compile(settings, student, s.student_decoder),
+        _package(settings, s.teacher_package, teacher, s.teacher_decoder) if s.compile_teacher else None,
+        _package(settings, s.student_package, student, s.student_decoder),
     )
     with open_run(settings, "benchmark", ("benchmark", "compile"), inputs=inputs, folder=folder) as run:
         if run.previous is not None:
@@ -65,10 +67,13 @@ def benchmark(settings: Settings, folder: Path | None = None) -> Path:
     return run.result_path
 
 
-def _compile(settings: Settings, model: Path, decoder: str) -> Path:
+def _package(settings: Settings, given: AnyPath | None, model: Path, decoder: str) -> Path:
+    """The package that was given, else the model's, compiled."""
+    if given is not None:
+        return local_copy(given)
     section = settings.compile.model_copy(update={"model": str(model), "decoder": decoder})
     result = load_result(compile_model(settings.model_copy(update={"compile": section})))
-    return Path(result["outputs"]["package"])
+    return local_copy(result["outputs"]["package"])
 
 
 def _contestants(

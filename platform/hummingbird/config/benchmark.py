@@ -3,7 +3,8 @@
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from hummingbird.config.evaluate import Decoder
-from hummingbird.config.section import AbsolutePath, Section
+from hummingbird.config.section import Section
+from hummingbird.core.files import StoragePath
 
 
 class BenchmarkSettings(Section):
@@ -13,8 +14,8 @@ class BenchmarkSettings(Section):
         None, description="pipeline folder of the student; none: models.student, else the shipped one"
     )
     compile_teacher: bool = Field(True, description="time the teacher compiled too: minutes to compile it")
-    teacher_package: AbsolutePath | None = Field(None, description="compiled teacher; none: compiled here")
-    student_package: AbsolutePath | None = Field(None, description="compiled student; none: compiled here")
+    teacher_package: StoragePath | None = Field(None, description="compiled teacher; none: compiled here")
+    student_package: StoragePath | None = Field(None, description="compiled student; none: compiled here")
     teacher_inference_steps: PositiveInt = Field(
         50, description="DDIM steps of the teacher, guided as it was made for"
     )

@@ -16,6 +16,7 @@ from hummingbird.config.loading import load_settings
 from hummingbird.config.section import Section
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
+from hummingbird.core.scratch import origin
 
 Main = Callable[[Settings, argparse.Namespace], Path | None]
 
@@ -33,6 +34,7 @@ def run_verb(
     arguments: Callable[[argparse.ArgumentParser], object] | None = None,
     defaults: Callable[[argparse.Namespace], Mapping[str, Any]] | None = None,
     argv: Sequence[str] | None = None,
+    program: str | None = None,
 ) -> NoReturn:
     """Runs a verb from its command line and exits.
 
@@ -46,13 +48,14 @@ def run_verb(
         flags: shortcuts to settings, e.g. ``{"--source": "curate.source"}``.
         sections: sections that ``--help`` explains; none: the verb's own, if there is one.
         arguments: adds arguments of the verb's own that are no settings.
-        defaults: from the parsed arguments, a mapping that replaces class defaults (presets).
+        defaults: from the parsed arguments, a mapping that replaces class defaults (recipes).
         argv: the arguments; none: those of the process.
+        program: what the usage line calls it; none: the verb's script.
     """
     flags = flags or {}
     if sections is None:
         sections = (verb,) if verb in Settings.model_fields else ()
-    parser = _parser(verb, description, flags, sections)
+    parser = _parser(program or f"jobs/{verb}.py", description, flags, sections)
     if arguments is not None:
         arguments(parser)
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="overrides of settings")
@@ -87,7 +90,7 @@ def _run(
         print(f"error: {bad_input}", file=sys.stderr)
         return BAD_INPUT
     if result is not None:
-        print(result, flush=True)
+        print(origin(result), flush=True)
     return 0
 
 
@@ -109,15 +112,17 @@ def _settings(
 
 
 def _parser(
-    verb: str, description: str, flags: Mapping[str, str], sections: Sequence[str]
+    program: str, description: str, flags: Mapping[str, str], sections: Sequence[str]
 ) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=f"jobs/{verb}.py",
+        prog=program,
         description=description,
         epilog=_explain_sections(sections),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--storage", type=Path, metavar="PATH", help="root of lake, media and runs (runs/)")
+    parser.add_argument(
+        "--storage", metavar="PLACE", help="root of lake, media and runs: folder or URI (runs/)"
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file with settings")
     parser.add_argument("--print-settings", action="store_true", help="print the full settings and stop")
     for flag, key in flags.items():

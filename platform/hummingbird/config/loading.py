@@ -16,6 +16,7 @@ from hummingbird.config.plugins import is_plugin_choice
 from hummingbird.config.renamed import explain_renamed
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import RemotePath
 
 
 class _Loader(yaml.SafeLoader):
@@ -37,7 +38,7 @@ def load_settings(
     Args:
         config: a YAML file with any part of the tree.
         overrides: each ``section.key=value``; the value is read as YAML ("null", "3", "[a, b]").
-        defaults: a nested mapping that replaces class defaults, for presets.
+        defaults: a nested mapping that replaces class defaults, such as a recipe.
 
     Raises:
         InputError: no such file, no YAML mapping, an unknown key (the closest known one is named), or a value
@@ -45,11 +46,11 @@ def load_settings(
     """
     tree: dict[str, Any] = {}
     if defaults is not None:
-        _merge(tree, defaults)
+        merge(tree, defaults)
     if config is not None:
-        _merge(tree, _read_yaml(config))
+        merge(tree, read_yaml(config))
     for override in overrides:
-        _merge(tree, _parse_override(override))
+        merge(tree, _parse_override(override))
     _refuse_unknown_keys(tree)
     try:
         # JSON in strict mode: "3" is no integer and 1 is no truth value, but text may become a path.
@@ -75,7 +76,12 @@ def _leaves(model: type[BaseModel], prefix: str) -> Iterator[str]:
             yield f"{prefix}{name}"
 
 
-def _read_yaml(path: Path) -> Mapping[str, Any]:
+def read_yaml(path: Path) -> Mapping[str, Any]:
+    """The mapping of settings in a YAML file; an empty file holds none.
+
+    Raises:
+        InputError: it cannot be read, is no YAML, or holds no mapping.
+    """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
@@ -114,7 +120,7 @@ def _takes_text(key: str) -> bool:
         if not _is_section(model) or part not in model.model_fields:
             return False
         model = model.model_fields[part].annotation
-    return _plain_types(model) <= {str, Path, type(None)}
+    return _plain_types(model) <= {str, Path, RemotePath, type(None)}
 
 
 def _plain_types(annotation: Any) -> set[Any]:
@@ -126,7 +132,8 @@ def _plain_types(annotation: Any) -> set[Any]:
     return {annotation}
 
 
-def _merge(tree: dict[str, Any], more: Mapping[str, Any], section: Any = Settings) -> None:
+def merge(tree: dict[str, Any], more: Mapping[str, Any], section: Any = Settings) -> None:
+    """Puts ``more`` into ``tree``: values of the same key are replaced, sections key by key."""
     for key, value in more.items():
         old = tree.get(key)
         if (
@@ -134,7 +141,7 @@ def _merge(tree: dict[str, Any], more: Mapping[str, Any], section: Any = Setting
             and isinstance(old, dict)
             and not _chooses_another(section, key, old, value)
         ):
-            _merge(old, value, _section_of(section, key))
+            merge(old, value, _section_of(section, key))
         else:
             tree[key] = json.loads(json.dumps(value, default=str)) if isinstance(value, Mapping) else value
 
@@ -179,4 +186,5 @@ def _suggestion(key: str) -> str:
 
 def _explain(detail: ErrorDetails) -> str:
     key = ".".join(str(part) for part in detail["loc"])
-    return f"setting '{key}': {detail['msg'][:1].lower()}{detail['msg'][1:]} (given: {detail['input']!r})"
+    given = re.sub(r"://[^/@]*@", "://***@", repr(detail["input"]))  # a URI may hold a password
+    return f"setting '{key}': {detail['msg'][:1].lower()}{detail['msg'][1:]} (given: {given})"

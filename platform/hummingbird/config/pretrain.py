@@ -15,7 +15,7 @@ class PretrainSettings(Section):
     ] = Field(
         "teacher",
         description="the model to train; decoder and teacher need the autoencoder of `weights`, rewards and teacher "
-        "its text encoder; student trains nothing: it is what quickstart made in the same storage",
+        "its text encoder; student trains nothing: it is what the line shapes-long made in the same storage",
     )
     steps: PositiveInt = Field(20_000, description="optimizer steps at most")
     minutes: PositiveFloat | None = Field(

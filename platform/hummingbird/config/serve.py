@@ -13,8 +13,8 @@ class ServeSettings(Section):
 
     model: str | None = Field(
         None,
-        description="compiled package or pipeline folder; none: quickstart's, if the storage has one, else "
-        "the shipped student",
+        description="compiled package or pipeline folder; none: what the line left in the storage, "
+        "if it did, else the shipped student",
     )
     teacher: bool = Field(True, description="offer models.teacher for comparison; it loads on first use")
     host: str = Field(

@@ -19,18 +19,21 @@ from hummingbird.config.evaluate import EvaluateSettings
 from hummingbird.config.feedback import FeedbackSettings
 from hummingbird.config.footage import FootageSettings
 from hummingbird.config.import_checkpoint import ImportCheckpointSettings
+from hummingbird.config.line import LineSettings
 from hummingbird.config.models import ModelSettings
 from hummingbird.config.plan import PlanSettings
 from hummingbird.config.plan_benchmark import PlanBenchmarkSettings
 from hummingbird.config.pretrain import PretrainSettings
 from hummingbird.config.prune import PruneSettings
-from hummingbird.config.section import AbsolutePath, Section
+from hummingbird.config.section import Section
 from hummingbird.config.serve import ServeSettings
 from hummingbird.config.training import TrainingSettings
 from hummingbird.config.unet_benchmark import UnetBenchmarkSettings
+from hummingbird.core.files import StoragePath
 
-PLACES = frozenset({"storage", "catalog", "ray"})
-"""Where things are and run: no part of any hash, since moving a storage folder changes no result."""
+PLACES = frozenset({"storage", "catalog", "ray", "line"})
+"""Where things are and run, and what runs after what: no part of any hash, since moving a storage folder changes no
+result, nor does the verb that comes next."""
 
 
 class Settings(Section):
@@ -38,11 +41,14 @@ class Settings(Section):
 
     schema_version: Literal[2] = Field(2, description="version of this tree")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of every random choice of the jobs")
-    storage: AbsolutePath = Field(
-        default_factory=lambda: Path("runs").absolute(), description="root of lake, media, caches and runs"
+    storage: StoragePath = Field(
+        default_factory=lambda: Path("runs").absolute(),
+        description="root of lake, media, caches and runs: a folder or a URI (s3://bucket/prefix); a URI needs "
+        "catalog.properties",
     )
     catalog: CatalogSettings = CatalogSettings()
     ray: RaySettings = RaySettings()
+    line: LineSettings = LineSettings()
     models: ModelSettings = ModelSettings()
     import_checkpoint: ImportCheckpointSettings = ImportCheckpointSettings()
     footage: FootageSettings = FootageSettings()

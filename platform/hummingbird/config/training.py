@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from hummingbird.config.section import AbsolutePath, Section
+from hummingbird.config.section import Section
+from hummingbird.core.files import StoragePath
 
 
 class TrainingSettings(Section):
@@ -13,7 +14,7 @@ class TrainingSettings(Section):
     engine: Literal["ray", "process"] = Field(
         "ray", description="ray: Ray Train with DeepSpeed; process: this process alone, with neither"
     )
-    cache: AbsolutePath | None = Field(
+    cache: StoragePath | None = Field(
         None, description="folder of latents made by encode; none: what the latest encode made"
     )
     workers: PositiveInt = Field(2, description="training workers (on GPUs at most one a GPU)")

@@ -1,1 +1,1 @@
-"""What every part may use: errors, files, hashes, devices and precision, references to models."""
+"""What every part may use: errors, files at a place, hashes, devices and precision, references to models."""

@@ -1,21 +1,325 @@
-"""Files that appear whole or not at all."""
+"""Files at a place: a local folder, or a URI of any file system that pyarrow or fsspec knows.
 
+A local place is a plain `pathlib.Path` and costs nothing extra. A URI is a `RemotePath`, which has the part of
+pathlib's interface that the project uses, so that most code need not know which of the two it holds. What must have
+real files works in scratch folders (`hummingbird.core.scratch`).
+"""
+
+import fnmatch
+import io
 import os
+import posixpath
+import re
+import shutil
 import tempfile
-from pathlib import Path
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path, PurePath, PurePosixPath
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+from pydantic import PlainSerializer, PlainValidator
+
+from hummingbird.core.errors import InputError
+
+if TYPE_CHECKING:  # most processes that read settings never open a remote file
+    from pyarrow import fs
 
 
-def write_atomically(target: Path, content: bytes) -> None:
+def is_uri(name: str) -> bool:
+    """Whether ``name`` is a URI (``s3://bucket/key``) and no path."""
+    return "://" in name
+
+
+def file_system(uri: str) -> "tuple[fs.FileSystem, str]":
+    """The file system of a URI, and the path within it: pyarrow's own (file, s3, gs, abfs, hdfs), else fsspec's.
+
+    Raises:
+        InputError: an unknown scheme, or one whose package is not installed.
+    """
+    import pyarrow as pa
+    from pyarrow import fs
+
+    try:
+        native, path = fs.FileSystem.from_uri(uri)
+        return native, str(path)
+    except pa.ArrowInvalid:
+        pass  # a scheme that pyarrow does not know itself
+    try:
+        import fsspec  # type: ignore[import-untyped]
+
+        other, path = fsspec.core.url_to_fs(uri)
+    except (ImportError, ValueError) as error:
+        raise InputError(f"cannot open {uri}: {' '.join(str(error).split())}") from error
+    return fs.PyFileSystem(fs.FSSpecHandler(other)), str(path)
+
+
+@cache
+def _root(root: str) -> "tuple[fs.FileSystem, str]":
+    return file_system(root)
+
+
+class RemotePath:
+    """A place named by a URI, ``scheme://host/key``. Folders are prefixes: they need not be made.
+
+    It is no `os.PathLike`, so that it is never taken for a file on this machine by mistake.
+
+    Raises:
+        ValueError: no URI, or one with ``..`` in it.
+    """
+
+    def __init__(self, uri: str) -> None:
+        scheme, separator, rest = uri.partition("://")
+        host, _, key = rest.partition("/")
+        parts = [part for part in key.split("/") if part not in ("", ".")]
+        if not separator or not scheme or ".." in parts:
+            raise ValueError(f"{uri!r} is no URI of a file or folder")
+        self._root, self._key = f"{scheme}://{host}", "/".join(parts)
+
+    def __str__(self) -> str:
+        return f"{self._root}/{self._key}" if self._key else self._root
+
+    def __repr__(self) -> str:
+        return f"RemotePath({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RemotePath) and str(self) == str(other)
+
+    def __lt__(self, other: "RemotePath") -> bool:
+        return str(self) < str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __truediv__(self, below: str | PurePath) -> "RemotePath":
+        name = below.as_posix() if isinstance(below, PurePath) else below
+        if name.startswith("/"):
+            raise ValueError(f"{name!r} is not below {self}")
+        return RemotePath(f"{self}/{name}")
+
+    def expanduser(self) -> "RemotePath":
+        return self
+
+    @property
+    def name(self) -> str:
+        return self._key.rpartition("/")[2]
+
+    @property
+    def suffix(self) -> str:
+        return PurePosixPath(self._key).suffix
+
+    @property
+    def stem(self) -> str:
+        return PurePosixPath(self._key).stem
+
+    @property
+    def parent(self) -> "RemotePath":
+        return RemotePath(f"{self._root}/{posixpath.dirname(self._key)}")
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Scheme, host, then the names of folders and file."""
+        scheme, _, host = self._root.partition("://")
+        return (scheme, host, *(self._key.split("/") if self._key else ()))
+
+    def with_name(self, name: str) -> "RemotePath":
+        return self.parent / name
+
+    def with_suffix(self, suffix: str) -> "RemotePath":
+        return self.with_name(self.stem + suffix)
+
+    def relative_to(self, other: "RemotePath") -> PurePosixPath:
+        """Raises ValueError where it is not below ``other``."""
+        return PurePosixPath(str(self)).relative_to(PurePosixPath(str(other)))
+
+    def system(self) -> "tuple[fs.FileSystem, str]":
+        """The file system, and the path within it."""
+        # The root alone goes through a parser of URIs: keys may hold what means something there (# ? %).
+        system, base = _root(self._root)
+        return system, f"{base.rstrip('/')}/{self._key}".rstrip("/")
+
+    def info(self) -> "fs.FileInfo":
+        """Kind, size and time of change."""
+        system, path = self.system()
+        return system.get_file_info(path)
+
+    def exists(self) -> bool:
+        from pyarrow import fs
+
+        return bool(self.info().type != fs.FileType.NotFound)
+
+    def is_file(self) -> bool:
+        return bool(self.info().is_file)
+
+    def is_dir(self) -> bool:
+        from pyarrow import fs
+
+        return bool(self.info().type == fs.FileType.Directory)
+
+    def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
+        """Nothing to do: a folder is there as soon as something is in it."""
+
+    def open(self, mode: str = "r", encoding: str | None = None, newline: str | None = None) -> IO[Any]:
+        """Reads (``r``) or writes anew (``w``); what is written appears when it is closed."""
+        system, path = self.system()
+        kind, binary = mode.replace("b", ""), "b" in mode
+        if kind not in ("r", "w"):
+            raise ValueError(
+                f"{self}: files in this place can be read or written whole, not opened as {mode!r}"
+            )
+        raw: Any = self._reader(system, path) if kind == "r" else self._writer(system, path)
+        return raw if binary else io.TextIOWrapper(raw, encoding=encoding or "utf-8", newline=newline)
+
+    def _reader(self, system: "fs.FileSystem", path: str) -> Any:
+        try:
+            return system.open_input_file(path)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"there is no {self}") from error
+
+    def _writer(self, system: "fs.FileSystem", path: str) -> Any:
+        try:
+            return system.open_output_stream(path)
+        except FileNotFoundError:  # a file system that has real folders
+            system.create_dir(posixpath.dirname(path), recursive=True)
+            return system.open_output_stream(path)
+
+    def read_bytes(self) -> bytes:
+        with self.open("rb") as file:
+            return bytes(file.read())
+
+    def read_text(self, encoding: str | None = None) -> str:
+        return self.read_bytes().decode(encoding or "utf-8")
+
+    def write_bytes(self, content: bytes) -> None:
+        with self.open("wb") as file:
+            file.write(content)
+
+    def write_text(self, content: str, encoding: str | None = None) -> None:
+        self.write_bytes(content.encode(encoding or "utf-8"))
+
+    def files(self, recursive: bool = True) -> "Iterator[tuple[RemotePath, fs.FileInfo]]":
+        """The files below, in order of name, with size and time of change; none where there is no such folder."""
+        for path, info in self._below(recursive):
+            if info.is_file:
+                yield path, info
+
+    def iterdir(self) -> "Iterator[RemotePath]":
+        for path, _ in self._below(recursive=False):
+            yield path
+
+    def glob(self, pattern: str) -> "Iterator[RemotePath]":
+        """What lies in this very folder and fits ``pattern``."""
+        return (path for path in self.iterdir() if fnmatch.fnmatchcase(path.name, pattern))
+
+    def unlink(self, missing_ok: bool = False) -> None:
+        system, path = self.system()
+        try:
+            system.delete_file(path)
+        except FileNotFoundError:
+            if not missing_ok:
+                raise
+
+    def _below(self, recursive: bool) -> "Iterator[tuple[RemotePath, fs.FileInfo]]":
+        from pyarrow import fs
+
+        system, path = self.system()
+        found = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=recursive))
+        for info in sorted(found, key=lambda info: info.path):
+            yield self / info.path.rstrip("/").removeprefix(path).lstrip("/"), info
+
+
+AnyPath = Path | RemotePath
+
+
+def as_path(place: str | Path | RemotePath) -> AnyPath:
+    """A `RemotePath` of a URI, else a path of this machine (``file://`` is one)."""
+    if isinstance(place, str) and is_uri(place):
+        return Path(place.removeprefix("file://")) if place.startswith("file://") else RemotePath(place)
+    return place if isinstance(place, RemotePath) else Path(place)
+
+
+def _storage(given: Any) -> AnyPath:
+    if not isinstance(given, str | Path | RemotePath):
+        raise ValueError("must be a folder or a URI")
+    place = as_path(given)
+    if isinstance(place, Path):
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(place)):  # a path has one slash of a URI's two
+            raise ValueError("must be a folder, or a URI as text")
+        return place.expanduser().absolute()
+    if ":" in place.parts[1].rpartition("@")[0]:
+        raise ValueError("a URI must not hold a password: credentials come from the environment")
+    if "?" in str(place):
+        raise ValueError(
+            "a URI must not hold options: they come from the environment (AWS_ENDPOINT_URL, ...)"
+        )
+    return place
+
+
+StoragePath = Annotated[
+    Path | RemotePath, PlainValidator(_storage), PlainSerializer(str, return_type=str, when_used="json")
+]
+"""In settings: a folder, which is made absolute once, on the driver (workers run in other folders), or a URI."""
+
+
+def write_atomically(target: AnyPath, content: bytes) -> None:
     """Writes a file that appears whole or not at all, making its folder if need be."""
+    if isinstance(target, RemotePath):
+        target.write_bytes(content)
+        return
+    _write_beside(target, content, lambda written: written.replace(target))
+
+
+def create(target: AnyPath, content: bytes) -> None:
+    """Writes a file that is not there yet, whole; of several who do so at once one succeeds.
+
+    Raises:
+        FileExistsError: it is there.
+        InputError: this kind of place cannot promise it.
+    """
+    if isinstance(target, Path):
+
+        def name(written: Path) -> None:
+            try:
+                os.link(written, target)
+            finally:
+                written.unlink()
+
+        _write_beside(target, content, name)
+        return
+    from pyarrow import fs
+
+    system, path = target.system()
+    if not (isinstance(system, fs.PyFileSystem) and _creates(system.handler.fs)):
+        raise InputError(f"{target}: this file system cannot create a file only where there is none")
+    system.handler.fs.pipe_file(path, content, mode="create")
+
+
+def _creates(system: Any) -> bool:
+    """Whether a file system of fsspec has its own ``pipe_file``: the inherited one takes no notice of the mode."""
+    from fsspec import AbstractFileSystem
+
+    return type(system).pipe_file is not AbstractFileSystem.pipe_file
+
+
+def remove_tree(folder: AnyPath) -> None:
+    """Removes a folder with all that is in it; nothing happens where there is none."""
+    if isinstance(folder, Path):
+        if folder.exists():
+            shutil.rmtree(folder)
+    elif folder.is_dir():
+        system, path = folder.system()
+        system.delete_dir(path)
+
+
+def _write_beside(target: Path, content: bytes, name: Any) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
+        Path(beside).chmod(0o644)
+        name(Path(beside))
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        Path(beside).unlink(missing_ok=True)
         raise

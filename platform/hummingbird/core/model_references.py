@@ -6,6 +6,8 @@ from huggingface_hub import ModelCard
 
 import hummingbird
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import RemotePath, as_path
+from hummingbird.core.scratch import local_copy
 
 SHIPPED = "shapes-"
 """How names of shipped weights begin."""
@@ -19,7 +21,7 @@ def is_shipped(name: str) -> bool:
 
 
 def model_folder(name: str | Path) -> Path:
-    """The folder of a single model: shipped weights, or a path.
+    """The folder of a single model: shipped weights, or a path or URI (of a copy).
 
     Raises:
         InputError: there is no model there.
@@ -28,7 +30,7 @@ def model_folder(name: str | Path) -> Path:
 
 
 def pipeline_folder(name: str | Path) -> Path:
-    """The folder of a pipeline: shipped weights ("shapes-teacher", "shapes-student"), or a path.
+    """The folder of a pipeline: shipped weights ("shapes-teacher", "shapes-student"), or a path or URI (of a copy).
 
     Raises:
         InputError: there is no pipeline there.
@@ -56,7 +58,10 @@ def _folder(name: str | Path, needed: str, kind: str) -> Path:
             known = sorted(SHIPPED + path.name for path in SHIPPED_WEIGHTS.glob("*") if path.is_dir())
             raise InputError(f"no shipped weights {str(name)!r}; there are: {', '.join(known) or 'none'}")
     else:
-        folder = Path(name).expanduser().absolute()
+        place = as_path(name)
+        if isinstance(place, RemotePath) and not (place / needed).is_file():
+            raise InputError(f"there is no {kind} in {place} (no {needed})")
+        folder = local_copy(place).expanduser().absolute()
     if not (folder / needed).is_file():
         raise InputError(f"there is no {kind} in {folder} (no {needed})")
     return folder

@@ -82,7 +82,7 @@ class _Judged:
         return f"{where}: {self.shot.defect or 'sound'}, was {given}"
 
 
-def of_footage(rows: pa.Table, folder: Path, truth: Sequence[TrueFile]) -> pa.Table:
+def of_footage(rows: pa.Table, folder: str | Path, truth: Sequence[TrueFile]) -> pa.Table:
     """The rows of ``folder``'s files that the truth is about.
 
     A lake may hold other sources too, and files of footage that was drawn in the same folder before.

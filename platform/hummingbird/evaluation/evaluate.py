@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from hummingbird.config.cluster import connect
 from hummingbird.config.settings import Settings
 from hummingbird.core.devices import describe_device
+from hummingbird.core.files import as_path
+from hummingbird.core.scratch import origin
 from hummingbird.evaluation.evaluated_models import Sampling, choose
 from hummingbird.evaluation.generation import VideoResult, examine
 from hummingbird.evaluation.intervals import ModelScore, score_models
@@ -66,7 +68,7 @@ def evaluate(settings: Settings, folder: Path | None = None) -> Path:
 def _record_scores(lake: Lake, model: Sampling, found: ModelScore) -> None:
     """Writes the scores into the row of the table ``models`` whose folder was evaluated, if there is one."""
     for row in lake.read("models").to_pylist():
-        if row["path"] is not None and Path(row["path"]).absolute() == Path(model.folder):
+        if row["path"] is not None and as_path(row["path"]) == origin(Path(model.folder)):
             summary = {part: asdict(getattr(found, part)) for part in ("total", "quality", "semantic")}
             lake.add_model(
                 {**row, "scores": {**summary, "version": SCORE_VERSION, "sampling": model.description}}

@@ -48,17 +48,21 @@ class Pins:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Waits for, holds and releases the writers' lock; the system releases it when a process dies."""
+def locked(path: Path | None) -> Iterator[None]:
+    """Waits for, holds and releases the writers' lock, where there is one; the system releases it when a process
+    dies."""
+    if path is None:
+        yield
+        return
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 class Committer:
-    """Writes batches and rows under a lock of the storage folder, which must be on a shared file system."""
+    """Writes batches and rows, under a lock where the catalog is an SQLite file."""
 
-    def __init__(self, catalog: Catalog, namespace: str, lock: Path) -> None:
+    def __init__(self, catalog: Catalog, namespace: str, lock: Path | None) -> None:
         self._catalog = catalog
         self._namespace = namespace
         self._lock = lock

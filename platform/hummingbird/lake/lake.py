@@ -14,6 +14,8 @@ from pyiceberg.expressions import BooleanExpression, EqualTo
 
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import AnyPath, RemotePath
+from hummingbird.core.scratch import origin
 from hummingbird.lake.committer import Committer, locked
 from hummingbird.lake.scans import Scan
 from hummingbird.lake.schemas import (
@@ -46,7 +48,7 @@ PROPERTIES = {
 class Lake:
     """Reads and writes of the tables. Readers see only batches whose ledger row is written."""
 
-    def __init__(self, committer: Committer, storage: Path) -> None:
+    def __init__(self, committer: Committer, storage: AnyPath) -> None:
         self._committer = committer
         self.storage = storage
 
@@ -59,11 +61,17 @@ class Lake:
             create: make the missing folders and tables.
 
         Raises:
-            InputError: there is no lake and ``create`` is false, the catalog cannot be reached, or the tables
-                were written by another schema version.
+            InputError: there is no lake and ``create`` is false, the catalog cannot be reached, the storage is a
+                URI without a catalog, or the tables were written by another schema version.
         """
         storage, catalog_settings = settings.storage, settings.catalog
-        if create:
+        if isinstance(storage, RemotePath):
+            if not catalog_settings.properties:
+                raise InputError(
+                    f"the storage {storage} is no local folder, where SQLite could keep the catalog: name one in "
+                    "catalog.properties (type: rest or sql, uri, warehouse)"
+                )
+        elif create:
             try:
                 storage.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -72,7 +80,7 @@ class Lake:
             raise InputError(f"there is no storage folder {storage}; name the right one with --storage")
         elif not catalog_settings.properties and not (storage / "catalog.db").is_file():
             raise InputError(f"there is no lake in {storage} yet; jobs/curate.py makes one")
-        lock = storage / "lake.lock"
+        lock = _lock_of(settings)
         if create:
             # The SQL catalog makes its own tables when it is opened, which two processes must not do at once.
             with locked(lock):
@@ -263,11 +271,20 @@ def _with_json(row: Mapping[str, object]) -> dict[str, object]:
     return {
         key: json.dumps(value, sort_keys=True, default=str)
         if key in JSON_COLUMNS and value is not None and not isinstance(value, str)
-        else str(value)
-        if isinstance(value, Path)
+        else str(origin(value))
+        if isinstance(value, Path | RemotePath)
         else value
         for key, value in row.items()
     }
+
+
+def _lock_of(settings: Settings) -> Path | None:
+    """The file that writers lock: in the storage folder (which machines may share if they share its locks), or beside
+    an SQLite catalog. None for a URI with any other catalog, where no more than one process may commit at a time."""
+    if isinstance(settings.storage, Path):
+        return settings.storage / "lake.lock"
+    _, is_sqlite, file = settings.catalog.properties.get("uri", "").partition("sqlite:///")
+    return Path(file).absolute().with_suffix(".lock") if is_sqlite and file != ":memory:" else None
 
 
 def _load_catalog(settings: Settings) -> Catalog:

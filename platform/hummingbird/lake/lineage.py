@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import as_path
 from hummingbird.core.hashes import ModelIdentity
 from hummingbird.core.model_references import model_licence
+from hummingbird.core.scratch import local_copy
 
 if TYPE_CHECKING:  # models and methods are named without the lake's libraries
     from hummingbird.lake.lake import Lake
@@ -54,21 +56,28 @@ def made_by(run: "Run", parent: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
-def latest_output(lake: "Lake", verb: str, name: str) -> Path:
-    """The output of the last finished run of a verb.
-
-    Raises:
-        InputError: there is no such run, or what it made is gone.
-    """
+def latest_run(lake: "Lake", verb: str) -> dict[str, Any] | None:
+    """The row of the run of a verb that finished last; none: no run of it did."""
     from hummingbird.lake.lake import parse_json
 
     runs = lake.read("runs", f"kind = 'run' and verb = '{verb}' and state = 'finished'")
     if not runs.num_rows:
+        return None
+    return parse_json(runs.sort_by([("finished", "descending")]).slice(0, 1).to_pylist()[0])
+
+
+def latest_output(lake: "Lake", verb: str, name: str) -> Path:
+    """The output of the last finished run of a verb, a copy of it where the storage is a URI.
+
+    Raises:
+        InputError: there is no such run, or what it made is gone.
+    """
+    last = latest_run(lake, verb)
+    if last is None:
         raise InputError(
             f"nothing to start from: no finished run of {verb} in {lake.storage}; run {verb} first"
         )
-    last: dict[str, Any] = parse_json(runs.sort_by([("finished", "descending")]).slice(0, 1).to_pylist()[0])
-    path = Path(last["outputs"][name])
+    path = as_path(last["outputs"][name])
     if not path.exists():
         raise InputError(f"{path}, made by the run {last['run_id']}, is gone; run {verb} again")
-    return path
+    return local_copy(path)

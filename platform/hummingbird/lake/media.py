@@ -2,9 +2,9 @@
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 
-from hummingbird.core.files import write_atomically
+from hummingbird.core.files import AnyPath, write_atomically
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,13 @@ class StoredMedia:
     """Path relative to the storage, as the column ``media_path`` of clips holds it."""
 
 
-def store_media(storage: Path, content: bytes) -> StoredMedia:
+def store_media(storage: AnyPath, content: bytes) -> StoredMedia:
     """Stores an mp4 file at ``media/clips/<aa>/<sha256>.mp4``; workers may do so at the same time.
 
     The same content again is the same file. The file appears whole or not at all.
     """
     digest = hashlib.sha256(content).hexdigest()
-    relative = Path("media") / "clips" / digest[:2] / f"{digest}.mp4"
+    relative = PurePosixPath("media") / "clips" / digest[:2] / f"{digest}.mp4"
     target = storage / relative
     if not target.exists():
         write_atomically(target, content)

@@ -1,13 +1,13 @@
 """Media files that no row names: left behind by a job that was killed, or by rows that were replaced."""
 
-import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from hummingbird.core.files import AnyPath
 from hummingbird.lake.lake import Lake
 
 _PART = re.compile(r"^\..+\.mp4\..+$")  # what `write_atomically` writes to before it names the file
@@ -35,8 +35,15 @@ def orphans(lake: Lake) -> Iterator[Orphan]:
         named.execute("CREATE TABLE named (path TEXT PRIMARY KEY) WITHOUT ROWID")
         for paths in lake.media_paths():
             named.executemany("INSERT OR IGNORE INTO named VALUES (?)", ((path,) for path in paths))
-        for folder in sorted(entry.name for entry in os.scandir(root) if entry.is_dir()):
-            for entry in sorted(os.scandir(root / folder), key=lambda entry: entry.name):
-                path = (Path("media") / "clips" / folder / entry.name).as_posix()
+        for folder in sorted(path.name for path in root.iterdir() if path.is_dir()):
+            for name, size in _files(root / folder):
+                path = f"media/clips/{folder}/{name}"
                 if named.execute("SELECT 1 FROM named WHERE path = ?", (path,)).fetchone() is None:
-                    yield Orphan(path, entry.stat().st_size, bool(_PART.match(entry.name)))
+                    yield Orphan(path, size, bool(_PART.match(name)))
+
+
+def _files(folder: AnyPath) -> Iterable[tuple[str, int]]:
+    """Names and sizes of the files of a folder, in order of name, in one listing where it is remote."""
+    if isinstance(folder, Path):
+        return ((path.name, path.stat().st_size) for path in sorted(folder.iterdir()))
+    return ((path.name, info.size) for path, info in folder.files(recursive=False))

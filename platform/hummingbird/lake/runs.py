@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import hummingbird
 from hummingbird.config.settings import Settings, settings_hash
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import write_atomically
+from hummingbird.core.files import AnyPath, RemotePath, as_path, write_atomically
+from hummingbird.core.scratch import download, keep_as_copy, origin, upload, work_folder
 
 if TYPE_CHECKING:  # opened where a run is
     from hummingbird.lake.lake import Lake
@@ -32,6 +33,8 @@ class Run:
     verb: str
     run_id: str
     folder: Path
+    """Where its files are written: in the storage, or, where that is a URI, in scratch, from where they go there when
+    the run has finished."""
     lake: "Lake"
     settings_hash: str
     inputs: Mapping[str, object]
@@ -56,7 +59,7 @@ def open_run(
     verb: str,
     sections: Sequence[str] | None = None,
     inputs: Mapping[str, object] | None = None,
-    folder: Path | None = None,
+    folder: AnyPath | None = None,
     snapshot_id: int | None = None,
 ) -> Iterator[Run]:
     """Runs the body as one run of a verb.
@@ -82,8 +85,9 @@ def open_run(
     inputs = dict(inputs or {})
     sections = (verb,) if sections is None else sections
     key = settings_hash(settings, sections, verb=verb, snapshot=snapshot_id, inputs=inputs)[:12]
-    folder = folder if folder is not None else settings.storage / verb / key
+    place = folder if folder is not None else settings.storage / verb / key
     lake = Lake.open(settings)
+    folder = work_folder(place)
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         run = Run(
@@ -99,9 +103,9 @@ def open_run(
         yield from _recorded(run, settings)
 
 
-def load_result(path: Path) -> dict[str, Any]:
+def load_result(path: str | AnyPath) -> dict[str, Any]:
     """A ``result.json`` of this or another run."""
-    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    loaded: dict[str, Any] = json.loads(origin(as_path(path)).read_text(encoding="utf-8"))
     return loaded
 
 
@@ -133,11 +137,16 @@ def _recorded(run: Run, settings: Settings) -> Iterator[Run]:
                 "finished": finished.isoformat(),
                 "seconds": round(time.monotonic() - clock, 3),
             }
-            write_atomically(run.result_path, (json.dumps(result, indent=2, allow_nan=False) + "\n").encode())
+            write_atomically(
+                origin(run.result_path), (json.dumps(result, indent=2, allow_nan=False) + "\n").encode()
+            )
 
     record("running")
+    place = origin(run.folder)
     try:
         yield run
+        if isinstance(place, RemotePath):
+            upload(run.folder, place)
     except KeyboardInterrupt:
         record("interrupted")
         raise
@@ -145,6 +154,8 @@ def _recorded(run: Run, settings: Settings) -> Iterator[Run]:
         record("failed", f"{type(error).__name__}: {error}")
         raise
     record("finished")
+    if isinstance(place, RemotePath):
+        keep_as_copy(run.folder)
 
 
 @contextmanager
@@ -159,16 +170,35 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _finished_before(folder: Path, run_id: str) -> dict[str, Any] | None:
-    path = folder / "result.json"
+    path = origin(folder / "result.json")
     if not path.is_file():
         return None
     result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     same = result["run_id"] == run_id and result["schema_version"] == RESULT_SCHEMA_VERSION
-    return result if same and result["state"] == "finished" else None
+    if not same or result["state"] != "finished":
+        return None
+    if isinstance(path, RemotePath):
+        download(path.parent, folder)
+        result["outputs"] = _below(result["outputs"], str(path.parent), str(folder))
+    return result
+
+
+def _below(value: Any, root: str, folder: str) -> Any:
+    """Outputs with the places below a run's URI as files of its folder, which holds them again."""
+    if isinstance(value, Mapping):
+        return {key: _below(item, root, folder) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_below(item, root, folder) for item in value]
+    inside = isinstance(value, str) and value.startswith(f"{root}/")
+    return folder + value.removeprefix(root) if inside else value
 
 
 def _jsonable(value: Any) -> Any:
-    """A value as JSON holds it: paths as text, scalars of NumPy and torch as numbers, no NaN."""
+    """A value as JSON holds it: paths as text (those of scratch as the URIs they stand for), scalars of NumPy and torch
+    as numbers, no NaN."""
+    if isinstance(value, str | Path):
+        place = origin(Path(value)) if str(value).startswith("/") else value
+        return str(place) if isinstance(place, RemotePath) else str(value)
     if isinstance(value, Mapping):
         return {str(key): _jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

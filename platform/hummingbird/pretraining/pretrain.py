@@ -1,6 +1,5 @@
 """The verb ``pretrain``: train one of the small models and ship it."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,10 @@ from hummingbird.config.pretrain import PretrainSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.devices import resolve_device
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import AnyPath
 from hummingbird.core.model_references import SHIPPED_WEIGHTS
-from hummingbird.lake.runs import open_run
+from hummingbird.core.scratch import local_copy
+from hummingbird.lake.runs import load_result, open_run
 from hummingbird.models.rewards import TextVideoScorer
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
@@ -105,29 +106,26 @@ def ship_teacher(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
     write_card(weights / "teacher", "Teacher of the shapes world", text, facts)
 
 
-def ship_student(quickstart: Path, weights: Path) -> dict[str, Any]:
-    """Copy the few-step student that quickstart made, with its noise process; returns the facts of its card.
+def ship_student(line: AnyPath, weights: Path) -> dict[str, Any]:
+    """Copy the few-step student that the line made, with its noise process; returns the facts of its card.
 
     Args:
-        quickstart: the ``result.json`` of a quickstart.
+        line: the ``result.json`` of the line.
 
     Raises:
-        InputError: it does not exist, or the quickstart did not finish.
+        InputError: it does not exist, or the line did not finish.
     """
-    if not quickstart.is_file():
-        raise InputError(f"there is no {quickstart}: make quickstart PRESET=long makes the student to ship")
-    made = json.loads(quickstart.read_text(encoding="utf-8"))
+    if not line.is_file():
+        raise InputError(f"there is no {line}: make quickstart RECIPE=shapes-long makes the student to ship")
+    made = load_result(line)
     if made["state"] != "finished":
-        raise InputError(f"{quickstart}: this quickstart is {made['state']}: run it again")
+        raise InputError(f"{line}: this line is {made['state']}: run it again")
     metrics, outputs = made["metrics"], made["outputs"]
-    pipeline, home = Path(outputs["student"]), weights / "student"
+    pipeline, home = local_copy(outputs["student"]), weights / "student"
     ship(VideoUNet.from_pretrained(pipeline / "unet"), home / "unet")
     # Its own: the teacher's, which shipped pipelines share, takes 50 steps.
     VideoScheduler.from_pretrained(pipeline / "scheduler").save_pretrained(home / "scheduler")
-    trained = {
-        verb: json.loads(Path(outputs["results"][verb]).read_text(encoding="utf-8"))["metrics"]
-        for verb in ("distill", "feedback")
-    }
+    trained = {verb: load_result(outputs["results"][verb])["metrics"] for verb in ("distill", "feedback")}
     facts: dict[str, Any] = {
         "parameters": metrics["student_parameters"],
         "share of the teacher's": metrics["student_parameters"] / metrics["teacher_parameters"],
@@ -139,8 +137,8 @@ def ship_student(quickstart: Path, weights: Path) -> dict[str, Any]:
         "speedup over the compiled teacher": metrics["speedup_compiled"],  # None: that was not timed
     }
     text = (
-        "The teacher pruned, distilled and given feedback by `make quickstart PRESET=long`: a few-step model that "
-        "embeds its guidance and makes a video in 4 steps. Scored before its weights were rounded to 16 bits."
+        "The teacher pruned, distilled and given feedback by `make quickstart RECIPE=shapes-long`: a few-step model "
+        "that embeds its guidance and makes a video in 4 steps. Scored before its weights were rounded to 16 bits."
     )
     write_card(home, "Student of the shapes world", text, facts)
     return facts

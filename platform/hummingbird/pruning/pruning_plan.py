@@ -25,6 +25,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import as_path
 from hummingbird.models.family import VideoUNetFamily
 from hummingbird.models.stages import UNetSpec
 
@@ -122,7 +123,7 @@ def load_plan(plan: str, config: Config) -> Plan:
     if plan in NAMED_PLANS:
         return paper_plan(plan, config, middle=NAMED_PLANS[plan] and UNetSpec.of(config).middle)
     made = {path.stem: path for path in sorted(MADE_PLANS.glob("*.yaml"))}
-    path = made.get(plan, Path(plan).expanduser())
+    path = made.get(plan) or as_path(plan).expanduser()
     if not path.is_file():
         raise InputError(f"no plan '{plan}': name one of {', '.join((*NAMED_PLANS, *made))} or a YAML file")
     try:

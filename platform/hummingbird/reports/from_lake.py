@@ -8,6 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from hummingbird.core.files import AnyPath
+from hummingbird.core.scratch import local_copy
 from hummingbird.lake.lake import Lake
 from hummingbird.models.video import read_mp4
 from hummingbird.reports.embed import strip_uris
@@ -22,7 +24,7 @@ Filters = Sequence[Mapping[str, Any]]
 def curation_part(
     clips: pa.Table,
     quarantine: pa.Table,
-    storage: Path,
+    storage: AnyPath,
     truth: Mapping[str, float] | None = None,
     examples: int = 2,
     counts: Mapping[str, int] | None = None,
@@ -70,7 +72,7 @@ def curation_part(
 
 def captions_part(
     clips: pa.Table,
-    storage: Path,
+    storage: AnyPath,
     accuracy: tuple[float, float] | None = None,
     true: Mapping[str, tuple[bool, bool]] | None = None,
     examples: int = 6,
@@ -136,11 +138,11 @@ def _spread(rows: Sequence[Row], count: int) -> list[Row]:
     return [*ordered, *others][:count]
 
 
-def _frames(row: Row, storage: Path) -> Any:
-    return read_mp4(storage / row["media_path"])[0]
+def _frames(row: Row, storage: AnyPath) -> Any:
+    return read_mp4(local_copy(storage / row["media_path"], unchanging=True))[0]
 
 
-def _strip(row: Row, storage: Path, titles: Mapping[str, str]) -> Strip:
+def _strip(row: Row, storage: AnyPath, titles: Mapping[str, str]) -> Strip:
     name = Path(row["source_uri"]).name
     return Strip(
         frames=strip_uris(_frames(row, storage)),

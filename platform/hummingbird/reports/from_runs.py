@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from hummingbird.core.scratch import local_copy
 from hummingbird.evaluation.intervals import Interval
 from hummingbird.evaluation.score import LEFT_OUT, SHAPES
 from hummingbird.models.stages import UNetSpec
@@ -87,9 +88,9 @@ def curve_part(
 
 def grid_part(evaluated: Result, rows: int = 6) -> VideoGrid:
     """The first ``rows`` prompts of an evaluation with every model's video."""
-    videos = Path(evaluated["outputs"]["videos"])
+    videos = local_copy(evaluated["outputs"]["videos"])
     sampling = evaluated["outputs"]["sampling"]
-    table = pq.read_table(evaluated["outputs"]["rows"]).to_pylist()
+    table = pq.read_table(local_copy(evaluated["outputs"]["rows"])).to_pylist()
     chosen: dict[int, VideoRow] = {}
     for row in table:
         if row["index"] < rows:

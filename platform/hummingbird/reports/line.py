@@ -1,16 +1,14 @@
 """The report of the whole line: from what its runs wrote and what the lake holds."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from hummingbird.evaluation.curation import CurationScore
+from hummingbird.core.files import AnyPath, as_path
+from hummingbird.core.scratch import local_copy
+from hummingbird.evaluation.curation import CurationScore, of_footage, score_curation
 from hummingbird.lake.lake import Lake
-from hummingbird.lake.runs import load_result
 from hummingbird.models.stages import UNetSpec
 from hummingbird.pruning.pruning_plan import Plan as PruningPlan
 from hummingbird.pruning.pruning_plan import parts_gone
@@ -24,7 +22,8 @@ from hummingbird.reports.from_runs import (
     speed_part,
 )
 from hummingbird.reports.page import duration, millions
-from hummingbird.reports.report_data import Headline, Plan, ReportData
+from hummingbird.reports.report_data import Captions, Curation, Headline, Plan, ReportData
+from hummingbird.shapes.truth import read_truth
 
 _DISTILL = ("output", "feature_0", "feature_1", "feature_2")
 _REWARDS = ("reward/*",)
@@ -32,86 +31,100 @@ _REWARDS = ("reward/*",)
 
 def line_report(
     lake: Lake,
-    storage: Path,
-    results: Mapping[str, Path],
-    clips: pa.Table,
-    quarantine: pa.Table,
-    curation: CurationScore,
+    recipe: str,
+    results: Mapping[str, Mapping[str, Any]],
+    curated: tuple[Curation, Captions | None] | None,
     metrics: Mapping[str, Any],
 ) -> ReportData:
-    """Everything that quickstart made, on one page.
+    """Everything that a line made, on one page, as far as its verbs ran.
 
     Args:
-        results: ``result.json`` by verb: curate, prune, distill, feedback, evaluate, compile and benchmark.
-        clips, quarantine: the footage's rows.
-        curation: curation against the truth.
+        recipe: its name.
+        results: ``result.json`` by verb.
+        curated: what became of the clips, and their captions.
         metrics: the line's own numbers, as they stand in its ``result.json``.
     """
-    found = {verb: load_result(path) for verb, path in results.items()}
-    accuracy = (curation.caption_before, curation.caption_after)
-    losses = {verb: Path(found[verb]["outputs"]["losses"]) for verb in ("distill", "feedback")}
+    curves = []
+    if "distill" in results:
+        losses, note = (
+            local_copy(results["distill"]["outputs"]["losses"]),
+            "squared errors to the guided teacher",
+        )
+        curves.append(curve_part("Distillation", losses, _DISTILL, note=note))
+    if "feedback" in results:
+        losses = local_copy(results["feedback"]["outputs"]["losses"])
+        curves.append(curve_part("Feedback: consistency", losses, ("consistency",)))
+        curves.append(
+            curve_part("Feedback: rewards", losses, _REWARDS, logarithmic=False, note="higher is better")
+        )
+    models = [results[verb]["outputs"].get("model_id") for verb in results]
+    served = next((model for model in reversed(models) if model is not None), None)
     return ReportData(
-        title="Hummingbird on the shapes world",
+        title=f"Hummingbird: {recipe}",
         subtitle="From raw video to a small, fast, served text-to-video model",
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        headlines=_headlines(metrics),
-        curation=curation_part(
-            clips, quarantine, storage, curation.rates, filters=found["curate"]["metrics"]["filters"]
-        ),
-        captions=captions_part(clips, storage, accuracy, curation.true_captions),
-        plan=_plan(found["prune"]),
-        curves=(
-            curve_part(
-                "Distillation", losses["distill"], _DISTILL, note="squared errors to the guided teacher"
-            ),
-            curve_part("Feedback: consistency", losses["feedback"], ("consistency",)),
-            curve_part(
-                "Feedback: rewards", losses["feedback"], _REWARDS, logarithmic=False, note="higher is better"
-            ),
-        ),
-        grid=grid_part(found["evaluate"]),
-        scores=scores_part(found["evaluate"]),
-        speed=speed_part(found["benchmark"]),
-        lineage=lineage_part(lake, found["compile"]["outputs"]["model_id"]),
-        runs=runs_part(found.values()),
+        headlines=tuple(_headlines(metrics)),
+        curation=None if curated is None else curated[0],
+        captions=None if curated is None else curated[1],
+        plan=_plan(results["prune"]) if "prune" in results else None,
+        curves=tuple(curves),
+        grid=grid_part(results["evaluate"]) if "evaluate" in results else None,
+        scores=scores_part(results["evaluate"]) if "evaluate" in results else None,
+        speed=speed_part(results["benchmark"]) if "benchmark" in results else None,
+        lineage=() if served is None else lineage_part(lake, served),
+        runs=runs_part(results.values()),
     )
 
 
-def _headlines(metrics: Mapping[str, Any]) -> tuple[Headline, ...]:
-    teacher, student = metrics["teacher_parameters"], metrics["student_parameters"]
-    seconds, total, interval = metrics["seconds_per_video"], metrics["total"], metrics["total_interval"]
-    low, high = (100 * bound for bound in interval["feedback"])
-    captions = metrics["caption_accuracy"]
-    return (
-        Headline(
-            "faster",
-            f"{metrics['speedup']:.1f}×",
-            f"{duration(seconds['teacher'])} to {duration(seconds['student'])} a video, end to end",
-        ),
-        Headline(
+def scored_curation(
+    lake: Lake, storage: AnyPath, curated: Mapping[str, Any], footage: Mapping[str, Any]
+) -> tuple[tuple[Curation, Captions | None], CurationScore]:
+    """What became of the clips of footage that was drawn, and how that compares with its truth.
+
+    Args:
+        curated, footage: their ``result.json``.
+    """
+    files = read_truth(local_copy(footage["outputs"]["truth"]))
+    snapshot, folder = curated["outputs"]["snapshot_id"], footage["outputs"]["footage"]
+    clips, quarantine = (
+        of_footage(lake.read(table, snapshot_id=snapshot), folder, files) for table in ("clips", "quarantine")
+    )
+    score = score_curation(clips.to_pylist(), quarantine.to_pylist(), files)
+    accuracy = (score.caption_before, score.caption_after)
+    filters = curated["metrics"]["filters"]
+    curation = curation_part(clips, quarantine, storage, score.rates, filters=filters)
+    return (curation, captions_part(clips, storage, accuracy, score.true_captions)), score
+
+
+def _headlines(metrics: Mapping[str, Any]) -> Iterator[Headline]:
+    if "speedup" in metrics:
+        seconds = metrics["seconds_per_video"]
+        times = f"{duration(seconds['teacher'])} to {duration(seconds['student'])} a video, end to end"
+        yield Headline("faster", f"{metrics['speedup']:.1f}×", times)
+    if "total" in metrics:
+        first, *_, last = metrics["total"]
+        low, high = (100 * bound for bound in metrics["total_interval"][last])
+        yield Headline(
             "total",
-            f"{100 * total['feedback']:.1f}",
-            f"teacher {100 * total['teacher']:.1f}; 95 % interval {low:.1f} to {high:.1f}, "
+            f"{100 * metrics['total'][last]:.1f}",
+            f"{first} {100 * metrics['total'][first]:.1f}; 95 % interval {low:.1f} to {high:.1f}, "
             f"{metrics['prompts']} prompts",
-        ),
-        Headline(
-            "parameters",
-            f"{student / teacher:.0%}",
-            f"{millions(student)} of the teacher's {millions(teacher)}",
-        ),
-        Headline(
-            "clips kept",
-            str(metrics["kept"]),
-            f"{metrics['dropped']} dropped, {metrics['quarantined']} files in quarantine",
-        ),
-        Headline(
-            "captions true", f"{captions['after']:.0%}", f"of attributes; before: {captions['before']:.0%}"
-        ),
-    )
+        )
+    if "teacher_parameters" in metrics:
+        teacher, student = metrics["teacher_parameters"], metrics["student_parameters"]
+        words = f"{millions(student)} of the teacher's {millions(teacher)}"
+        yield Headline("parameters", f"{student / teacher:.0%}", words)
+    if "kept" in metrics:
+        words = f"{metrics['dropped']} dropped, {metrics['quarantined']} files in quarantine"
+        yield Headline("clips kept", str(metrics["kept"]), words)
+    if "caption_accuracy" in metrics:
+        captions = metrics["caption_accuracy"]
+        words = f"of attributes; before: {captions['before']:.0%}"
+        yield Headline("captions true", f"{captions['after']:.0%}", words)
 
 
 def _plan(pruned: Mapping[str, Any]) -> Plan:
-    report = json.loads(Path(pruned["outputs"]["report"]).read_text(encoding="utf-8"))
+    report = json.loads(as_path(pruned["outputs"]["report"]).read_text(encoding="utf-8"))
     spec = UNetSpec.of(report["teacher"]["config"])
     kept: dict[str, list[list[int]]] = {side: [[] for _ in spec.stages(side)] for side in ("down", "up")}
     for layer in report["layers"]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from hummingbird.core.files import write_atomically
+from hummingbird.core.files import AnyPath, write_atomically
 from hummingbird.reports import charts
 from hummingbird.reports.plan_chart import plan_picture
 from hummingbird.reports.report_data import ReportData
@@ -13,7 +13,7 @@ from hummingbird.reports.report_data import ReportData
 _FOLDER = Path(__file__).parent
 
 
-def write_report(data: ReportData, path: Path) -> Path:
+def write_report(data: ReportData, path: AnyPath) -> AnyPath:
     """Write the page at ``path``, in one step, and return it. It loads nothing from elsewhere."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-from hummingbird.core.files import write_atomically
+from hummingbird.core.files import AnyPath, as_path, write_atomically
+from hummingbird.core.scratch import origin
 from hummingbird.lake.runs import load_result
 from hummingbird.pruning.planner.planned_models import planned_model
 from hummingbird.pruning.pruning_plan import FIRST, Plan, load_plan, parts_gone
@@ -15,17 +15,18 @@ from hummingbird.reports.plan_chart import plan_picture
 Config = Mapping[str, Any]
 
 
-def write_plan_page(model: str, report: Mapping[str, Any]) -> Path:
+def write_plan_page(model: str, report: Mapping[str, Any]) -> AnyPath:
     """Writes ``plan.html`` beside the new plan that a planner's report names; returns its path.
 
     Args:
         model: the setting ``plan.model``.
         report: of `hummingbird.pruning.planner.plan_verb.plan`, made under a budget.
     """
-    result = Path(report["files"]["result"])
+    result = origin(as_path(report["files"]["result"]))
     config = planned_model(model).unet
     before, after = (int(report["costs"][name]["parameters"]) for name in ("teacher", "student"))
-    page = picture_page(load_plan(load_result(result)["outputs"]["plan"], config), config, before, after)
+    plan = load_plan(load_result(result)["outputs"]["plan"], config)
+    page = picture_page(plan, config, before, after)
     target = result.parent / "plan.html"
     write_atomically(target, page.encode())
     return target

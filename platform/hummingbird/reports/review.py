@@ -2,7 +2,8 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from hummingbird.core.files import AnyPath
+from hummingbird.core.scratch import origin
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import load_result
 from hummingbird.lake.schemas import QUARANTINE, TableName
 from hummingbird.reports.from_lake import captions_part, curation_part
 from hummingbird.reports.from_runs import runs_part
 from hummingbird.reports.page import write_report
-from hummingbird.reports.report_data import Headline, ReportData
+from hummingbird.reports.report_data import Captions, Curation, Headline, ReportData
 
 Row = dict[str, Any]
 
@@ -25,8 +28,8 @@ _SHOWN = 50  # clips of each reason, and files of quarantine, that the page choo
 
 
 def write_review(
-    lake: Lake, storage: Path, result: Path, belongs: Callable[[str], bool] | None = None
-) -> Path:
+    lake: Lake, storage: AnyPath, result: Path, belongs: Callable[[str], bool] | None = None
+) -> AnyPath:
     """Writes ``report.html`` beside the ``result.json`` of a curation run and returns its path.
 
     Memory stays flat: counts are of all clips, pictures and distributions of a sample (the smallest ``clip_id``,
@@ -36,6 +39,32 @@ def write_review(
         belongs: whether a source is one of the run's, of all that the lake holds; none: those below its folder.
     """
     found = load_result(result)
+    curation, captions = reviewed_curation(lake, storage, found, belongs)
+    data = ReportData(
+        title="Curation",
+        subtitle=str(found["inputs"].get("given", found["inputs"]["source"])),
+        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        headlines=(
+            Headline("kept", str(curation.kept)),
+            Headline("dropped", str(curation.dropped)),
+            Headline("in quarantine", str(curation.quarantined), "files that could not be read"),
+        ),
+        curation=curation,
+        captions=captions,
+        runs=runs_part([found]),
+    )
+    return write_report(data, origin(result).with_name("report.html"))
+
+
+def reviewed_curation(
+    lake: Lake, storage: AnyPath, found: Mapping[str, Any], belongs: Callable[[str], bool] | None = None
+) -> tuple[Curation, Captions | None]:
+    """What became of the clips of a curation run, and their captions.
+
+    Args:
+        found: its ``result.json``.
+        belongs: as `write_review` takes it.
+    """
     source, snapshot = str(found["inputs"]["source"]), found["input_snapshot"]
     if belongs is None:
         root = f"{source.rstrip('/')}/"
@@ -50,20 +79,7 @@ def write_review(
         counts=counts,
         filters=found["metrics"].get("filters", ()),
     )
-    data = ReportData(
-        title="Curation",
-        subtitle=str(found["inputs"].get("given", source)),
-        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        headlines=(
-            Headline("kept", str(curation.kept)),
-            Headline("dropped", str(curation.dropped)),
-            Headline("in quarantine", str(len(failed)), "files that could not be read"),
-        ),
-        curation=curation,
-        captions=captions_part(clips, storage),
-        runs=runs_part([found]),
-    )
-    return write_report(data, result.with_name("report.html"))
+    return replace(curation, quarantined=len(failed)), captions_part(clips, storage)
 
 
 def _rows(lake: Lake, table: TableName, snapshot: int, belongs: Callable[[str], bool]) -> Iterator[Row]:

@@ -19,7 +19,9 @@ import torch
 from torch import Tensor
 
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import AnyPath
 from hummingbird.core.hashes import weights_hash
+from hummingbird.core.scratch import local_copy, origin
 
 if TYPE_CHECKING:
     from hummingbird.models.pipeline import TextToVideoPipeline
@@ -58,7 +60,7 @@ class LatentCache:
     """Random access to a cache folder: row groups are decoded when needed, the last used ones kept in memory.
 
     Args:
-        folder: the cache.
+        folder: the cache, of which a URI is copied to this machine.
         memory: bytes of decoded row groups to keep.
 
     Raises:
@@ -66,10 +68,11 @@ class LatentCache:
             ``cache.json`` says.
     """
 
-    def __init__(self, folder: Path, memory: int = 2 << 30) -> None:
+    def __init__(self, folder: AnyPath, memory: int = 2 << 30) -> None:
+        if not (origin(folder) / "cache.json").is_file():
+            raise InputError(f"{origin(folder)} is no cache of latents (no cache.json): run encode first")
+        folder = local_copy(folder)
         about = folder / "cache.json"
-        if not about.is_file():
-            raise InputError(f"{folder} is no cache of latents (no cache.json): run encode first")
         self.about: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
         if self.about["schema_version"] != CACHE_VERSION:
             raise InputError(

@@ -19,6 +19,7 @@ from hummingbird.config.training import UNSEEN_IN_RESULTS
 from hummingbird.core.errors import InputError
 from hummingbird.core.hashes import count_parameters, folder_hash, identify, public_config, weights_hash
 from hummingbird.core.model_references import pipeline_folder
+from hummingbird.core.scratch import local_copy
 from hummingbird.lake.lineage import (
     find_model,
     latest_output,
@@ -94,7 +95,7 @@ def run_stage(settings: Settings, stage: TrainingStage) -> Path:
         stage.rewards
     )  # looked at first: a wrong setting is named before anything is loaded
     lake = Lake.open(settings)
-    cache = settings.training.cache or latest_output(lake, "encode", "cache")
+    cache = local_copy(settings.training.cache or latest_output(lake, "encode", "cache"))
     student_name = settings.models.student or latest_output(lake, stage.after, "pipeline")
     start = Start(pipeline_folder(settings.models.teacher), pipeline_folder(student_name), cache)
     teacher, pipeline = load_pipeline(start.teacher), load_pipeline(start.student)

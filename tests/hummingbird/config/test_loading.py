@@ -39,10 +39,10 @@ def test_on_and_off_may_be_written_as_the_documents_do(tmp_path: Path) -> None:
     assert load_settings(file, ["plan.timing=on"]).plan.timing == "on"
 
 
-@pytest.mark.parametrize("storage", ["s3://bucket/runs", "file:///runs"])
-def test_a_storage_that_is_no_folder_is_not_taken_for_one(storage: str) -> None:
-    with pytest.raises(InputError, match=r"storage': .*not a URI"):
-        load_settings(None, [f"storage={storage}"])
+@pytest.mark.parametrize("folder", ["s3://bucket/tokens", "file:///tokens"])
+def test_what_must_be_a_folder_is_not_taken_for_one(folder: str) -> None:
+    with pytest.raises(InputError, match=r"caption_tokenizer': .*not a URI"):
+        load_settings(None, [f"curate.caption_tokenizer={folder}"])
 
 
 @pytest.mark.parametrize("text", ["1e-3", "1.e-3", ".1e-2", "+10E-4"])

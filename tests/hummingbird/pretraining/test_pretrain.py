@@ -14,7 +14,7 @@ from hummingbird.models.unet import VideoUNet
 from hummingbird.pretraining.pretrain import pretrain, ship_student
 
 
-def _quickstart(folder: Path, student: Path, state: str = "finished") -> Path:
+def _line(folder: Path, student: Path, state: str = "finished") -> Path:
     """A ``result.json`` with what shipping reads."""
     results = {}
     for verb in ("distill", "feedback"):
@@ -34,7 +34,7 @@ def test_a_student_is_shipped_with_its_own_noise_process(
     tiny_pipelines: dict[str, Path], tmp_path: Path
 ) -> None:
     made = tiny_pipelines["student"]
-    ship_student(_quickstart(tmp_path, made), tmp_path / "weights")
+    ship_student(_line(tmp_path, made), tmp_path / "weights")
     home = tmp_path / "weights" / "student"
     unet, original = (VideoUNet.from_pretrained(folder / "unet") for folder in (home, made))
     assert unet.config.guidance_size == original.config.guidance_size
@@ -47,13 +47,13 @@ def test_a_student_is_shipped_with_its_own_noise_process(
     assert card["feedback steps"] == 7
 
 
-def test_no_student_is_shipped_of_a_quickstart_that_did_not_finish(
+def test_no_student_is_shipped_of_a_line_that_did_not_finish(
     tiny_pipelines: dict[str, Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="make quickstart PRESET=long"):
+    with pytest.raises(InputError, match="make quickstart RECIPE=shapes-long"):
         ship_student(tmp_path / "result.json", tmp_path / "weights")
-    path = _quickstart(tmp_path, tiny_pipelines["student"], "failed")
-    with pytest.raises(InputError, match="this quickstart is failed"):
+    path = _line(tmp_path, tiny_pipelines["student"], "failed")
+    with pytest.raises(InputError, match="this line is failed"):
         ship_student(path, tmp_path / "weights")
     assert not (tmp_path / "weights").exists()
 

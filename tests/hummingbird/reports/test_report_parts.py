@@ -155,7 +155,7 @@ def test_the_sample_of_a_review_is_the_same_in_any_order(
         monkeypatch.setattr(f"hummingbird.reports.review.{name}", 2)
     rows = fill(settings, media).read("clips").sort_by("clip_id").to_pylist()
     for order in (rows, rows[::-1]):
-        sample, counts = _sample(iter(order))
+        sample, counts = _sample(iter(order), CLIPS)
         # Of five: the two smallest, the two smallest that were kept, and those that were dropped.
         assert sorted(sample["clip_id"].to_pylist()) == ["clip0", "clip1", "clip2", "clip3"]
         assert (counts["kept"], counts["dropped"], counts["text"]) == (3, 2, 2)

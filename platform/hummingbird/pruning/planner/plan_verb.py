@@ -1,6 +1,5 @@
 """The verb ``plan``: what a plan costs and where it fits; under a budget, a new plan."""
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -10,6 +9,7 @@ import torch
 from hummingbird.config.settings import Settings
 from hummingbird.core.devices import describe_device
 from hummingbird.core.errors import InputError
+from hummingbird.lake.runs import load_result
 from hummingbird.models.stages import UNetSpec
 from hummingbird.pruning.planner.clock import Clock
 from hummingbird.pruning.planner.cost import InputShape
@@ -39,7 +39,7 @@ def plan(settings: Settings) -> dict[str, Any]:
 
     model = planned_model(settings.plan.model)
     result = make_plan(settings, model, video_shape(settings, model))
-    made = json.loads(result.read_text(encoding="utf-8"))
+    made = load_result(result)
     report = describe(settings, made["outputs"]["plan"])
     for name in ("teacher", "student"):
         if made["metrics"][name]["milliseconds"] is not None:

@@ -1,0 +1,232 @@
+"""The line: which verb hands what to the next, and what of all of it stands in the line's own result."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hummingbird.config.evaluate import Candidate
+from hummingbird.config.settings import Settings
+from hummingbird.core.errors import InputError
+from hummingbird.core.files import as_path
+from hummingbird.core.scratch import origin
+from hummingbird.lake.runs import Run, load_result, open_run
+
+from hummingbird_jobs.recipes import recipe_title
+from hummingbird_jobs.verbs import VERBS
+
+Results = Mapping[str, Mapping[str, Any]]
+"""The ``result.json`` of each verb that has run, by its name."""
+Function = Callable[[Settings], Path]
+
+STUDENTS = {"prune": "pruned", "distill": "distilled", "feedback": "feedback"}
+"""Verbs whose output ``pipeline`` is a student, in order, and what evaluation calls it."""
+
+
+def with_section(settings: Settings, section: str, **values: Any) -> Settings:
+    """The same settings with some values of a section replaced."""
+    changed = getattr(settings, section).model_copy(update=values)
+    return settings.model_copy(update={section: changed})
+
+
+def curate_settings(settings: Settings, results: Results) -> Settings:
+    """What was drawn is curated, else ``curate.source``."""
+    if "footage" not in results:
+        return settings
+    return with_section(settings, "curate", source=results["footage"]["outputs"]["footage"])
+
+
+def encode_settings(settings: Settings, results: Results) -> Settings:
+    """The snapshot that curation ended with."""
+    if "curate" not in results:
+        return settings
+    return with_section(settings, "encode", snapshot=results["curate"]["outputs"]["snapshot_id"])
+
+
+def teacher_settings(settings: Settings, results: Results) -> Settings:
+    """The teacher that was imported, else ``models.teacher``."""
+    if "import_checkpoint" not in results:
+        return settings
+    return with_section(settings, "models", teacher=results["import_checkpoint"]["outputs"]["pipeline"])
+
+
+def training_settings(settings: Settings, results: Results) -> Settings:
+    """The latents that were encoded, and the newest student."""
+    if "encode" in results:
+        settings = with_section(settings, "training", cache=as_path(results["encode"]["outputs"]["cache"]))
+    return student_settings(settings, results)
+
+
+def student_settings(settings: Settings, results: Results) -> Settings:
+    """The newest student, else ``models.student``."""
+    made = students(results)
+    return with_section(settings, "models", student=list(made.values())[-1]) if made else settings
+
+
+def evaluate_settings(settings: Settings, results: Results) -> Settings:
+    """``evaluate.models``, or where it is empty the teacher and every student of the line."""
+    settings = student_settings(settings, results)
+    if settings.evaluate.models:
+        return settings
+    # The guidance is built into the distilled student: at 1 it makes one pass a step.
+    candidates = [Candidate(name="teacher", path=settings.models.teacher)] + [
+        Candidate(name=name, path=path, guidance_scale=1.0 if name == "distilled" else None)
+        for name, path in students(results).items()
+    ]
+    return with_section(settings, "evaluate", models=tuple(candidates)) if len(candidates) > 1 else settings
+
+
+def compile_settings(settings: Settings, results: Results) -> Settings:
+    """The newest student, else ``compile.model``."""
+    made = students(results)
+    return with_section(settings, "compile", model=list(made.values())[-1]) if made else settings
+
+
+def benchmark_settings(settings: Settings, results: Results) -> Settings:
+    """The newest student and its package."""
+    settings = student_settings(settings, results)
+    if "compile" not in results:
+        return settings
+    return with_section(
+        settings, "benchmark", student_package=as_path(results["compile"]["outputs"]["package"])
+    )
+
+
+def unchanged(settings: Settings, results: Results) -> Settings:
+    """A verb that takes nothing of the others."""
+    return settings
+
+
+STEPS: dict[str, Callable[[Settings, Results], Settings]] = {
+    "import_checkpoint": unchanged,
+    "footage": unchanged,
+    "curate": curate_settings,
+    "encode": encode_settings,
+    "prune": unchanged,
+    "distill": training_settings,
+    "feedback": training_settings,
+    "evaluate": evaluate_settings,
+    "compile": compile_settings,
+    "benchmark": benchmark_settings,
+}
+"""By verb, in order: the settings it runs with, of the line's and of what the verbs before it made. The teacher is
+handed to all."""
+
+_SECTIONS = (
+    "line", "models", "import_checkpoint", "footage", "curate", "encode", "prune", "training", "distill", "feedback",
+    "evaluate", "compile", "benchmark",
+)  # fmt: skip
+
+
+def students(results: Results) -> dict[str, str]:
+    """The pipelines of the students made so far, by name, the newest last."""
+    return {name: results[verb]["outputs"]["pipeline"] for verb, name in STUDENTS.items() if verb in results}
+
+
+def run_verbs(settings: Settings, functions: Mapping[str, Function]) -> dict[str, Path]:
+    """Runs ``line.verbs`` one after the other; returns their ``result.json`` by name.
+
+    Args:
+        functions: what runs each verb.
+
+    Raises:
+        Exception: whatever a verb raises. Run again, the verbs before it find what they made.
+    """
+    paths: dict[str, Path] = {}
+    results: dict[str, Mapping[str, Any]] = {}
+    for number, verb in enumerate(settings.line.verbs, 1):
+        print(f"\n[{number}/{len(settings.line.verbs)}] {verb}", flush=True)
+        chosen = STEPS[verb](teacher_settings(settings, results), results)
+        paths[verb] = functions[verb](chosen)
+        results[verb] = load_result(paths[verb])
+    return paths
+
+
+def line(settings: Settings, given: argparse.Namespace) -> Path:
+    """Runs the recipe and writes its report; returns the path of ``result.json``.
+
+    Outputs: ``student``, ``package``, ``report``, and ``results``, the ``result.json`` of every verb.
+
+    Raises:
+        InputError: no recipe was named.
+    """
+    if given.recipe is None:
+        raise InputError("name a recipe: --recipe shapes-quick, or a YAML file")
+    return run_line(settings, recipe_title(given.recipe), {verb: VERBS[verb].call for verb in STEPS})
+
+
+def run_line(settings: Settings, recipe: str, functions: Mapping[str, Function]) -> Path:
+    """`line`, with the functions that run the verbs."""
+    place = settings.storage / (settings.line.folder or f"line/{recipe}")
+    with open_run(settings, "line", _SECTIONS, inputs={"recipe": recipe}, folder=place) as run:
+        paths = run_verbs(settings, functions)
+        results = {verb: load_result(path) for verb, path in paths.items()}
+        if "curate" in results:
+            run.snapshot_id = results["curate"]["outputs"]["snapshot_id"]
+        run.outputs["results"] = {verb: str(origin(path)) for verb, path in paths.items()}
+        made = students(results)
+        if made:
+            run.outputs["student"] = list(made.values())[-1]
+        if "compile" in results:
+            run.outputs["package"] = results["compile"]["outputs"]["package"]
+        run.metrics.update(line_metrics(results))
+        run.outputs["report"] = _report(run, settings, recipe, results)
+    print(
+        f"\nThe report: open {origin(run.outputs['report'])} in a browser. The page with the student: serve"
+    )
+    return run.result_path
+
+
+def line_metrics(results: Results) -> dict[str, Any]:
+    """What the verbs measured, as far as they ran."""
+    found = {verb: result["metrics"] for verb, result in results.items()}
+    metrics: dict[str, Any] = {}
+
+    def take(verb: str, *names: str) -> None:
+        if verb in found:
+            metrics.update({name: found[verb][name] for name in names})
+
+    take("prune", "teacher_parameters", "student_parameters")
+    take("distill", "student_parameters")
+    take("feedback", "student_parameters")
+    if "evaluate" in found:
+        totals = {name: scored["total"] for name, scored in found["evaluate"]["models"].items()}
+        metrics.update(
+            total={name: total["value"] for name, total in totals.items()},
+            total_interval={name: [total["low"], total["high"]] for name, total in totals.items()},
+        )
+    take("evaluate", "prompts")
+    take("benchmark", "seconds_per_video", "speedup", "speedup_compiled", "device")
+    take("curate", "kept", "dropped", "quarantined")
+    return metrics
+
+
+def _report(run: Run, settings: Settings, recipe: str, results: Results) -> Path:
+    """Writes the page; of footage that was drawn it adds to the metrics how curation did by its truth."""
+    from hummingbird.reports.line import line_report, scored_curation
+    from hummingbird.reports.page import write_report
+    from hummingbird.reports.review import reviewed_curation
+
+    parts = None
+    if "footage" in results and "curate" in results:
+        parts, score = scored_curation(run.lake, settings.storage, results["curate"], results["footage"])
+        run.metrics.update(
+            curation={
+                "precision": score.precision,
+                "recall": score.recall,
+                "right_reason": score.right_reason,
+                "sound_dropped": score.sound_dropped,
+                "quarantine_right": score.quarantine_right,
+                "mistakes": list(score.mistakes),
+            },
+            caption_accuracy={"before": score.caption_before, "after": score.caption_after},
+        )
+    elif "curate" in results:
+        from hummingbird_data.curate import sources_of
+
+        with sources_of(settings) as sources:
+            parts = reviewed_curation(run.lake, settings.storage, results["curate"], sources.__contains__)
+    page = line_report(run.lake, recipe, results, parts, run.metrics)
+    path = run.folder / "report.html"
+    write_report(page, path)
+    return path
