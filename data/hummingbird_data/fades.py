@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 _BLACK = 16.0  # gray levels: nearly all of a black frame is darker, of a white one as far from white
 _ALL = 98.0  # percentile that "nearly all" means
 _BEHIND = 0.7  # share of the picture that is black around a mark
-_SHOWN = 0.5  # share that is black in a picture that shows something, at most
+_BEYOND, _AROUND = (
+    0.3,
+    1.2,
+)  # least share of it that is seen at some time within so many seconds before and after
 _STILL, _PART = 12, 0.005  # gray levels; share of the pixels that may differ by more while a mark stays
 _BRIGHT, _TOP = 40, 99.8  # gray levels, percentile: something stands in the black
 _WAIT = 4  # dark runs that wait for the picture behind them, at most
@@ -42,24 +45,36 @@ class Blank:
     titled: bool = False
 
 
-@dataclass
+@dataclass(frozen=True)
+class _Picture:
+    luma: Luma
+    time: float
+    dark: float  # share that is black
+
+
+@dataclass(eq=False)
 class _Marked:
-    """A run of frames that are black, or white, around something that does not move."""
+    """A run of frames that are black, or white, around something that does not move; the best seen pictures near it."""
 
     first: int
     stop: int
+    end: float
     mark: Luma
-    before: Luma | None
-    after: Luma | None = None
+    before: _Picture | None
+    after: _Picture | None = None
 
     def is_blank(self) -> bool:
         """Whether the same mark stands in the pictures before and after, in which the rest is seen."""
-        mark = self.mark > _BRIGHT
-        beside = [picture for picture in (self.before, self.after) if picture is not None]
+        mark, rest = self.mark > _BRIGHT, self.mark <= _BLACK
+        beside = [picture.luma for picture in (self.before, self.after) if picture is not None]
         if self.stop - self.first < 2 or not beside or not mark.any():
             return False
         levels = self.mark[mark].astype(int) - _LESS
-        return all(float((picture[mark] >= levels).mean()) >= _STAYS for picture in beside)
+        return all(
+            float((luma[mark] >= levels).mean()) >= _STAYS
+            and float((luma[rest] > 2 * _BLACK).mean()) >= _BEYOND
+            for luma in beside
+        )
 
 
 @dataclass
@@ -71,43 +86,45 @@ class _Darkness:
     marked: list[tuple[int, int]] = field(default_factory=list)
     _run: _Marked | None = None
     _open: list[_Marked] = field(default_factory=list)
-    _shown: Luma | None = None
+    _shown: _Picture | None = None
 
-    def see(self, luma: Luma) -> None:
-        index, dark = len(self.kinds), float((luma <= _BLACK).mean())
+    def see(self, time: float, luma: Luma) -> None:
+        index, picture = len(self.kinds), _Picture(luma, time, float((luma <= _BLACK).mean()))
         self.kinds.append(bool(np.percentile(luma, _ALL) <= _BLACK))
         self.bright.append(float(np.percentile(luma, _TOP)))
-        if dark >= _BEHIND:
-            self._mark(index, luma)
+        self._close([run for run in self._open if run is not self._run and time > run.end + _AROUND])
+        for run in self._open:
+            if run is not self._run and (run.after is None or picture.dark < run.after.dark):
+                run.after = picture
+        if picture.dark >= _BEHIND:
+            self._mark(index, picture)
         else:
             self._run = None
-        if dark < _SHOWN:
-            self._shown = luma
-            for run in self._open:
-                run.after = luma
-            self._close()
+        held = self._shown
+        if held is None or picture.dark <= held.dark or time > held.time + _AROUND:
+            self._shown = picture
 
-    def _mark(self, index: int, luma: Luma) -> None:
+    def _mark(self, index: int, picture: _Picture) -> None:
         run = self._run
-        if run is not None and _differ(run.mark, luma) <= _PART:
-            run.stop = index + 1
+        if run is not None and _differ(run.mark, picture.luma) <= _PART:
+            run.stop, run.end = index + 1, picture.time
             return
         if len(self._open) >= _WAIT:  # something moves in the dark
             self._open.remove(min(self._open, key=lambda run: run.stop - run.first))
-        self._run = _Marked(index, index + 1, luma, self._shown)
+        self._run = _Marked(index, index + 1, picture.time, picture.luma, self._shown)
         self._open.append(self._run)
 
     def frames(self) -> NDArray[np.bool_]:
         """Which frames are blank."""
-        self._close()
+        self._close(list(self._open))
         blank = np.array(self.kinds, bool)
         for first, stop in self.marked:
             blank[first:stop] = True
         return blank
 
-    def _close(self) -> None:
-        self.marked += [(run.first, run.stop) for run in self._open if run.is_blank()]
-        self._run, self._open = None, []
+    def _close(self, runs: list[_Marked]) -> None:
+        self.marked += [(run.first, run.stop) for run in runs if run.is_blank()]
+        self._open = [run for run in self._open if not any(run is closed for closed in runs)]
 
 
 @dataclass
@@ -122,8 +139,8 @@ class Fades:
     def see(self, time: float, luma: Luma) -> None:
         """The next frame (H, W), of a size that does not change, and its time in seconds."""
         self._times.append(time)
-        self._black.see(luma)
-        self._white.see(255 - luma)
+        self._black.see(time, luma)
+        self._white.see(time, 255 - luma)
         self._flat.append(_flat(luma))
 
     def blanks(self) -> list[Blank]:
@@ -159,7 +176,7 @@ def _differ(a: Luma, b: Luma) -> float:
 
 def _runs(tones: Iterable[str]) -> list[tuple[Tone, int, int]]:
     runs: list[tuple[Tone, int, int]] = []
-    for index, tone in enumerate(tones):
+    for index, tone in enumerate(map(str, tones)):
         if not tone:
             continue
         if runs and runs[-1][0] == tone and runs[-1][2] == index:

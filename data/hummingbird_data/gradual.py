@@ -1,8 +1,8 @@
 """Gradual transitions: dissolves and wipes, in which no two neighbors differ by much.
 
-Two unrelated pictures A and B at the ends of a stretch, and all between them is either the same mixture of both
-everywhere, with a share that rises (a dissolve: x = (1 - a) A + a B), or at every place first A and then B, with an edge
-that sweeps over the picture (a wipe). In a pan or behind an object that passes, what is between is neither.
+Two unrelated pictures A and B stand at the ends of a stretch, and all between them is either the same mixture of both
+everywhere, with a share that rises (a dissolve: x = (1 - a) A + a B), or at every place first A and then B, with an
+edge that sweeps over the picture (a wipe). In a pan or behind an object that passes, what is between is neither.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Span = tuple[int, int]
-_Held = tuple[float, float, float]  # first and last mixed picture of a stretch; how much of it that explains, 0 to 1
+_Held = tuple[
+    float, float, float
+]  # first and last mixed picture of a stretch; how much of it that explains, 0 to 1
 
 _SIZE = (16, 9)  # cells of a picture: coarse, for what moves within A and B is to count little
 _CELLS = _SIZE[0] * _SIZE[1]
@@ -30,7 +32,10 @@ _SWEPT = 0.125
 _DIP = 0.8  # most detail in the middle of a dissolve, as a part of that at its ends
 _STEP = 0.4  # most of the way from A to B between two pictures; a cut takes all of it
 _BETWEEN = 0.35  # least share of a stretch that is neither A nor B
-_NEAR, _INLIERS = 0.12, 0.78  # of the stretch: how near a place is to a straight edge's time; share of places so near
+_NEAR, _INLIERS = (
+    0.12,
+    0.8,
+)  # of the stretch: how near a place is to a straight edge's time; share of places so near
 _SHORTEST, _SWEEP = 5, 0.25  # pictures, part of the stretch: least duration of a wipe
 _EVEN = 0.08  # least part of A's contrast in B's, or the other way round: less is a fade
 _SPREAD = 0.12  # of the stretch: least mean distance of places from its middle, or it is a cut
@@ -166,9 +171,7 @@ def _alike(a: Floats, b: Floats) -> Floats:
     first, second = a.mean(-1), b.mean(-1)
     seen = (np.maximum(first, second) > _BLACK).astype(np.float32)
     count = np.maximum(seen.sum(1, keepdims=True), 1)
-    first, second = (
-        (luma - (seen * luma).sum(1, keepdims=True) / count) * seen for luma in (first, second)
-    )
+    first, second = ((luma - (seen * luma).sum(1, keepdims=True) / count) * seen for luma in (first, second))
     norm = np.sqrt((first**2).sum(1) * (second**2).sum(1))
     return np.asarray((first * second).sum(1) / np.maximum(norm, 1), np.float32)
 

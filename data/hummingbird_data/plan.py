@@ -19,7 +19,7 @@ from hummingbird_data.motion import MotionStage
 from hummingbird_data.order_statistics import Chunks
 from hummingbird_data.probe import Limits
 from hummingbird_data.quality import QualityStage
-from hummingbird_data.read import ReadStage
+from hummingbird_data.read import ReadStage, shot_weights_hash
 from hummingbird_data.shots import ShotSettings
 from hummingbird_data.sources import Source
 from hummingbird_data.stage import Row, Stage
@@ -33,12 +33,12 @@ from hummingbird_data.verdict import Thresholds
 _SPEED = {
     "engine", "source", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "caption_batch",
     "quality_actors", "caption_actors", "model_gpus", "allow_noncommercial", "caption_endpoint", "rewrite_endpoint",
-    "caption_prompt", "rewrite_prompt", "caption_tokenizer",
+    "caption_prompt", "rewrite_prompt", "caption_tokenizer", "shot_weights",
 }  # fmt: skip
 _JUDGING = {*THRESHOLDS, "copy_luma", "copy_colour", "copy_likeness"}
-_SCORES_VERSION = 4
+_SCORES_VERSION = 5
 """Goes up where the same settings and models come to give other scores. 2: embeddings; 3: cuts, text, freezes and
-flicker; 4: cuts that colour alone shows."""
+flicker; 4: cuts that colour alone shows; 5: gradual transitions, blanks in no clip."""
 _SHAPES_SIDE = 256  # pixels: the largest pictures that the shapes world's quality model was trained on
 _NONCOMMERCIAL = re.compile(r"(^|[-_. ])nc($|[-_. 0-9])|non-?commercial|research-only|^unknown$|^other$")
 
@@ -67,6 +67,9 @@ class Plan:
             quality = model_folder(settings.models.quality)
             models = {"quality": folder_hash(quality), **models}
             licences = {"quality": licence(quality), **licences}
+        if s.shot_engine == "transnet":
+            models = {"shots": shot_weights_hash(s.shot_weights), **models}
+            licences = {"shots": "mit", **licences}
         _check_licences(licences, models, s.allow_noncommercial)
         given = Given.by(s, _threshold_of(quality, s.min_technical is not None))
         changing = {
@@ -111,7 +114,12 @@ def _scoring(settings: Settings, quality: Path | None) -> tuple[Stage, ...]:
     s = settings.curate
     reading = ReadStage(
         limits=Limits(s.max_megabytes, s.max_source_seconds, s.max_pixels, s.max_frames),
-        shots=ShotSettings(ratio=s.shot_ratio, content=s.shot_content),
+        shots=ShotSettings(
+            engine=s.shot_engine,
+            ratio=s.shot_ratio,
+            content=s.shot_content,
+            weights=None if s.shot_weights is None else str(s.shot_weights),
+        ),
         clips=ClipSettings(s.min_seconds, s.max_seconds, s.short_side),
         seconds=s.read_seconds,
         megabytes=s.read_megabytes,

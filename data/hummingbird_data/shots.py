@@ -8,8 +8,8 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import Literal
+from itertools import pairwise
+from typing import Literal, Protocol
 
 import cv2
 import numpy as np
@@ -18,7 +18,6 @@ from scenedetect import AdaptiveDetector, FrameTimecode
 
 from hummingbird_data.fades import Blank, Fades
 from hummingbird_data.gradual import Gradual, Span
-
 
 _THUMBNAIL = (48, 48)
 _NEAR = 1 / 6  # seconds
@@ -46,6 +45,16 @@ class ShotSettings:
     weights: str | None = None
 
 
+class ShotEngine(Protocol):
+    """What finds transitions. Frames are shown to it in order of time."""
+
+    def see(self, time: float, rgb: NDArray[np.uint8]) -> None:
+        """The next frame (H, W, 3), and its time in seconds."""
+
+    def found(self) -> tuple[list[int], list[Span]]:
+        """First frames of shots after cuts; gradual transitions (first mixed frame, frame after the last)."""
+
+
 def find_shots(frames: Iterable[tuple[float, NDArray[np.uint8]]], settings: ShotSettings) -> list[Span]:
     """Shots as (first frame, frame after the last), in order; what lies between two of them belongs to none.
 
@@ -60,26 +69,30 @@ def find_shots(frames: Iterable[tuple[float, NDArray[np.uint8]]], settings: Shot
         fades.see(time, np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8))
         gradual.see(time, rgb)
         engine.see(time, rgb)
-    bounds, blanks, near = _bounds(fades.blanks(), gradual, times)
+    bounds, blanks, faded = _bounds(fades.blanks(), gradual, times)
     cuts, mixed = engine.found()
     # What is found within a fade, or at its steep end, is the fade.
-    cuts = [cut for cut in cuts if not any(a <= times[cut] <= b for a, b in near)]
+    cuts = [cut for cut in cuts if not any(a - _NEAR <= times[cut] <= b + _NEAR for a, b in faded)]
     bounds = sorted({0, len(times), *bounds, *cuts, *(edge for blank in blanks for edge in blank)})
     if settings.engine == "scenedetect":
         mixed = [span for shot in _parted(bounds, blanks) for span in gradual.transitions(*shot)]
     # A gradual change that leads to a blank, or out of one, is a fade.
-    faded = [(times[a] - _LEADS, times[min(b, len(times) - 1)] + _LEADS) for a, b in blanks]
-    mixed = [(a, b) for a, b in mixed if not any(times[a] < end and start < times[b] for start, end in faded)]
+    mixed = [
+        (a, b)
+        for a, b in mixed
+        if not any(times[a] < end + _LEADS and start - _LEADS < times[b - 1] for start, end in faded)
+    ]
     return _parted(bounds, sorted([*blanks, *mixed]))
 
 
 def _bounds(
     found: list[Blank], gradual: Gradual, times: list[float]
 ) -> tuple[list[int], list[Span], list[tuple[float, float]]]:
-    """Frames at which shots end by fades, stretches that belong to no shot, and seconds in which no cut counts."""
+    """Frames at which shots end by fades, stretches that belong to no shot, and from when to when these
+    blanks are seen, in seconds."""
     bounds: list[int] = []
     blanks: list[Span] = []
-    near = []
+    faded = []
     for blank in found:
         first, stop = blank.first, blank.stop
         inside = first > 0 and stop < len(times)
@@ -94,22 +107,22 @@ def _bounds(
             continue
         else:
             blanks.append((first, stop))
-        near.append((times[first] - _NEAR, times[min(stop, len(times) - 1)] + _NEAR))
-    return bounds, blanks, near
+        faded.append((times[first], times[min(stop, len(times) - 1)]))
+    return bounds, blanks, faded
 
 
 def _parted(bounds: list[int], taken: list[Span]) -> list[Span]:
     """The stretches between neighboring ``bounds`` and ``taken`` ones, without these."""
     edges = sorted({*bounds, *(edge for span in taken for edge in span)})
     shots = []
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in pairwise(edges):
         at = bisect_left(taken, (a + 1, 0)) - 1
         if at < 0 or taken[at][1] <= a:
             shots.append((a, b))
     return shots
 
 
-def _engine(settings: ShotSettings) -> "SharpCuts | TransNetEngine":
+def _engine(settings: ShotSettings) -> ShotEngine:
     if settings.engine == "scenedetect":
         return SharpCuts(settings)
     from hummingbird_data.transnet import TransNetEngine  # PyTorch takes seconds to import
@@ -131,7 +144,7 @@ class SharpCuts:
         self._count = 0
 
     def see(self, time: float, rgb: NDArray[np.uint8]) -> None:
-        """The next frame (H, W, 3)."""
+        """The next frame (H, W, 3), and its time in seconds."""
         index, self._count = self._count, self._count + 1
         self._recent[index] = _thumbnail(rgb)
         self._recent.pop(index - 2 - self._light.event_buffer_length, None)
