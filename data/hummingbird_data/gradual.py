@@ -5,7 +5,7 @@ everywhere, with a share that rises (a dissolve: x = (1 - a) A + a B), or at eve
 edge that sweeps over the picture (a wipe). In a pan or behind an object that passes, what is between is neither.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -27,19 +27,27 @@ _CHUNK = 2000  # pictures looked at together
 _BLACK = 16.0  # gray levels
 _CONTRAST = 20.0  # least variance of A and of B (gray levels squared): darker ones are a matter of fades
 _ALIKE = 0.65  # most correlation of A and B
+_LEAST, _PART, _CHANGED = (
+    4.0,
+    0.25,
+    0.5,
+)  # levels, part of the contrast; least share of A's places that B differs at
 _MIXED = 0.12  # most that is not explained, as a share of what differs between A and B
-_SWEPT = 0.125
 _DIP = 0.8  # most detail in the middle of a dissolve, as a part of that at its ends
 _STEP = 0.4  # most of the way from A to B between two pictures; a cut takes all of it
 _BETWEEN = 0.35  # least share of a stretch that is neither A nor B
-_NEAR, _INLIERS = (
-    0.12,
-    0.8,
-)  # of the stretch: how near a place is to a straight edge's time; share of places so near
+_GAP = 2  # pictures before and after, between which a passing edge changes a place
+_SWEEPS = (9, 13, 18, 24, 30)  # pictures from the middle to either end, for wipes
+_NEAR = 0.1  # of the stretch: how near a place's change is to the edge's time
+_INLIERS, _CHANGE = (
+    0.84,
+    0.65,
+)  # least share of places that change so near to it; of all change that is so near
 _SHORTEST, _SWEEP = 5, 0.25  # pictures, part of the stretch: least duration of a wipe
 _EVEN = 0.08  # least part of A's contrast in B's, or the other way round: less is a fade
-_SPREAD = 0.12  # of the stretch: least mean distance of places from its middle, or it is a cut
 _BACK, _SAME = 3.0, 0.75  # seconds, correlation: the same scene again
+_GOOD, _SHARED = 0.4, 0.5  # of the best stretch's explanation; of a stretch: what it shares with better ones
+_SOFT = 2.0  # pictures at either end of a dissolve whose share of the other scene may rise more slowly
 _MARGIN = 2  # pictures added at either end
 
 
@@ -73,9 +81,9 @@ class Gradual:
             pictures = np.stack([self._pictures[index] for index in indices]).astype(np.float32)
             details = np.array([self._details[index] for index in indices])
             cells = pictures.reshape(len(indices), _CELLS, 3)
-            found += [c.moved(start) for c in _candidates(cells, details)]
+            found += [c.moved(start) for c in [*_wipes(cells), *_dissolves(cells, details)]]
         spans: list[Span] = []
-        for a, b in _separate(found):
+        for a, b in _separate(found, lambda first, last: self._narrowed(shown, first, last)):
             begin, end = shown[max(0, a)], shown[min(len(shown) - 1, b)]
             since = spans[-1][1] if spans else first
             if begin > first and end < stop - 1 and not self._comes_back(since, begin, end, stop):
@@ -90,6 +98,15 @@ class Gradual:
         return any(self.alike(end, index) >= _SAME for index in before) or any(
             self.alike(begin, index) >= _SAME for index in after
         )
+
+    def _narrowed(self, shown: list[int], first: float, last: float) -> tuple[float, float]:
+        """A dissolve's bounds within wider ones, from all its pictures at once."""
+        a, b = max(0, int(first)), min(len(shown), int(np.ceil(last)) + 1)
+        stretch = np.stack([self._pictures[index] for index in shown[a:b]]).astype(np.float32)
+        held = _dissolve(stretch.reshape(b - a, _CELLS, 3), most=1.0)
+        if held is None:
+            return first, last
+        return max(first, a + held.first - _SOFT), min(last, a + held.last + _SOFT)
 
     def _shown(self, first: int, stop: int) -> list[int]:
         """Frame numbers at ``_RATE`` a second by the frames' own times."""
@@ -110,53 +127,77 @@ def _detail(rgb: NDArray[np.uint8]) -> float:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A stretch around picture ``middle``, and the transition's own ``first`` and ``last`` picture (fractions)."""
+    """A transition's ``first`` and ``last`` picture, in fractions, and how well it explains what is seen, 0 to 1."""
 
-    middle: int
-    reach: int
+    wipe: bool
     first: float
     last: float
-    score: float
+    explained: float
 
     def moved(self, by: int) -> "_Candidate":
-        return replace(self, middle=self.middle + by, first=self.first + by, last=self.last + by)
+        return replace(self, first=self.first + by, last=self.last + by)
 
 
-def _separate(found: Sequence[_Candidate]) -> list[Span]:
-    """Of candidates that overlap, the one whose ends differ most and explain most: it holds the whole transition."""
-    spans: list[Span] = []
-    for one in sorted(found, key=lambda c: -c.score):
-        a, b = int(np.floor(one.first)) - _MARGIN, int(np.ceil(one.last)) + _MARGIN
-        inside = (one.middle - one.reach, one.middle + one.reach)
-        if all(max(b, inside[1]) < first or min(a, inside[0]) > last for first, last in spans):
-            spans.append((a, b))
-    return sorted(spans)
+def _separate(
+    found: Sequence[_Candidate], narrowed: Callable[[float, float], tuple[float, float]]
+) -> list[Span]:
+    """Transitions from candidates that overlap: of wipes the best one, which bounds it well. Of a dissolve each stretch
+    shows a part, or all of it and more; so all good ones count, and what they span together is ``narrowed``."""
+    spans: list[tuple[float, float]] = []
+    for one in sorted(found, key=lambda c: (not c.wipe, -c.explained)):
+        if any(one.first <= last and one.last >= first for first, last in spans):
+            continue
+        first, last = one.first, one.last
+        for other in found if not one.wipe else []:
+            good = not other.wipe and other.explained >= _GOOD * one.explained
+            if good and min(last, other.last) - max(first, other.first) >= _SHARED * (
+                other.last - other.first
+            ):
+                first, last = min(first, other.first), max(last, other.last)
+        spans.append((first, last) if one.wipe else narrowed(first, last))
+    return sorted((int(np.floor(a)) - _MARGIN, int(np.ceil(b)) + _MARGIN) for a, b in spans)
 
 
-def _candidates(pictures: Floats, details: NDArray[np.float64]) -> list[_Candidate]:
-    count, found = len(pictures), []
+def _likely(pictures: Floats, reach: int) -> tuple[NDArray[np.intp], Floats]:
+    """First pictures of stretches of ``2 * reach + 1`` that end in unlike pictures; how alike the ends of all are."""
+    a, c = pictures[: -2 * reach], pictures[2 * reach :]
+    alike = _alike(a, c)
+    contrasts = np.sort([_contrast(a), _contrast(c)], 0)
+    seen = contrasts[0] >= np.maximum(_CONTRAST, _EVEN * contrasts[1])
+    levels = np.maximum(_LEAST, _PART * np.sqrt(contrasts[1]))
+    changed = (np.abs(a - c).max(-1) > levels[:, None]).sum(1)
+    shown = np.maximum((np.maximum(a, c).max(-1) > _BLACK).sum(1), 1)
+    return np.flatnonzero(seen & (alike <= _ALIKE) & (changed >= _CHANGED * shown)), alike
+
+
+def _dissolves(pictures: Floats, details: NDArray[np.float64]) -> list[_Candidate]:
+    found = []
     for reach in _REACH:
-        if count <= 2 * reach:
+        if len(pictures) <= 2 * reach:
             break
-        a, c, middle = pictures[: -2 * reach], pictures[2 * reach :], pictures[reach:-reach]
-        alike = _alike(a, c)
-        differs = np.maximum(((c - a) ** 2).sum((1, 2)), 1)
-        contrasts = np.sort([_contrast(a), _contrast(c)], 0)
-        likely = (contrasts[0] >= np.maximum(_CONTRAST, _EVEN * contrasts[1])) & (alike <= _ALIKE)
-        # The picture in the middle alone rules out nearly all.
-        for at in np.flatnonzero(likely):
-            limit = 1 - float(alike[at])
-            stretch = pictures[at : at + 2 * reach + 1]
-            held = None
-            if _dips(details[at : at + 2 * reach + 1]):
-                held = _dissolve(stretch, float(differs[at]), limit * _MIXED)
-            away = np.minimum(((middle[at] - a[at]) ** 2).sum(1), ((middle[at] - c[at]) ** 2).sum(1)).sum()
-            if held is None and away <= 2 * limit * _SWEPT * differs[at]:
-                held = _wipe(stretch, float(differs[at]), limit * _SWEPT)
+        at, alike = _likely(pictures, reach)
+        for start in at:
+            end = start + 2 * reach + 1
+            if _dips(details[start:end]):
+                held = _dissolve(pictures[start:end], _MIXED * (1 - float(alike[start])))
+                if held is not None:
+                    found.append(held.moved(int(start)))
+    return found
+
+
+def _wipes(pictures: Floats) -> list[_Candidate]:
+    last = len(pictures) - 1
+    number = np.arange(len(pictures))
+    change = pictures[np.minimum(number + _GAP, last)] - pictures[np.maximum(number - _GAP, 0)]
+    energy = (change**2).sum(-1)
+    found = []
+    for reach in _SWEEPS:
+        if len(pictures) <= 2 * reach:
+            break
+        for start in _likely(pictures, reach)[0]:
+            held = _wipe(energy[start : start + 2 * reach + 1])
             if held is not None:
-                first, last, explained = held
-                score = float(differs[at]) * explained
-                found.append(_Candidate(int(at) + reach, reach, at + first, at + last, score))
+                found.append(held.moved(int(start)))
     return found
 
 
@@ -184,24 +225,28 @@ def _dips(details: NDArray[np.float64]) -> bool:
     return bool(details[half - 1 : half + 2].mean() <= _DIP * ends)
 
 
-def _dissolve(stretch: Floats, differs: float, most: float) -> _Held | None:
-    """Of a stretch that passes from its first to its last picture by mixing."""
+def _dissolve(stretch: Floats, most: float) -> _Candidate | None:
+    """That of a stretch that passes from its first to its last picture by mixing; at ``most`` such a part of what
+    differs between the two is something else."""
     a, way = stretch[0], stretch[-1] - stretch[0]
+    differs = max(float((way**2).sum()), 1.0)
     half = stretch[len(stretch) // 2] - a
     share = float((half * way).sum()) / differs
-    if float(((half - share * way) ** 2).sum()) > 3 * most * differs:
+    if float(((half - share * way) ** 2).sum()) > 3 * most * differs:  # rules out nearly all
         return None
     parts = stretch - a
     shares = (parts * way).sum((1, 2)) / differs
-    rest = ((parts - shares[:, None, None] * way) ** 2).sum((1, 2))[1:-1].mean() / differs
+    rest = float(((parts - shares[:, None, None] * way) ** 2).sum((1, 2))[1:-1].mean()) / differs
     mixed = (shares > 0.15) & (shares < 0.85)
     if rest > most or np.abs(np.diff(shares)).max() > _STEP or mixed.mean() < _BETWEEN:
         return None
     numbers = np.flatnonzero((shares > 0.2) & (shares < 0.8))
+    if len(numbers) < 2:
+        return None
     slope, at_zero = np.polyfit(numbers, shares[numbers], 1)
     if slope * len(stretch) < 0.5:
         return None
-    return -at_zero / slope, (1 - at_zero) / slope, 1 - rest / most
+    return _Candidate(False, -at_zero / slope, (1 - at_zero) / slope, 1 - rest / most)
 
 
 def _columns(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[NDArray[np.float64]]:
@@ -218,30 +263,25 @@ _EDGES = _columns((_places + 0.5) / _SIZE[0] - 0.5, (_rows + 0.5) / _SIZE[1] - 0
 _ENDS = _columns(np.array([-0.5, -0.5, 0.5, 0.5, 0.0]), np.array([-0.5, 0.5, -0.5, 0.5, 0.0]))
 
 
-def _wipe(stretch: Floats, differs: float, most: float) -> _Held | None:
-    """Of a stretch in which an edge sweeps from its first picture to its last."""
-    from_a, from_c = (((stretch - end) ** 2).sum(-1) for end in (stretch[0], stretch[-1]))
-    nothing = np.zeros((1, _CELLS))
-    before = np.concatenate([nothing, np.cumsum(from_a, 0)])
-    after = np.concatenate([nothing, np.cumsum(from_c, 0)])
-    cost = before + (after[-1] - after)
-    rest = cost.min(0).sum() / (len(stretch) * differs)
-    if rest > most:
+def _wipe(energy: Floats) -> _Candidate | None:
+    """That of a stretch in which nearly all change, by picture and place (N, cells), is where an edge passes."""
+    times, weights = energy.argmax(0).astype(float), np.sqrt(energy.max(0)).astype(float)
+    weights = weights / max(float(weights.sum()), 1e-6)
+    near, total = _NEAR * len(energy), max(float(energy.sum()), 1e-6)
+    number = np.arange(len(energy))[:, None]
+    if float(energy[np.abs(number - times) <= 1.5 * near].sum()) < _CHANGE * total:  # rules out nearly all
         return None
-    times, weights = cost.argmin(0).astype(float), np.sqrt(from_a[-1])
-    weights = weights / weights.sum()
-    if float((weights * np.abs(times - len(stretch) / 2)).sum()) < _SPREAD * len(stretch):
-        return None
-    near = _NEAR * len(stretch)
     sweeps = [_sweep(columns, times, weights, near) for columns in _EDGES]
     kind = int(np.argmax([share for share, _ in sweeps]))
     share, model = sweeps[kind]
     if share < _INLIERS:
         return None
+    change = float(energy[np.abs(number - _EDGES[kind] @ model) <= near].sum()) / total
     swept = _ENDS[kind] @ model
-    first, last = float(swept.min()) - 1, float(swept.max())
-    long = last - first >= max(_SHORTEST, _SWEEP * len(stretch))
-    return (first, last, 1 - rest / most) if long else None
+    first, last = float(swept.min()), float(swept.max())
+    if change < _CHANGE or last - first < max(_SHORTEST, _SWEEP * len(energy)):
+        return None
+    return _Candidate(True, first, last, (share + change) / 2)
 
 
 def _sweep(

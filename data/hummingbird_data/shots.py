@@ -101,7 +101,7 @@ def _bounds(
             if not inside or same:
                 continue
             bounds += [(first + stop) // 2] if blank.seconds <= _TURN else [first, stop]
-        elif blank.titled:
+        elif blank.titled or not inside:  # a title, or black before or behind all takes: a shot of its own
             bounds += [first, stop]
         elif blank.tone == "white" and same and blank.seconds <= _FLASH:
             continue
