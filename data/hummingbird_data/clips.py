@@ -41,7 +41,7 @@ def cut_windows(
     """Every shot as windows of even lengths, none longer than ``max_seconds``.
 
     A shot shorter than ``min_seconds`` stays one window: the verdict drops it as too short. Where even parts would be
-    too short, one less is cut, each as long as may be, from the middle of the shot, and the rest is left over.
+    too short, as many are cut as fit, each as long as may be, from the middle of the shot, and the rest is left over.
     """
     windows = []
     bounds = [*times, times[-1] + float(1 / fps)]
@@ -49,12 +49,12 @@ def cut_windows(
     for shot_index, (first, stop) in enumerate(shots):
         seconds = bounds[stop] - bounds[first]
         parts = max(1, math.ceil((seconds - half) / settings.max_seconds))
-        if parts > 1 and seconds / parts < settings.min_seconds - half:
-            cuts = _longest(bounds, first, stop, parts - 1, half, settings)
-        else:
-            edges = [bounds[first] + seconds * part / parts for part in range(1, parts)]
-            inner = [int(np.searchsorted(times, edge - half)) for edge in edges]
-            cuts = [first, *inner, stop]
+        edges = [bounds[first] + seconds * part / parts for part in range(1, parts)]
+        inner = [int(np.searchsorted(times, edge - half)) for edge in edges]
+        cuts = [first, *inner, stop]
+        if parts > 1 and min(bounds[b] - bounds[a] for a, b in pairwise(cuts)) < settings.min_seconds - half:
+            parts = max(1, int((seconds + half) / settings.max_seconds))
+            cuts = _longest(bounds, first, stop, parts, half, settings)
         for a, b in pairwise(cuts):
             if b > a:
                 windows.append(Window(shot_index, a, b, bounds[a], bounds[b]))

@@ -172,13 +172,15 @@ def _likely(pictures: Floats, reach: int) -> tuple[NDArray[np.intp], Floats]:
 
 def _dissolves(pictures: Floats, details: NDArray[np.float64]) -> list[_Candidate]:
     found = []
+    levels = np.maximum(pictures.mean((1, 2)), 1.0) ** 2
     for reach in _REACH:
         if len(pictures) <= 2 * reach:
             break
         at, alike = _likely(pictures, reach)
         for start in at:
             end = start + 2 * reach + 1
-            if _dips(details[start:end]):
+            # Beside the detail itself that of the picture at one brightness: a change of exposure changes both.
+            if _dips(details[start:end]) and _dips(details[start:end] / levels[start:end]):
                 held = _dissolve(pictures[start:end], _MIXED * (1 - float(alike[start])))
                 if held is not None:
                     found.append(held.moved(int(start)))

@@ -89,7 +89,7 @@ def _bounds(
     found: list[Blank], gradual: Gradual, times: list[float]
 ) -> tuple[list[int], list[Span], list[tuple[float, float]]]:
     """Frames at which shots end by fades, stretches that belong to no shot, and from when to when these
-    blanks are seen, in seconds."""
+    blanks and flashes are seen, in seconds."""
     bounds: list[int] = []
     blanks: list[Span] = []
     faded = []
@@ -103,9 +103,7 @@ def _bounds(
             bounds += [(first + stop) // 2] if blank.seconds <= _TURN else [first, stop]
         elif blank.titled or not inside:  # a title, or black before or behind all takes: a shot of its own
             bounds += [first, stop]
-        elif blank.tone == "white" and same and blank.seconds <= _FLASH:
-            continue
-        else:
+        elif not (blank.tone == "white" and same and blank.seconds <= _FLASH):
             blanks.append((first, stop))
         faded.append((times[first], times[min(stop, len(times) - 1)]))
     return bounds, blanks, faded
