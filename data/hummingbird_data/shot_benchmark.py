@@ -1,7 +1,7 @@
 """Precision and recall of the engines for shots: `python -m hummingbird_data.shot_benchmark FOLDER TRUTH [ENGINE ...]`.
 
-FOLDER holds videos; TRUTH is a JSON file of their cuts in seconds, as people see them (`{"a.mp4": [4.2, 7.1]}`; files that
-it does not name are left out). Dissolves and wipes are drawn between the first pictures of their long takes, so that
+FOLDER holds videos; TRUTH is a JSON file of their cuts in seconds, as people see them (`{"a.mp4": [4.2, 7.1]}`; files
+that it does not name are left out). Dissolves and wipes are drawn between the first pictures of their long takes, so that
 their bounds are known exactly.
 """
 
@@ -9,6 +9,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -31,7 +32,7 @@ _SIZE = (128, 72)
 
 def cuts_of(shots: list[tuple[int, int]], times: list[float]) -> list[float]:
     """Where shots end and the next begin, in seconds; of what lies between two, the middle."""
-    return [(times[a[1]] + times[b[0]]) / 2 for a, b in zip(shots, shots[1:], strict=False)]
+    return [(times[a[1]] + times[b[0]]) / 2 for a, b in pairwise(shots)]
 
 
 def count(found: list[float], true: list[float]) -> Counter[str]:

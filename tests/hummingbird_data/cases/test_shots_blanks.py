@@ -1,4 +1,4 @@
-"""Fades to black and to white, with and without a mark, and hard cuts to black part shots; their pictures are in none."""
+"""Fades to black and to white, with and without a mark, and hard cuts to black: they part shots, and are in none."""
 
 import numpy as np
 import pytest

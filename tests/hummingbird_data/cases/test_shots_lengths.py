@@ -15,7 +15,7 @@ def windows(seconds: float, fps: Fraction, least: float, most: float) -> list[tu
     times = [float(3 + number / fps) for number in range(count + 10)]
     made = cut_windows([(5, 5 + count)], times, fps, ClipSettings(min_seconds=least, max_seconds=most))
     assert all(a.stop <= b.first for a, b in pairwise(made))
-    assert all(5 <= w.first and w.stop <= 5 + count for w in made)
+    assert all(w.first >= 5 and w.stop <= 5 + count for w in made)
     return [(w.start, w.end) for w in made]
 
 
