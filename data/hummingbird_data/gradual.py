@@ -32,6 +32,9 @@ _LEAST, _PART, _CHANGED = (
     0.25,
     0.5,
 )  # levels, part of the contrast; least share of A's places that B differs at
+_LIT = (
+    0.35  # least share of places that are not black in both: lights that move in the dark are no transition
+)
 _MIXED = 0.12  # most that is not explained, as a share of what differs between A and B
 _DIP = 0.8  # most detail in the middle of a dissolve, as a part of that at its ends
 _STEP = 0.4  # most of the way from A to B between two pictures; a cut takes all of it
@@ -166,7 +169,8 @@ def _likely(pictures: Floats, reach: int) -> tuple[NDArray[np.intp], Floats]:
     seen = contrasts[0] >= np.maximum(_CONTRAST, _EVEN * contrasts[1])
     levels = np.maximum(_LEAST, _PART * np.sqrt(contrasts[1]))
     changed = (np.abs(a - c).max(-1) > levels[:, None]).sum(1)
-    shown = np.maximum((np.maximum(a, c).max(-1) > _BLACK).sum(1), 1)
+    shown = (np.maximum(a, c).max(-1) > _BLACK).sum(1)
+    seen &= shown >= _LIT * _CELLS
     return np.flatnonzero(seen & (alike <= _ALIKE) & (changed >= _CHANGED * shown)), alike
 
 

@@ -1,8 +1,8 @@
 """Precision and recall of the engines for shots: `python -m hummingbird_data.shot_benchmark FOLDER TRUTH [ENGINE ...]`.
 
 FOLDER holds videos; TRUTH is a JSON file of their cuts in seconds, as people see them (`{"a.mp4": [4.2, 7.1]}`; files
-that it does not name are left out). Dissolves and wipes are drawn between the first pictures of their long takes, so that
-their bounds are known exactly.
+that it does not name are left out). Dissolves and wipes are drawn between the first pictures of their long takes, so
+that their bounds are known exactly.
 """
 
 import json
