@@ -113,7 +113,8 @@ class Gradual:
 
     def _shown(self, first: int, stop: int) -> list[int]:
         """Frame numbers at ``_RATE`` a second by the frames' own times."""
-        shown, due = [], 0.0
+        shown: list[int] = []
+        due = 0.0
         for index in range(first, stop):
             following = self._times[index + 1] if index + 1 < stop else self._times[index] + 1 / _RATE
             due += min(following - self._times[index], _HELD) * _RATE
