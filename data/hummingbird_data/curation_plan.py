@@ -19,7 +19,7 @@ from hummingbird_data.filters.base import Filter, Limits
 from hummingbird_data.filters.shipped import ALWAYS, chosen_filters, filters_of
 from hummingbird_data.reading.clips import ClipSettings
 from hummingbird_data.reading.probe import Limits as ReadLimits
-from hummingbird_data.reading.read import ReadStage
+from hummingbird_data.reading.read import ReadStage, shot_weights_hash
 from hummingbird_data.reading.shots import ShotSettings
 from hummingbird_data.sources.source_batches import Source
 from hummingbird_data.stage import Row, Stage
@@ -31,12 +31,13 @@ _SPEED = {
     "engine", "source", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "caption_batch",
     "quality_actors", "caption_actors", "model_gpus", "allow_noncommercial", "caption_endpoint", "rewrite_endpoint",
     "caption_prompt", "rewrite_prompt", "caption_tokenizer", "filters",
+    "shot_weights",
 }  # fmt: skip
 _COPIES = ("copy_colour", "copy_likeness", "copy_luma")
 _JUDGING = {*(kind.threshold.setting for kind in ALWAYS), *_COPIES}
-_SCORES_VERSION = 4
+_SCORES_VERSION = 5
 """Goes up where the same settings and models come to give other scores. 2: embeddings; 3: cuts, text, freezes and
-flicker; 4: cuts that colour alone shows."""
+flicker; 4: cuts that colour alone shows; 5: gradual transitions, blanks in no clip."""
 _NONCOMMERCIAL = re.compile(r"(^|[-_. ])nc($|[-_. 0-9])|non-?commercial|research-only|^unknown$|^other$")
 
 
@@ -65,6 +66,9 @@ class CurationPlan:
         models = {**{name: folder_hash(folder) for name, folder in folders.items()}, **words.models}
         licences = {name: model_licence(folder) or "unknown" for name, folder in folders.items()}
         licences |= words.licences
+        if s.shot_engine == "transnet":
+            models = {"shots": shot_weights_hash(s.shot_weights), **models}
+            licences = {"shots": "mit", **licences}
         _check_licences(licences, models, s.allow_noncommercial)
         thresholds = Thresholds.of(filters, settings)
         changing = {
@@ -113,7 +117,12 @@ def _scoring(settings: Settings, filters: Sequence[Filter]) -> tuple[Stage, ...]
     s = settings.curate
     reading = ReadStage(
         limits=ReadLimits(s.max_megabytes, s.max_source_seconds, s.max_pixels, s.max_frames),
-        shots=ShotSettings(ratio=s.shot_ratio, content=s.shot_content),
+        shots=ShotSettings(
+            engine=s.shot_engine,
+            ratio=s.shot_ratio,
+            content=s.shot_content,
+            weights=None if s.shot_weights is None else str(s.shot_weights),
+        ),
         clips=ClipSettings(s.min_seconds, s.max_seconds, s.short_side),
         seconds=s.read_seconds,
         megabytes=s.read_megabytes,

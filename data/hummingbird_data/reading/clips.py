@@ -40,22 +40,40 @@ def cut_windows(
 ) -> list[Window]:
     """Every shot as windows of even lengths, none longer than ``max_seconds``.
 
-    A shot shorter than ``min_seconds`` stays one window: the verdict drops it as too short. Where
-    ``max_seconds`` is at least twice ``min_seconds``, a split never makes a window too short.
+    A shot shorter than ``min_seconds`` stays one window: the verdict drops it as too short. Where even parts would be
+    too short, as many are cut as fit, each as long as may be, from the middle of the shot, and the rest is left over.
     """
     windows = []
     bounds = [*times, times[-1] + float(1 / fps)]
+    half = 0.5 / float(fps)  # tolerance: a shot of exactly max_seconds is one window
     for shot_index, (first, stop) in enumerate(shots):
         seconds = bounds[stop] - bounds[first]
-        # Half a frame of tolerance: a shot of exactly max_seconds is one window.
-        parts = max(1, math.ceil((seconds - 0.5 / float(fps)) / settings.max_seconds))
+        parts = max(1, math.ceil((seconds - half) / settings.max_seconds))
         edges = [bounds[first] + seconds * part / parts for part in range(1, parts)]
-        inner = [int(np.searchsorted(times, edge - 0.5 / float(fps))) for edge in edges]
+        inner = [int(np.searchsorted(times, edge - half)) for edge in edges]
         cuts = [first, *inner, stop]
+        if parts > 1 and min(bounds[b] - bounds[a] for a, b in pairwise(cuts)) < settings.min_seconds - half:
+            parts = max(1, int((seconds + half) / settings.max_seconds))
+            cuts = _longest(bounds, first, stop, parts, half, settings)
         for a, b in pairwise(cuts):
             if b > a:
                 windows.append(Window(shot_index, a, b, bounds[a], bounds[b]))
     return windows
+
+
+def _longest(
+    bounds: list[float], first: int, stop: int, parts: int, half: float, settings: ClipSettings
+) -> list[int]:
+    """Edges of ``parts`` windows of ``max_seconds`` in the middle of a shot that is a little longer."""
+    rest = bounds[stop] - bounds[first] - parts * settings.max_seconds
+    cuts = [max(first, int(np.searchsorted(bounds, bounds[first] + rest / 2, side="right")) - 1)]
+    for _ in range(parts):
+        longest = bounds[cuts[-1]] + settings.max_seconds
+        at = int(np.searchsorted(bounds, longest + half / 50, side="right")) - 1
+        if bounds[at] - bounds[cuts[-1]] < settings.min_seconds - half:
+            at = int(np.searchsorted(bounds, longest + half, side="right")) - 1
+        cuts.append(min(stop, at))
+    return cuts
 
 
 @dataclass(frozen=True)

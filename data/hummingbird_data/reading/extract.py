@@ -43,9 +43,9 @@ def extract(
             times.append(frame.time)
             if frame.luma is not None:
                 profiles.append((index, Profile.of(frame.luma)))
-            yield frame.rgb
+            yield frame.time, frame.rgb
 
-    found = find_shots(small(), info.fps, ShotSettings(**shots))
+    found = find_shots(small(), ShotSettings(**shots))
     windows = cut_windows(found, times, info.fps, cutting)
     frames = watch.each(decode(source, info, bounds, cutting.short_side))
     boxes = shot_boxes(found, profiles)

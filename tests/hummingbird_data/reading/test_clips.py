@@ -35,7 +35,7 @@ def test_clips_hold_their_window_and_the_same_frames_give_the_same_bytes(
 ) -> None:
     rgb = shot(1, seconds=3)
     frames = [Frame(index / 24, picture) for index, picture in enumerate(rgb)]
-    settings = ClipSettings(max_seconds=2, crf=1)
+    settings = ClipSettings(min_seconds=1, max_seconds=2, crf=1)
     cut = cut_windows([(0, 72)], [f.time for f in frames], FPS, settings)
     written = write_clips(iter(frames), cut, FPS, tmp_path, settings)
     assert [(clip.frames, clip.width, clip.height) for clip in written] == [(36, 160, 128), (36, 160, 128)]
