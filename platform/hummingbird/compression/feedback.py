@@ -14,6 +14,7 @@ from hummingbird.config.section import InputError
 from hummingbird.config.settings import Settings
 from hummingbird.lake.lineage import weights_hash
 from hummingbird.models.diffusion import Diffusion
+from hummingbird.models.loading import load_pretrained
 from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
 from hummingbird.models.rewards import TextVideoScorer
 from hummingbird.models.unet import VideoUNet
@@ -136,9 +137,10 @@ def load_scorer(folder: Path, settings: FeedbackSettings) -> TextVideoScorer:
     """The frozen rewards, in float32.
 
     Raises:
-        InputError: the video reward sees another number of frames than ``feedback.video_frames``.
+        InputError: weights are missing, renamed, of another shape or cut off, or the video reward sees another
+            number of frames than ``feedback.video_frames``.
     """
-    scorer: TextVideoScorer = TextVideoScorer.from_pretrained(folder, torch_dtype=torch.float32)
+    scorer: TextVideoScorer = load_pretrained(TextVideoScorer, folder, torch_dtype=torch.float32)
     if settings.video_frames != scorer.config.frames:
         raise InputError(
             f"feedback.video_frames={settings.video_frames}, but the video reward in {folder} sees "

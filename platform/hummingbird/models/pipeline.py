@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
 from hummingbird.models.diffusion import Diffusion
+from hummingbird.models.loading import load_pretrained
 from hummingbird.models.quiet import quiet_loading
 from hummingbird.models.unet import VideoUNet
 from hummingbird.shapes import weights_folder
@@ -251,9 +252,10 @@ def load_pipeline(name_or_path: str | Path) -> TextToVideoPipeline:
 
     Raises:
         FileNotFoundError: there is no pipeline there, or a part of it is missing.
+        InputError: weights of a part are missing, renamed, of another shape or cut off.
     """
     folder = pipeline_folder(name_or_path)
-    unet = VideoUNet.from_pretrained(folder / "unet", torch_dtype=torch.float32)
+    unet = load_pretrained(VideoUNet, folder / "unet", torch_dtype=torch.float32)
     return TextToVideoPipeline(unet=unet.eval(), **load_parts(folder))
 
 
@@ -264,6 +266,7 @@ def load_parts(folder: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: a part is in neither.
+        InputError: its weights are missing, renamed, of another shape or cut off.
     """
     index = folder / "model_index.json"
     named = json.loads(index.read_text(encoding="utf-8")) if index.is_file() else {}
@@ -279,13 +282,13 @@ def load_parts(folder: Path) -> dict[str, Any]:
         home[part] = found
     with quiet_loading():
         return {
-            "vae": AutoencoderKL.from_pretrained(home["vae"], torch_dtype=torch.float32).eval(),
-            "decoder": AutoencoderTiny.from_pretrained(home["decoder"], torch_dtype=torch.float32)
+            "vae": load_pretrained(AutoencoderKL, home["vae"], torch_dtype=torch.float32).eval(),
+            "decoder": load_pretrained(AutoencoderTiny, home["decoder"], torch_dtype=torch.float32)
             .eval()
             .to(memory_format=torch.channels_last)
             if "decoder" in home
             else None,
-            "text_encoder": CLIPTextModel.from_pretrained(home["text_encoder"], dtype=torch.float32).eval(),
+            "text_encoder": load_pretrained(CLIPTextModel, home["text_encoder"], dtype=torch.float32).eval(),
             "tokenizer": PreTrainedTokenizerFast.from_pretrained(home["tokenizer"]),
             "scheduler": Diffusion.from_config(
                 json.loads((home["scheduler"] / "scheduler_config.json").read_text())
