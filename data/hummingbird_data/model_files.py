@@ -1,6 +1,7 @@
 """Where a model's files are, what they hash to, and under which licence they come."""
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -66,3 +67,30 @@ def licence(folder: Path) -> str:
         if found:
             return found.group(1)
     return "unknown"
+
+
+def check_files(folder: Path) -> None:
+    """Whether the files of weights in ``folder`` are there and whole, by their headers.
+
+    Raises:
+        InputError: there are none, an index names one that is not there, or one is cut off.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    weights = [path for path in folder.iterdir() if path.suffix in (".safetensors", ".bin")]
+    if not weights:
+        raise InputError(f"there are no weights in {folder} (no .safetensors or .bin)")
+    for index in folder.glob("*.index.json"):
+        named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        gone = sorted(name for name in named if not (folder / name).is_file())
+        if gone:
+            raise InputError(f"the model in {folder} lacks {', '.join(gone)}, which {index.name} names")
+    for path in weights:
+        if path.suffix == ".safetensors":
+            try:
+                with safe_open(path, "np"):
+                    pass
+            except (SafetensorError, OSError) as error:
+                raise InputError(
+                    f"{path} cannot be read ({error}): was it cut off while it was copied?"
+                ) from error

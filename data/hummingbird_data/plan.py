@@ -18,7 +18,7 @@ from hummingbird_data.model_files import actors_for, folder_hash, is_shipped, li
 from hummingbird_data.motion import MotionStage
 from hummingbird_data.order_statistics import Chunks
 from hummingbird_data.probe import Limits
-from hummingbird_data.quality import QualityStage
+from hummingbird_data.quality import QualityStage, load_quality
 from hummingbird_data.read import ReadStage
 from hummingbird_data.shots import ShotSettings
 from hummingbird_data.sources import Source
@@ -31,9 +31,9 @@ from hummingbird_data.verdict import Thresholds
 # Settings that change what is looked at and how fast a run is, not what it makes of a source; files whose content is
 # hashed.
 _SPEED = {
-    "engine", "source", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "caption_batch",
-    "quality_actors", "caption_actors", "model_gpus", "allow_noncommercial", "caption_endpoint", "rewrite_endpoint",
-    "caption_prompt", "rewrite_prompt", "caption_tokenizer",
+    "engine", "source", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "batch_seconds",
+    "caption_batch", "quality_actors", "caption_actors", "model_gpus", "allow_noncommercial", "caption_endpoint",
+    "rewrite_endpoint", "caption_prompt", "rewrite_prompt", "caption_tokenizer",
 }  # fmt: skip
 _JUDGING = {*THRESHOLDS, "copy_luma", "copy_colour", "copy_likeness"}
 _SCORES_VERSION = 4
@@ -45,13 +45,15 @@ _NONCOMMERCIAL = re.compile(r"(^|[-_. ])nc($|[-_. 0-9])|non-?commercial|research
 
 @dataclass(frozen=True)
 class Plan:
-    """``scoring_key`` names what scores and captions depend on, ``key`` that and the thresholds."""
+    """``captions``: none: those that came with the sources stay. ``scoring_key`` names what scores and captions depend
+    on, ``key`` that and the thresholds."""
 
     storage: Path
     scoring: tuple[Stage, ...]
+    quality: Path | None
     given: Given
     thresholds: Thresholds
-    captions: Captioning
+    captions: Captioning | None
     settings: Settings
     models: dict[str, str]
     licences: dict[str, str]
@@ -63,7 +65,11 @@ class Plan:
         s = settings.curate
         words = captioning_of(settings)
         models, licences, quality = words.models, words.licences, None
-        if s.technical != "weightless":
+        if s.technical == "model" and settings.models.quality is None:
+            raise InputError(
+                "curate.technical=model needs a quality model: name its folder in models.quality"
+            )
+        if s.technical != "weightless" and settings.models.quality is not None:
             quality = model_folder(settings.models.quality)
             models = {"quality": folder_hash(quality), **models}
             licences = {"quality": licence(quality), **licences}
@@ -77,6 +83,7 @@ class Plan:
         return cls(
             storage=settings.storage,
             scoring=_scoring(settings, quality),
+            quality=quality,
             given=given,
             thresholds=given.resolved(),
             captions=words.captioning,
@@ -85,6 +92,25 @@ class Plan:
             licences=licences,
             scoring_key=_hash(changing, models, words.hashes, _SCORES_VERSION),
         )
+
+    @property
+    def words(self) -> str:
+        """Where the captions come from, in words."""
+        if self.captions is None:
+            return "those that came with the files, where they did: models.captioner names no captioner"
+        return str(self.captions)
+
+    def check(self) -> None:
+        """Whether its models can be used, before anything is read.
+
+        Raises:
+            InputError: an engine is not installed, or down; a model whose weights are missing, renamed, of another
+                shape or cut off.
+        """
+        if self.quality is not None:
+            load_quality(self.quality)
+        if self.captions is not None:
+            self.captions.check()
 
     @property
     def key(self) -> str:
@@ -116,13 +142,13 @@ def _scoring(settings: Settings, quality: Path | None) -> tuple[Stage, ...]:
         seconds=s.read_seconds,
         megabytes=s.read_megabytes,
     )
-    known = _SHAPES_SIDE if is_shipped(settings.models.quality) else None
+    known = _SHAPES_SIDE if is_shipped(settings.models.quality or "") else None
     stages: list[Stage] = [
         reading,
         MotionStage(),
         TextStage(),
         HashStage(),
-        TechnicalStage(decides=s.technical, known=known),
+        TechnicalStage(decides=s.technical if quality is not None else "weightless", known=known),
     ]
     if quality is not None:
         actors = actors_for(s.quality_actors, quality, s.model_gpus)

@@ -36,11 +36,10 @@ class QualityStage(Stage):
 
     def setup(self) -> None:
         import torch
-        from hummingbird.models.dover import DOVER
 
         torch.set_num_threads(1)  # the cluster's cores are shared out by Ray
         device = "cuda" if self.gpus else "cpu"
-        self._model = DOVER.from_pretrained(str(self.model)).to(device).eval()
+        self._model = load_quality(self.model).to(device).eval()
 
     def process(self, row: Row) -> Iterable[Row]:
         assert self._model is not None, "setup() was not called"
@@ -53,3 +52,16 @@ class QualityStage(Stage):
             # It would pass every threshold.
             raise ValueError(f"the quality model gave {made}")
         return [made]
+
+
+def load_quality(folder: Path) -> "DOVER":
+    """The quality model in ``folder``.
+
+    Raises:
+        InputError: its weights are missing, renamed, of another shape or cut off.
+    """
+    from hummingbird.models.dover import DOVER
+    from hummingbird.models.loading import load_pretrained
+
+    model: DOVER = load_pretrained(DOVER, folder)
+    return model
