@@ -139,10 +139,30 @@ def build_prompt(processor: Any, question: str, images: int) -> str:
 
 
 def load_processor(model: str, frames: int) -> Any:
-    """The processor of a vision-language model, or the tokenizer of one that is shown no frames."""
-    from transformers import AutoProcessor, AutoTokenizer
+    """The processor of a vision-language model, or the tokenizer of one that is shown no frames.
 
-    return (AutoProcessor if frames else AutoTokenizer).from_pretrained(model)
+    Processors that take video too want torchvision for it. Frames go as pictures here, so without torchvision they are
+    made without their part for video.
+    """
+    from importlib.util import find_spec
+
+    from transformers import AutoConfig, AutoProcessor, AutoTokenizer
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+
+    if not frames:
+        return AutoTokenizer.from_pretrained(model)
+    kind = PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(model)), None)
+    if kind is None or "video_processor" not in kind.get_attributes() or find_spec("torchvision"):
+        return AutoProcessor.from_pretrained(model)
+
+    class PicturesOnly(kind):  # type: ignore[misc, valid-type]
+        # transformers takes a processor's parts from this signature.
+        def __init__(
+            self, image_processor: Any, tokenizer: Any, chat_template: Any = None, **others: Any
+        ) -> None:
+            super().__init__(image_processor, tokenizer, None, chat_template=chat_template, **others)
+
+    return PicturesOnly.from_pretrained(model)
 
 
 def check_model(engine: Engine) -> None:
