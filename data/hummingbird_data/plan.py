@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import logging
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,6 +29,8 @@ from hummingbird_data.technical import TechnicalStage
 from hummingbird_data.text import TextStage
 from hummingbird_data.thresholds import THRESHOLDS, Given
 from hummingbird_data.verdict import Thresholds
+
+log = logging.getLogger(__name__)
 
 # Settings that change what is looked at and how fast a run is, not what it makes of a source; files whose content is
 # hashed.
@@ -111,6 +115,28 @@ class Plan:
             load_quality(self.quality)
         if self.captions is not None:
             self.captions.check()
+        self._check_gpus()
+
+    def _check_gpus(self) -> None:
+        """Actors keep their GPUs for as long as the run, so that one short of them would wait for ever."""
+        stages = [
+            *self.scoring,
+            *(engine.stage() for engine in (self.captions.engines if self.captions else ())),
+        ]
+        needed = sum(stage.gpus * max(1, stage.actors) for stage in stages)
+        if not needed:
+            return
+        import ray
+
+        there = ray.cluster_resources().get("GPU", 0.0)
+        if needed <= there:
+            return
+        each = self.settings.curate.model_gpus
+        told = f"the models need {needed:g} GPUs at once (curate.model_gpus={each:g} each), Ray has {there:g}"
+        if self.settings.ray.address or os.environ.get("RAY_ADDRESS"):
+            log.warning("%s: the run waits until more nodes come", told)
+        else:
+            raise InputError(f"{told}: let them share one, as with curate.model_gpus=0.5")
 
     @property
     def key(self) -> str:
