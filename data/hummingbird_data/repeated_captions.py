@@ -19,11 +19,9 @@ _FEW = (
 )
 _UNLIKE = 45.0  # distance of embeddings; other clips are 81 apart in the middle
 _MOST = 64  # unlike clips of a text that are remembered; more are counted
-_WINDOW, _ENOUGH, _STOP = (
-    100,
-    20,
-    0.15,
-)  # last clips that are looked at, at least so many; share at which a run stops
+_WINDOW, _ENOUGH = 100, 20  # last clips that are looked at, and how many there must be to stop a run
+_STOP = 0.15  # share of them with such captions at which it stops
+_GROWN = 2  # times the share, among the last clips: of a large library the whole share would come too late
 
 _TABLES = """
     CREATE TABLE clip (clip_id TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -39,14 +37,20 @@ class RepeatedCaptions(OnDisk):
         self.share = share
         self._count = 0
         self._last: deque[bool] = deque(maxlen=_WINDOW)
+        self._texts: deque[bytes | None] = deque(
+            maxlen=_WINDOW
+        )  # of the last clips, where unlike those before
 
     def add(self, clip_id: str, caption: str, embedding: str | None) -> bool:
         """Takes in a clip's caption; returns whether it stands on too many clips that are nothing like each other."""
         if not self.database.execute("INSERT OR IGNORE INTO clip VALUES (?)", (clip_id,)).rowcount:
             return False
         self._count += 1
-        unlike = self._unlike(caption, embedding)
-        over = unlike > max(_FEW, self.share * self._count)
+        key = hashlib.sha256(" ".join(words_of(caption)).encode()).digest()[:16]
+        before, unlike = self._unlike(key, embedding)
+        self._texts.append(key if unlike > before else None)
+        lately = self._texts.count(key) > _GROWN * max(_FEW, self.share * _WINDOW)
+        over = lately or unlike > max(_FEW, self.share * self._count)
         self._last.append(over)
         return over
 
@@ -60,18 +64,16 @@ class RepeatedCaptions(OnDisk):
                 "curate.caption_share=1 lets such captions pass"
             )
 
-    def _unlike(self, caption: str, embedding: str | None) -> int:
-        """How many clips with this text are unlike all before them, this one included."""
-        key = hashlib.sha256(" ".join(words_of(caption)).encode()).digest()[:16]
+    def _unlike(self, key: bytes, embedding: str | None) -> tuple[int, int]:
+        """How many clips with this text are unlike all before them, without this one and with it."""
         row = self.database.execute("SELECT unlike, vectors FROM text WHERE hash = ?", (key,)).fetchone()
         count, known = row or (0, b"")
         vector = vectors([embedding])[0] if embedding is not None else None
         if vector is not None and known:
             others = np.frombuffer(known, np.int8).reshape(-1, SIZE)
             if distances(vector, others).min() <= _UNLIKE:
-                return int(count)
-        count += 1
+                return int(count), int(count)
         if vector is not None and len(known) < _MOST * SIZE:
             known += vector.tobytes()
-        self.database.execute("INSERT OR REPLACE INTO text VALUES (?, ?, ?)", (key, count, known))
-        return int(count)
+        self.database.execute("INSERT OR REPLACE INTO text VALUES (?, ?, ?)", (key, count + 1, known))
+        return int(count), int(count) + 1

@@ -16,6 +16,7 @@ from hummingbird.evaluation.report.review import write_review
 from hummingbird.lake.lake import Lake
 from hummingbird.shapes import weights_folder
 from hummingbird_data.curate import curate
+from language_model import write_language_model
 from safetensors.torch import load_file, save_file
 
 FILES = 24
@@ -110,13 +111,17 @@ def test_models_that_are_not_whole_are_refused_before_anything_is_read(
     ray_cluster: None, tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hummingbird_data.curate._score", lambda *_: pytest.fail("a file was read"))
-    for name in ("captioner", "quality"):
+    for name in ("captioner", "quality", "rewriter"):
         folder = tmp_path / name
-        shutil.copytree(weights_folder(name), folder)
+        if name == "rewriter":
+            write_language_model(folder)
+        else:
+            shutil.copytree(weights_folder(name), folder)
         (path,) = folder.glob("*.safetensors")
         save_file({f"net.{key}": value for key, value in load_file(path).items()}, path, {"format": "pt"})
-        with pytest.raises(InputError, match=r"finds no weights for \d+ of its tensors: \w+"):
-            curate(settings_of(tmp_path / "runs", source, {name: str(folder)}))
+        models = {"captioner": "shapes-captioner", name: str(folder)}
+        with pytest.raises(InputError, match=rf"{folder}.* finds no weights for \d+ of its tensors: \w+"):
+            curate(settings_of(tmp_path / "runs", source, models))
 
 
 def test_without_a_captioner_the_files_own_captions_stay(

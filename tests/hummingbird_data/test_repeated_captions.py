@@ -42,6 +42,11 @@ def test_a_growing_share_is_marked() -> None:
     assert marked(texts) == list(range(104, 120))
 
 
+def test_in_a_large_library_it_is_found_as_soon() -> None:
+    texts = [f"a thing called {number}" for number in range(2000)] + [SAME] * 20
+    assert marked(texts) == list(range(2008, 2020))
+
+
 def test_clips_that_look_alike_may_have_one_caption() -> None:
     near = [embedded(7) if number else embedded(8) for number in range(50)]
     assert marked([SAME] * 50, near) == []
