@@ -25,6 +25,7 @@ _MIN_WORDS, _MAX_SENTENCES = 3, 2
 _MAX_NEW = 0.5  # share of a rewritten caption's longer words that the description does not have
 _LABEL = re.compile(r"^(?:rewritten |new )?(?:caption|description|answer)\s*:\s*", re.IGNORECASE)
 _PIECES = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|[^\s\w]+|_+")
+_HYPHENS = str.maketrans("\u2010\u2011\u2212", "---")  # that models write for plain ones
 _LETTERS_A_TOKEN = 6
 
 
@@ -109,7 +110,7 @@ def load_check(path: str) -> Check:
 
 def tidy(text: str) -> str:
     """The text with single spaces, without a label ("Caption:") before it or quotes around it."""
-    text = _LABEL.sub("", " ".join(text.split()))
+    text = _LABEL.sub("", " ".join(text.translate(_HYPHENS).split()))
     pairs = {'"': '"', "'": "'", "“": "”", "*": "*"}
     while len(text) > 1 and pairs.get(text[0]) == text[-1] and text[0] not in text[1:-1]:
         text = text[1:-1].strip()

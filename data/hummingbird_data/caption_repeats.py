@@ -13,6 +13,7 @@ aye bora bye can cha chop choo dik extra far go ha had hip hula knock long many 
 tuk very walla york yo yum
 """
 _TWICE = frozenset(_DOUBLE_WORDS.split())
+_LINKS = frozenset(("and", "by"))  # "round and round and round", "side by side by side"
 _STOPS = re.compile(r"[.!?;:]+(?:\s+|$)|\n+")
 
 
@@ -38,6 +39,7 @@ def _doubled(words: Sequence[str]) -> bool:
     for length in range(1, _LONGEST + 1):
         for at in range(len(words) - 2 * length + 1):
             once = words[at : at + length]
-            if once == words[at + length : at + 2 * length] and not (length == 1 and once[0] in _TWICE):
+            again = once == words[at + length : at + 2 * length]
+            if again and not (length == 1 and once[0] in _TWICE) and not (length == 2 and set(once) & _LINKS):
                 return True
     return False

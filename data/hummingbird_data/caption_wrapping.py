@@ -7,6 +7,7 @@ from hummingbird_data.caption_answer import Answer
 _MARKUP = re.compile(
     r"[<>{}\[\]|\\`*_~^=@]|#(?!\d)|^\s*#|&#?\w+;|https?:|www\.|-{3,}|—{2,}|\bEO[ST]\b|\bEND$"
 )
+_QUOTE = re.compile(r"(?<!\d)\"")  # after a figure it may be inches
 _NAMES = (
     r"(?:captions?|descriptions?|answer|output|response|result|summary|note|title|subjects?|action|setting"
     r"|scene|camera"
@@ -45,15 +46,17 @@ _THING = (
     r"(video|clip|footage|image|picture|frame|photo|sequence|screenshot)s?"
 )
 _SHOWS = (
-    r"(shows?|depicts?|features?|captures?|displays?|begins?|starts?|opens?|ends?|presents?|portrays?|illustrates?"
-    r"|focuses|contains?|appears?|seems?|consists?|includes?)"
+    r"(shows?|depicts?|features?|captures?|displays?|begins?|starts?|presents?|portrays?|illustrates?"
+    r"|focuses)"
 )
+_SAYS = r"(contains?|appears?|seems?|consists?|includes?|opens?|ends?|is|are|was|were)"
 _SPEAKS = re.compile(
     rf"\b(the|this|these|those|each|a|an|all|both) {_THING} ((primarily|mainly|simply|also|only) )?{_SHOWS}\b"
-    rf"|\b(in|at|throughout|across|from) (the|this|these|those|all|each) (video|clip|footage|image|picture"
-    rf"|frame|sequence"
-    rf"|screenshot)s?\b(?! of\b)"
-    rf"|^(a|an|this is an?) ((short|brief) )?{_THING} (of|showing)\b|\bwe (can )?see\b"
+    r"|\b(the|this|these|those|all|both) (given |provided |entire |whole )?(video|clip|footage|images|screenshot)s? "
+    rf"{_SAYS}\b"
+    r"|\bin (the|this|these|those|all|each) (video|clip|footage|image|picture|frame|sequence|screenshot)s?\b(?! of\b)"
+    r"|\b(at|throughout|across|from) (the|this|these|those|all) (video|clips?|footage|images|frames|screenshots?)\b"
+    rf"|^(a|an|this is an?) ((short|brief) )?{_THING} (?<!frame )(of|showing)\b|\bwe (can )?see\b"
     r"|^it (appears|seems|looks)\b|^\W*(the|this|these|those) (video|clip|footage|images|frames|screenshots?)\b"
     r"|\b(frames?|images?|clips?|panels?|screenshots?) ?#?\d+\b"
     r"|\b(first|second|third|fourth|last|final|next|previous|initial|each|every|subsequent) (few |two |three )?"
@@ -63,7 +66,7 @@ _SPEAKS = re.compile(
 
 def markup(answer: Answer) -> str | None:
     """Tags, JSON, Markdown, end marks, addresses: signs that no caption has."""
-    return "tags or markup" if _MARKUP.search(answer.spoken) or answer.text.count('"') % 2 else None
+    return "tags or markup" if _MARKUP.search(answer.spoken) or len(_QUOTE.findall(answer.text)) % 2 else None
 
 
 def labels(answer: Answer) -> str | None:

@@ -202,6 +202,45 @@ Wait staff carry trays of champagne.
 Right-handed pitcher throws a fastball.
 A hiker stops, takes out a map and looks around, unsure of the way.
 A man in a blue shirt talks and gestures; subtitles are shown at the bottom.
+A woman knocks on a door but gets no answer.
+A man does not answer the ringing phone on his desk.
+The material is woven on a wooden loom.
+The media gather outside a courthouse.
+A bird flies across the frame from left to right.
+A 24" television stands on a dresser.
+A wheel turns round and round and round.
+A man and his twin sit side by side by side with a mirror.
+Locked out, a driver cannot access his car and calls for help.
+A runner does not complete the race and sits down on the track.
+A photo appears on the screen of a phone.
+A state‑of‑the‑art kitchen gleams under white light.
+A surgeon can't quite see the monitor and leans forward.
+A robot fails to open the door and backs away.
+An elderly man struggles to read a menu; the print is too small for him.
+Dark figures, too far away to be counted, march over a ridge.
+A girl looks at her own image in a pond.
+A projector casts a video onto the side of a barn.
+A camera on a tripod records a couple as they dance.
+A woman scrolls through pictures of her cat.
+A hand points at a map, then at a photo of a lighthouse.
+The subject of a portrait, a boy in a cap, sits still while a painter works.
+The scene outside the window slides by as a train picks up speed.
+The image of a saint is carried through the streets.
+The camera follows a skier down a steep slope.
+The sequence of lights on a runway blinks in the dusk.
+A clip holds papers together on a windy desk.
+A frame of honeycomb is lifted from a hive, bees crawling over it.
+A newsreel camera clicks as dancers line up in two rows.
+A child shows her drawing, then hides her face.
+Sure-footed goats climb a cliff.
+No wind moves the flags on the castle.
+There is snow on the roofs, and smoke rises from two chimneys.
+It is raining on a tin roof.
+This old tractor pulls a plough through wet soil.
+People queue for visas; a clerk stamps passports.
+A waiter sets down two plates, one of pasta and one of fish.
+A protester holds a sign that says "You are the change" in a crowd.
+A dog's-eye view of a park, grass rushing past.
 """.strip().splitlines()
 
 BAD: dict[str, list[str]] = {
