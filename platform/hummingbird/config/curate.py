@@ -101,8 +101,7 @@ class CurateSettings(Section):
 
     caption_engine: EngineName = Field(
         "transformers",
-        description="engine that runs the captioner: vllm (through ray.data.llm), http (an OpenAI-style endpoint), or "
-        "transformers",
+        description="engine that runs the captioner: vllm, http (an OpenAI-style endpoint), or transformers",
     )
     caption_endpoint: EndpointSettings = Field(EndpointSettings(), description="endpoint of the engine http")
     caption_vllm: dict[str, Any] = Field(
