@@ -2,9 +2,9 @@
 
 Sources go through in batches, in order of their names. Of a batch, Ray Data reads, cuts and scores the clips;
 the driver looks for copies and gives the verdicts that need no caption; Ray Data captions what is still kept;
-one commit ends the batch. Meanwhile the next one is scored. A batch is the unit of a restart: what is committed is
-not done again, and because batches go in order and committed rows win, an interrupted run ends with the rows of an
-unbroken one.
+one commit ends the batch. Meanwhile the next one is scored. A file is the unit of a restart: what is committed is
+not done again, and because files go in order and committed rows win, an interrupted run ends with the rows of an
+unbroken one. A batch is as many files as take ``curate.batch_seconds``.
 
 Where only thresholds changed, clips are judged again by the scores in their rows; only those that are kept now
 and have no caption yet go to the captioner. Thresholds that are percentiles need all scores first: what has
@@ -13,7 +13,7 @@ none is scored in a first pass, whose clips are dropped as "unjudged", and all i
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +25,7 @@ from hummingbird.config.settings import Settings
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import open_run
 
+from hummingbird_data.captions.repeated_captions import RepeatedCaptions
 from hummingbird_data.copies.duplicate_index import DuplicateIndex
 from hummingbird_data.copies.duplicates import CopyLimits
 from hummingbird_data.curation_plan import CurationPlan
@@ -33,8 +34,9 @@ from hummingbird_data.reading.ahead import Begun, ahead
 from hummingbird_data.runtime.committed import Committed
 from hummingbird_data.runtime.outcome import commit, counts, failure, publish
 from hummingbird_data.runtime.progress import Progress, stage_speeds
+from hummingbird_data.sources.batching import Pace, batches
 from hummingbird_data.sources.manifests import ManifestColumns
-from hummingbird_data.sources.source_batches import Source, Sources, batches, find_sources
+from hummingbird_data.sources.source_batches import Source, Sources, batch_id, find_sources
 from hummingbird_data.stage import Row, add_stages, quiet_ray_data, run_plain
 from hummingbird_data.verdicts.judging import judge
 from hummingbird_data.verdicts.verdict import with_verdict
@@ -48,8 +50,8 @@ def curate(settings: Settings) -> Path:
     """Curates ``curate.source``; returns the path of ``result.json``.
 
     Raises:
-        InputError: no such source, an empty one, a missing model or one that the settings forbid, or an engine
-            that is not installed.
+        InputError: no such source, an empty one, a missing model, one that the settings forbid or whose weights are
+            not whole, an engine that is not installed or answers nobody, or a captioner that does not look.
     """
     s = settings.curate
     with sources_of(settings) as sources:
@@ -60,15 +62,19 @@ def curate(settings: Settings) -> Path:
         with open_run(settings, "curate", inputs=inputs) as run, Committed(run.lake, sources) as committed:
             connect(settings.ray)
             quiet_ray_data()
-            print(f"captions: {plan.captions}", flush=True)
-            plan.captions.check()
+            print(f"captions: {plan.words}", flush=True)
+            plan.check()
             declare_scores(run.lake, plan.filters)
             started = time.monotonic()
             stages: dict[str, list[float]] = {}
-            if plan.thresholds.percentiles:
-                _score_all(plan, run.lake, sources, committed, stages)
-                plan = plan.with_percentiles(partial(committed.scores, plan.thresholds.columns))
-            number = _judge_all(plan, run.lake, sources, committed, stages)
+            try:
+                if plan.thresholds.percentiles:
+                    _score_all(plan, run.lake, sources, committed, stages)
+                    plan = plan.with_percentiles(partial(committed.scores, plan.thresholds.columns))
+                number = _judge_all(plan, run.lake, sources, committed, stages)
+            finally:
+                if plan.captions is not None:
+                    plan.captions.close()
             totals = committed.counts()
             run.snapshot_id = run.lake.snapshot()
             run.outputs["snapshot_id"] = run.snapshot_id
@@ -80,8 +86,9 @@ def curate(settings: Settings) -> Path:
                 dropped=totals.pop("dropped", 0),
                 quarantined=totals.pop("quarantined", 0),
                 reasons=totals,
-                caption_engine=s.caption_engine,
-                captions=str(plan.captions),
+                without_caption=committed.without_caption(),
+                caption_engine=None if plan.captions is None else s.caption_engine,
+                captions=plan.words,
                 licences=plan.licences,
                 filters=describe_filters(plan.filters, plan.limits),
                 seconds=round(time.monotonic() - started, 1),
@@ -106,14 +113,14 @@ def _score_all(
 ) -> None:
     """Commits the clips of all sources that have no scores yet, dropped as not judged."""
     committed.look(plan)
+    pace = _pace(plan)
     with Progress(len(sources), stages) as progress:
 
         def unscored() -> Iterator[_Batch]:
-            for batch_id, files in batches(sources, plan.settings.curate.batch_files, plan.key):
-                new = committed.unscored(files, plan)
-                progress.skip(len(files) - len(new))
-                if new:
-                    yield _Batch(f"unjudged-{batch_id}", new, new)
+            for files in batches(
+                _waiting(sources, lambda s: not committed.unscored([s], plan), progress), pace
+            ):
+                yield _Batch(f"unjudged-{batch_id(files, plan.key)}", files, files)
 
         with _scored(unscored(), plan, progress) as found:
             for batch, scored in found:
@@ -122,40 +129,67 @@ def _score_all(
                     with_verdict({**row, "caption": row["caption_original"]}, ["unjudged"]) for row in clips
                 ]
                 commit(lake, batch.batch_id, *_finished(batch.sources, rows, failures, plan))
+                pace.done(len(batch.sources))
 
 
 def _judge_all(plan: CurationPlan, lake: Lake, sources: Sources, committed: Committed, stages: Stages) -> int:
-    """All batches, in order; returns their number."""
+    """All batches, in order; returns the number of those that were left to do."""
     s = plan.settings.curate
     committed.look(plan)
     limits = CopyLimits(s.copy_luma, s.copy_colour, s.copy_likeness)
-    number = 0
-    with DuplicateIndex(limits, plan.storage) as index, Progress(len(sources), stages) as progress:
+    pace, number = _pace(plan), 0
+    with (
+        DuplicateIndex(limits, plan.storage) as index,
+        RepeatedCaptions(s.caption_share) as repeated,
+        Progress(len(sources), stages) as progress,
+    ):
         index.add(committed.winners(plan))
+        if plan.captions is not None:
+            for row in committed.captions(plan):
+                repeated.add(row["clip_id"], row["caption"], row["embedding"])
 
         def unjudged() -> Iterator[_Batch]:
-            nonlocal number
-            for batch_id, files in batches(sources, s.batch_files, plan.key):
-                number += 1
-                if committed.holds(batch_id):
-                    progress.skip(len(files))
-                    continue
+            for files in batches(_waiting(sources, lambda s: committed.holds(s, plan), progress), pace):
                 clips, failures = committed.scored(files, plan)
                 new = [file for file in files if file.uri not in clips and file.uri not in failures]
                 progress.skip(len(files) - len(new))
-                yield _Batch(batch_id, files, new, clips, failures)
+                yield _Batch(batch_id(files, plan.key), files, new, clips, failures)
 
         with _scored(unjudged(), plan, progress) as found:
             for batch, scored in found:
                 clips, failures = _whole({**batch.clips, **scored})
                 stands = partial(committed.stands, plan=plan)
-                done, unanswered = judge(clips, plan, index, progress, stands)
+                done, unanswered = judge(clips, plan, index, repeated, progress, stands)
                 failed = {**unanswered, **batch.failures, **failures}
                 rows, quarantined = _finished(batch.sources, done, failed, plan)
                 commit(lake, batch.batch_id, rows, quarantined)
                 progress.add(**counts(rows), quarantined=len(quarantined))
                 publish(rows, quarantined)
+                pace.done(len(batch.sources))
+                number += 1
     return number
+
+
+def _waiting(sources: Sources, done: Callable[[Source], bool], progress: Progress) -> Iterator[Source]:
+    """The sources that are not done, in order."""
+    for source in sources:
+        if done(source):
+            progress.skip(1)
+        else:
+            yield source
+
+
+def _pace(plan: CurationPlan) -> Pace:
+    s = plan.settings.curate
+    return Pace(s.batch_seconds, first=_TASKS * _cores(plan), most=s.batch_files)
+
+
+def _cores(plan: CurationPlan) -> int:
+    if plan.settings.curate.engine == "plain":
+        return 1
+    import ray
+
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
 @dataclass(frozen=True)
@@ -236,12 +270,11 @@ def _run(rows: list[Row], plan: CurationPlan, begun: Begun) -> Iterator[Row]:
     if plan.settings.curate.engine == "plain":
         yield from run_plain(rows, plan.scoring)
         return
-    import ray
     import ray.data
 
     from hummingbird_data.runtime.breaking_off import broken_off_by
 
-    cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    cores = _cores(plan)
     tasks = min(len(rows), _TASKS * cores)
     seen = set()
     with broken_off_by(begun.left):

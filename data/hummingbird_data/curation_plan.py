@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import logging
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -25,12 +27,14 @@ from hummingbird_data.sources.source_batches import Source
 from hummingbird_data.stage import Row, Stage
 from hummingbird_data.verdicts.thresholds import Scores, Thresholds
 
+log = logging.getLogger(__name__)
+
 # Settings that change what is looked at and how fast a run is, not what it makes of a source; files whose content is
 # hashed; and classes, which are hashed with their own settings.
 _SPEED = {
-    "engine", "source", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "caption_batch",
-    "quality_actors", "caption_actors", "model_gpus", "allow_noncommercial", "caption_endpoint", "rewrite_endpoint",
-    "caption_prompt", "rewrite_prompt", "caption_tokenizer", "filters",
+    "engine", "source", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "batch_seconds",
+    "caption_batch", "quality_actors", "caption_actors", "model_gpus", "allow_noncommercial", "caption_endpoint",
+    "rewrite_endpoint", "caption_prompt", "rewrite_prompt", "caption_tokenizer", "filters",
     "shot_weights",
 }  # fmt: skip
 _COPIES = ("copy_colour", "copy_likeness", "copy_luma")
@@ -43,14 +47,15 @@ _NONCOMMERCIAL = re.compile(r"(^|[-_. ])nc($|[-_. 0-9])|non-?commercial|research
 
 @dataclass(frozen=True)
 class CurationPlan:
-    """``scoring_key`` names what scores and captions depend on, ``key`` that and the thresholds."""
+    """``captions``: none: those that came with the sources stay. ``scoring_key`` names what scores and captions depend
+    on, ``key`` that and the thresholds."""
 
     storage: AnyPath
     scoring: tuple[Stage, ...]
     filters: tuple[Filter, ...]
     thresholds: Thresholds
     limits: Limits
-    captions: Captioning
+    captions: Captioning | None
     settings: Settings
     models: dict[str, str]
     licences: dict[str, str]
@@ -92,6 +97,47 @@ class CurationPlan:
             licences=licences,
             scoring_key=_hash(changing, models, words.hashes, _SCORES_VERSION, *plugins),
         )
+
+    @property
+    def words(self) -> str:
+        """Where the captions come from, in words."""
+        if self.captions is None:
+            return "those that came with the files, where they did: models.captioner names no captioner"
+        return str(self.captions)
+
+    def check(self) -> None:
+        """Whether its models can be used, before anything is read.
+
+        Raises:
+            InputError: an engine is not installed, or down; a model whose weights are missing, renamed, of another
+                shape or cut off.
+        """
+        for one in self.filters:
+            one.check(self.settings)
+        if self.captions is not None:
+            self.captions.check()
+        self._check_gpus()
+
+    def _check_gpus(self) -> None:
+        """Actors keep their GPUs for as long as the run, so that one short of them would wait for ever."""
+        stages = [
+            *self.scoring,
+            *(engine.stage() for engine in (self.captions.engines if self.captions else ())),
+        ]
+        needed = sum(stage.gpus * max(1, stage.actors) for stage in stages)
+        if not needed:
+            return
+        import ray
+
+        there = ray.cluster_resources().get("GPU", 0.0)
+        if needed <= there:
+            return
+        each = self.settings.curate.model_gpus
+        told = f"the models need {needed:g} GPUs at once (curate.model_gpus={each:g} each), Ray has {there:g}"
+        if self.settings.ray.address or os.environ.get("RAY_ADDRESS"):
+            log.warning("%s: the run waits until more nodes come", told)
+        else:
+            raise InputError(f"{told}: let them share one, as with curate.model_gpus=0.5")
 
     @property
     def key(self) -> str:

@@ -35,7 +35,7 @@ def encode(settings: Settings) -> Path:
     """Encodes ``encode.snapshot``; returns the path of ``result.json``, whose outputs name the cache.
 
     Raises:
-        InputError: no lake, no such snapshot, no kept clip in it, or no pipeline.
+        InputError: no lake, no such snapshot, no kept clip with a caption in it, or no pipeline.
     """
     s = settings.encode
     lake = Lake.open(settings, create=False)
@@ -48,14 +48,24 @@ def encode(settings: Settings) -> Path:
     folder = settings.storage / "cache" / key
     with open_run(settings, "encode", inputs=hashes, snapshot_id=snapshot) as run:
         columns = ["clip_id", "caption", "media_path"]
-        clips = lake.read("clips", "verdict = 'kept'", snapshot, columns).sort_by("clip_id").to_pylist()
-        if not clips:
+        kept = lake.read("clips", "verdict = 'kept'", snapshot, columns).sort_by("clip_id").to_pylist()
+        clips = [clip for clip in kept if (clip["caption"] or "").strip()]
+        if not kept:
             raise InputError(f"snapshot {snapshot} holds no kept clip: nothing to encode")
+        if not clips:
+            raise InputError(
+                f"none of the {len(kept)} kept clips of snapshot {snapshot} has a caption: curate them with a "
+                "captioner (models.captioner), or give the files captions"
+            )
+        if len(clips) < len(kept):
+            log.warning(
+                "%d of %d kept clips have no caption and are left out", len(kept) - len(clips), len(kept)
+            )
         if not (folder / "cache.json").is_file():
             _make_parts(settings, folder, clips)
             _finish(settings, pipeline, folder, about, len(clips))
         run.outputs["cache"] = str(folder)
-        run.metrics["clips"] = len(clips)
+        run.metrics.update(clips=len(clips), without_caption=len(kept) - len(clips))
         return run.result_path
 
 

@@ -1,4 +1,4 @@
-"""vLLM runs the shipped captioner through ray.data.llm; ``make test-vllm`` makes the environment that has it."""
+"""vLLM runs the shipped captioner and the published formats; ``make test-vllm`` makes the environment that has it."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from hummingbird.pretraining.captioner_samples import attributes_of
 from hummingbird.shapes.scene import Attributes, render, sample_scene
 from hummingbird_data.captions.caption_checks import CaptionChecks
 from hummingbird_data.captions.caption_stages import Asking, Captioning, write_captions
+from hummingbird_data.captions.engine_actors import EngineActors
 from hummingbird_data.captions.engines import Engine, frames_hash
 from hummingbird_data.captions.prompts import load_prompt
 from hummingbird_data.reading.clip_frames import clip_frames, evenly
@@ -55,8 +56,13 @@ def test_vllm_and_transformers_write_the_same_captions(
 ) -> None:
     folder, rows, truths = drawn
     gone = {"clip_id": "gone", "media_path": "gone.mp4", "caption_original": None}
-    captioning("vllm").check()
-    by_vllm = write_captions([*rows[:5], gone, *rows[5:]], captioning("vllm"), folder)
+    vllm = captioning("vllm")
+    vllm.check()
+    by_vllm = write_captions([*rows[:5], gone, *rows[5:]], vllm, folder)
+    pools = {name: list(actors) for name, actors in vllm.actors._pools.items()}
+    assert write_captions(rows[:2], vllm, folder).keys() == {"c0", "c1"}
+    assert {name: list(actors) for name, actors in vllm.actors._pools.items()} == pools  # the engine stays
+    vllm.close()
     by_transformers = write_captions(rows, captioning("transformers"), folder)
     failure = by_vllm.pop("gone")
     assert failure["error_stage"] == "captions"
@@ -78,8 +84,6 @@ def test_vllm_and_transformers_write_the_same_captions(
 
 
 def test_a_language_model_answers_the_same_through_both(ray_cluster: None, tmp_path: Path) -> None:
-    import ray.data
-
     folder = write_language_model(tmp_path / "language")
     texts = ["a red circle", "moving left on a red", "circle", "on a moving circle left"]
     rows = [
@@ -98,7 +102,9 @@ def test_a_language_model_answers_the_same_through_both(ray_cluster: None, tmp_p
         engine = Engine(
             kind, str(folder), "l", frames=0, max_tokens=8, arguments={"max_model_len": 64, "max_num_seqs": 4}
         )  # type: ignore[arg-type]
-        found = engine.add(ray.data.from_items(rows)).take_all()
+        actors = EngineActors()
+        found = list(actors.ask(engine, rows))
+        actors.close()
         answers[kind] = {row["clip_id"]: (row["answer"].split(), row["failure"], row["cut"]) for row in found}
     assert answers["vllm"] == answers["transformers"]
     assert all(words and failure is None for words, failure, _ in answers["vllm"].values())

@@ -68,3 +68,20 @@ def test_percentiles_are_taken_from_the_scores(tmp_path: Path, quality_model: Pa
     assert limits["max_freeze"] > 0  # a clip without any freeze stays
     assert limits["max_zoom"] == 0.1
     assert made.with_percentiles(list).limits["min_motion"] == float("-inf")
+
+
+def test_more_gpus_than_there_are_would_be_waited_for_for_ever(
+    ray_cluster: None, tmp_path: Path, quality_model: Path, captioner: Path
+) -> None:
+    made = plan(tmp_path, quality_model, captioner, model_gpus=0.5, caption_actors=2)
+    with pytest.raises(InputError, match=r"need 1.5 GPUs at once \(curate.model_gpus=0.5 each\), Ray has 0"):
+        made.check()
+    plan(tmp_path, quality_model, captioner).check()
+
+
+def test_without_a_quality_model_the_score_without_weights_decides(tmp_path: Path) -> None:
+    made = CurationPlan.make(Settings(storage=tmp_path))
+    assert made.models == {}
+    assert [stage.decides for stage in made.scoring if stage.name == "technical"] == ["weightless"]
+    with pytest.raises(InputError, match=r"models\.quality"):
+        CurationPlan.make(Settings(storage=tmp_path, curate={"technical": "model"}))  # type: ignore[arg-type]

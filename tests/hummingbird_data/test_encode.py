@@ -83,6 +83,24 @@ def test_the_cache_holds_the_latents_and_texts_of_kept_clips(ray_cluster: None, 
     torch.testing.assert_close(LatentCache(folder).load([1]), made)
 
 
+def test_clips_without_a_caption_are_left_out_and_counted(ray_cluster: None, filled: Settings) -> None:
+    lake = Lake.open(filled)
+
+    def caption(number: int, text: str | None) -> None:
+        (row,) = lake.read("clips", f"clip_id = 'clip{number}'").to_pylist()
+        lake.commit_batch(
+            f"{number}{text}", pa.Table.from_pylist([{**row, "caption": text}], schema=CLIPS), None
+        )
+
+    caption(0, None)
+    result = json.loads(encode(filled).read_text())
+    assert (result["metrics"]["clips"], result["metrics"]["without_caption"]) == (1, 1)
+    assert len(LatentCache(Path(result["outputs"]["cache"]))) == 1
+    caption(1, " ")
+    with pytest.raises(InputError, match=r"none of the 2 kept clips .* has a caption: .*models\.captioner"):
+        encode(filled)
+
+
 def test_what_cannot_be_encoded_is_refused_in_words(tmp_path: Path, filled: Settings) -> None:
     with pytest.raises(InputError, match=r"no lake|no storage folder"):
         encode(Settings(storage=tmp_path / "nowhere"))

@@ -19,7 +19,7 @@ _WORDS = """
 amber birch cedar delta ember fern grove harbor island jade kite lemon maple north ocean pearl
 """
 WORDS = _WORDS.split()
-Reply = tuple[int, str] | None
+Reply = tuple[int, str | None] | None
 
 
 def words_of(text: str) -> str:
@@ -32,12 +32,16 @@ class Endpoint:
 
     ``misbehave``: given the key of what is asked, how often it was asked before, the port of who asks and the
     temperature, returns a status (0: hang up) and a text to send in place of the answer, or None.
+    ``drip``: seconds between the bytes of what it sends, its headers too.
     """
 
     def __init__(
-        self, misbehave: Callable[[str, int, int, float], Reply] | None = None, slowest: float = 0.0
+        self,
+        misbehave: Callable[[str, int, int, float], Reply] | None = None,
+        slowest: float = 0.0,
+        drip: float = 0.0,
     ) -> None:
-        self.misbehave, self.slowest = misbehave, slowest
+        self.misbehave, self.slowest, self.drip = misbehave, slowest, drip
         self.asked: Counter[str] = Counter()
         self.order: list[str] = []
         self.headers: list[dict[str, str]] = []
@@ -46,7 +50,7 @@ class Endpoint:
         self.url = ""
         self._lock = threading.Lock()
 
-    def answer(self, body: dict[str, Any], port: int) -> tuple[int, str]:
+    def answer(self, body: dict[str, Any], port: int) -> tuple[int, str | None]:
         content = body["messages"][0]["content"]
         key = content if isinstance(content, str) else frames_hash(np.stack([*map(_frame, content[:-1])]))
         with self._lock:
@@ -77,12 +81,20 @@ def serving(endpoint: Endpoint) -> Iterator[Endpoint]:
             if status == 0:
                 self.close_connection = True  # and not a word
                 return
-            reply = {"choices": [{"message": {"content": text}, "finish_reason": "stop"}]}
+            choices = [{"message": {"content": text}, "finish_reason": "stop"}] if text is not None else []
+            reply = {"choices": choices}
             self._send(status, reply if status == 200 else {"error": text})
 
         def _send(self, status: int, reply: object) -> None:
             data = json.dumps(reply).encode()
             try:
+                if endpoint.drip and self.command == "POST":
+                    head = f"HTTP/1.1 {status} OK\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+                    for byte in head + data:
+                        self.wfile.write(bytes([byte]))
+                        self.wfile.flush()
+                        time.sleep(endpoint.drip)
+                    return
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
                 self.send_header("Retry-After", "0")

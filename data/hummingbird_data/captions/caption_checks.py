@@ -1,67 +1,66 @@
 """What is wrong with the text that a model wrote about a clip: empty, refused, the wrong language, too long, ....
 
-The checks need no model. They look for text that is no caption; whether a caption is true they cannot tell.
+The checks need no model that looks at pictures. They look for text that is no caption; whether a caption is true they
+cannot tell. `CHECKS` is the list of them, in order; settings name further ones by their import path.
 """
 
+import pkgutil
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
-_MIN_WORDS, _MAX_REPEATS, _MAX_SENTENCES = 3, 3, 2
+from hummingbird.core.errors import InputError
+
+from hummingbird_data.captions.caption_answer import Answer, Check, words_of
+from hummingbird_data.captions.caption_language import foreign_letters, other_language, unseen_letters
+from hummingbird_data.captions.caption_refusals import refusal
+from hummingbird_data.captions.caption_repeats import doubled_words, repetition
+from hummingbird_data.captions.caption_wrapping import chat, labels, markup, speaks_of_video
+
+_MIN_WORDS, _MAX_SENTENCES = 3, 2
 _MAX_NEW = 0.5  # share of a rewritten caption's longer words that the description does not have
-_REFUSAL = re.compile(
-    r"\b(i am|i'm) (sorry|afraid|unable|not able)\b|\bas an? (ai|language model)\b"
-    r"|\bi (can not|cannot|can't|could not|couldn't|do not|don't) "
-    r"(see|view|help|assist|provide|describe|identify|determine|watch|access|comply|have)\b"
-    r"|\bno (images?|frames?|videos?|description|captions?) (was|were|is|are|has been|have been)?\b ?"
-    r"(provided|given|attached|available|visible)"
-    r"|\bplease (provide|share|upload)\b|\bunable to (see|view|describe|determine)\b"
-)
-_THING = (
-    r"((short|first|last|second|next|final|video) )?(video|clip|footage|image|picture|frame|photo|sequence)s?"
-)
-_SHOWS = r"(shows?|depicts?|features?|captures?|displays?|begins?|starts?|presents?|portrays?|illustrates?|focuses)"
-_SPEAKS = re.compile(
-    rf"\b(the|this|these|each|a|an) {_THING} ((primarily|mainly|simply|also) )?{_SHOWS}\b"
-    rf"|\bin (the|this|these) {_THING}\b|^(a|an|this is an?) ((short|brief) )?{_THING} (of|showing)\b|\bwe (can )?see\b"
-)
-_ENGLISH_WORDS = """
-a an and are as at be behind by for from her his in into is it its near no of off on onto one over out the their them
-there through to two under up while with
-"""
-_OTHER_WORDS = """
-aus avec che con das dans de dei del della den der des die du ein eine el en est et il ist la las le les lo los mit nel
-och oder og para per por pour sie sont su sur um una und une uno van voor y zu
-"""
-_ENGLISH, _OTHER = frozenset(_ENGLISH_WORDS.split()), frozenset(_OTHER_WORDS.split())
 _LABEL = re.compile(r"^(?:rewritten |new )?(?:caption|description|answer)\s*:\s*", re.IGNORECASE)
 _PIECES = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|[^\s\w]+|_+")
+_HYPHENS = str.maketrans("\u2010\u2011\u2212", "---")  # that models write for plain ones
 _LETTERS_A_TOKEN = 6
+
+
+def too_short(answer: Answer) -> str | None:
+    """Fewer words than a caption has."""
+    count = len(answer.words)
+    return None if count >= _MIN_WORDS else f"{count} words" if count else "empty"
+
+
+CHECKS: Mapping[str, Check] = MappingProxyType(
+    {
+        check.__name__: check
+        for check in (
+            too_short, refusal, unseen_letters, foreign_letters, other_language, markup, labels, chat, repetition,
+            doubled_words,
+        )
+    }
+)  # fmt: skip
+"""The checks of every answer, by name. Those of captions alone (`speaks_of_video`, their length) come after them."""
 
 
 @dataclass(frozen=True)
 class CaptionChecks:
-    """``max_tokens``: start and end included; ``tokenizer``: the folder of the one that counts, or an estimate."""
+    """``max_tokens``: start and end included; ``tokenizer``: the folder of the one that counts, or an estimate;
+    ``more``: further checks of captions, each ``module:function``, a `Check`."""
 
     max_tokens: int = 77
     tokenizer: Path | None = None
     language: Literal["en", "any"] = "en"
+    more: Sequence[str] = ()
 
     def description(self, text: str) -> str | None:
         """What is wrong with a description that a rewriter makes a caption of, or None."""
-        words = _words(text)
-        if len(words) < _MIN_WORDS:
-            return f"{len(words)} words" if words else "empty"
-        plain = " ".join(text.lower().replace("’", "'").split())
-        if _REFUSAL.search(plain):
-            return "refusal"
-        if self.language == "en" and not _is_english(text, words):
-            return "not English"
-        return "repetition" if _repeats(words) else None
+        answer = Answer(text, self.language)
+        return next((problem for check in CHECKS.values() if (problem := check(answer))), None)
 
     def caption(self, text: str, described: str | None = None) -> str | None:
         """What is wrong with a caption, or None.
@@ -72,14 +71,16 @@ class CaptionChecks:
         problem = self.description(text)
         if problem is not None:
             return problem
-        if _SPEAKS.search(" ".join(text.lower().split())):
-            return "speaks of the video"
+        answer = Answer(text, self.language)
+        for check in (speaks_of_video, *map(load_check, self.more)):
+            problem = check(answer)
+            if problem is not None:
+                return problem
         count = self.tokens(text)
         if count > self.max_tokens:
             return f"{count} tokens"
-        sentences = [part for part in re.split(r"[.!?]+(?:\s+|$)|\n+", text.strip()) if part.strip()]
-        if len(sentences) > _MAX_SENTENCES:
-            return f"{len(sentences)} sentences"
+        if len(answer.sentences) > _MAX_SENTENCES:
+            return f"{len(answer.sentences)} sentences"
         if described is not None and _share_new(text, described) > _MAX_NEW:
             return "not from the description"
         return None
@@ -91,9 +92,25 @@ class CaptionChecks:
         return len(_tokenizer(self.tokenizer)(text, truncation=False)["input_ids"])
 
 
+@cache
+def load_check(path: str) -> Check:
+    """The check of an import path ``module:function``.
+
+    Raises:
+        InputError: there is none.
+    """
+    try:
+        found: Check = pkgutil.resolve_name(path)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"curate.caption_checks: there is no function {path} ({error})") from error
+    if not callable(found):
+        raise InputError(f"curate.caption_checks: {path} is no function")
+    return found
+
+
 def tidy(text: str) -> str:
     """The text with single spaces, without a label ("Caption:") before it or quotes around it."""
-    text = _LABEL.sub("", " ".join(text.split()))
+    text = _LABEL.sub("", " ".join(text.translate(_HYPHENS).split()))
     pairs = {'"': '"', "'": "'", "“": "”", "*": "*"}
     while len(text) > 1 and pairs.get(text[0]) == text[-1] and text[0] not in text[1:-1]:
         text = text[1:-1].strip()
@@ -106,32 +123,10 @@ def clip_tokens(text: str) -> int:
     return 2 + sum(max(1, -(-len(p) // _LETTERS_A_TOKEN)) if p.isascii() else 2 * len(p) for p in pieces)
 
 
-def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", text.lower())
-
-
-def _is_english(text: str, words: Sequence[str]) -> bool:
-    """By its letters and by the small words that no text of some length goes without."""
-    letters = [letter for letter in text if letter.isalpha()]
-    if sum(letter.isascii() for letter in letters) < 0.9 * len(letters):
-        return False
-    english, other = (sum(word in known for word in words) for known in (_ENGLISH, _OTHER))
-    return other <= english and (english > 0 or len(words) < 12)
-
-
-def _repeats(words: Sequence[str]) -> bool:
-    """One word over and over, or a phrase of three words more than twice in a row of text."""
-    runs = (words[i : i + _MAX_REPEATS] for i in range(len(words) - _MAX_REPEATS + 1))
-    if any(len(set(run)) == 1 for run in runs):
-        return True
-    phrases = Counter(zip(words, words[1:], words[2:], strict=False))
-    return max(phrases.values(), default=0) > 2
-
-
 def _share_new(text: str, described: str) -> float:
     """Share of the longer words of ``text`` that begin as no word of ``described`` does."""
-    known = {word[:4] for word in _words(described)}
-    content = {word[:4] for word in _words(text) if len(word) > 3}
+    known = {word[:4] for word in words_of(described)}
+    content = {word[:4] for word in words_of(text) if len(word) > 3}
     return len(content - known) / len(content) if content else 0.0
 
 

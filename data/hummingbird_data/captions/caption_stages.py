@@ -9,12 +9,13 @@ question that failed is an error of its clip, which goes to quarantine. An engin
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import AnyPath
 
-from hummingbird_data.captions.caption_checks import CaptionChecks, tidy
+from hummingbird_data.captions.caption_checks import CaptionChecks, load_check, tidy
+from hummingbird_data.captions.engine_actors import EngineActors
 from hummingbird_data.captions.engines import Engine
 from hummingbird_data.captions.prompts import Prompt
 from hummingbird_data.runtime.progress import SECONDS
@@ -40,17 +41,28 @@ class Asking:
 
 @dataclass(frozen=True)
 class Captioning:
-    """``rewrite``: none: the describing model's words are the caption."""
+    """``rewrite``: none: the describing model's words are the caption; ``actors``: of the engines, until `close`."""
 
     describe: Asking
     rewrite: Asking | None
     checks: CaptionChecks
+    actors: EngineActors = field(default_factory=EngineActors, compare=False, repr=False)
 
     def check(self) -> None:
-        """Whether the engines can run. Raises InputError."""
-        for asking in (self.describe, self.rewrite):
-            if asking is not None:
-                asking.engine.check()
+        """Whether the engines can run and the checks are there. Raises InputError."""
+        for path in self.checks.more:
+            load_check(path)
+        for engine in self.engines:
+            engine.check()
+
+    def close(self) -> None:
+        """Ends the engines."""
+        self.actors.close()
+
+    @property
+    def engines(self) -> list[Engine]:
+        """The describing one, and the one that rewrites where there is one."""
+        return [asking.engine for asking in (self.describe, self.rewrite) if asking is not None]
 
     def __str__(self) -> str:
         steps = [("described", self.describe), ("rewritten", self.rewrite)]
@@ -98,7 +110,7 @@ def write_captions(rows: list[Row], captioning: Captioning, storage: AnyPath) ->
     checks, rewrite = captioning.checks, captioning.rewrite
     clips = {row["clip_id"]: _Clip(row["media_path"], {}) for row in rows}
     look = checks.caption if rewrite is None else checks.description
-    described = _ask(clips, captioning.describe, lambda text, _: look(text), storage)
+    described = _ask(clips, captioning.describe, lambda text, _: look(text), storage, captioning.actors)
     captions = described
     if rewrite is not None:
         originals = {row["clip_id"]: row.get("caption_original") or _NOTHING for row in rows}
@@ -108,7 +120,11 @@ def write_captions(rows: list[Row], captioning: Captioning, storage: AnyPath) ->
             if told.error is None and told.problem is None
         }
         rewritten = _ask(
-            sound, rewrite, lambda text, clip: checks.caption(text, clip.evidence["description"]), storage
+            sound,
+            rewrite,
+            lambda text, clip: checks.caption(text, clip.evidence["description"]),
+            storage,
+            captioning.actors,
         )
         captions = {**described, **rewritten}
     return {clip_id: _row(described[clip_id], told, captioning) for clip_id, told in captions.items()}
@@ -138,6 +154,7 @@ def _ask(
     asking: Asking,
     problem_of: Callable[[str, _Clip], str | None],
     storage: AnyPath,
+    actors: EngineActors,
 ) -> dict[str, _Told]:
     """The last answer about each clip; what fails a check is asked again, up to ``asking.retries`` times."""
     told: dict[str, _Told] = {}
@@ -145,7 +162,7 @@ def _ask(
     for attempt in range(asking.retries + 1):
         if not waiting:
             break
-        answers = _round(waiting, told, asking, attempt, storage)
+        answers = _round(waiting, told, asking, attempt, storage, actors)
         for clip_id, answer in answers.items():
             before = told.get(clip_id)
             spent = (before.seconds if before else 0.0) + (answer.get(f"{SECONDS}captions") or 0.0)
@@ -168,11 +185,14 @@ def _judged(answer: Row, tries: int, clip: _Clip, problem_of: Callable[[str, _Cl
 
 
 def _round(
-    clips: Mapping[str, _Clip], told: Mapping[str, _Told], asking: Asking, attempt: int, storage: AnyPath
+    clips: Mapping[str, _Clip],
+    told: Mapping[str, _Told],
+    asking: Asking,
+    attempt: int,
+    storage: AnyPath,
+    actors: EngineActors,
 ) -> dict[str, Row]:
     """One answer, or one failure, for each clip."""
-    import ray.data
-
     engine, prompt = asking.engine, asking.prompt
     questions = [
         {
@@ -185,9 +205,8 @@ def _round(
         }
         for clip_id, clip in clips.items()
     ]
-    blocks = -(-len(questions) // engine.questions_at_once)
     answers: dict[str, Row] = {}
-    for row in engine.add(ray.data.from_items(questions, override_num_blocks=blocks)).iter_rows():
+    for row in actors.ask(engine, questions):
         if row["clip_id"] in answers:
             raise RuntimeError(f"the engine {engine.kind} answered twice for the clip {row['clip_id']}")
         if row["down"]:

@@ -22,9 +22,10 @@ AT_ENDPOINT = "endpoint:"
 
 @dataclass(frozen=True)
 class Words:
-    """``models`` (hashes) and ``licences`` by the model's part; ``hashes``: of what else captions depend on."""
+    """``captioning``: none where no captioner is named; ``models`` (hashes) and ``licences`` by the model's part;
+    ``hashes``: of what else captions depend on."""
 
-    captioning: Captioning
+    captioning: Captioning | None
     models: dict[str, str]
     licences: dict[str, str]
     hashes: dict[str, str]
@@ -34,9 +35,13 @@ def captioning_of(settings: Settings) -> Words:
     """The captioning of the settings.
 
     Raises:
-        InputError: no such model, prompt or tokenizer, or no URL for the engine http.
+        InputError: no such model, prompt or tokenizer, no URL for the engine http, or settings of captions without a
+            captioner.
     """
     s = settings.curate
+    if settings.models.captioner is None:
+        _check_unused(settings)
+        return Words(None, {}, {}, {})
     shared: dict[str, Any] = {"gpus": s.model_gpus, "batch_rows": s.caption_batch}
     engine, models, licences = _engine(
         "captioner", s.caption_engine, settings.models.captioner, s.caption_endpoint, s
@@ -70,8 +75,22 @@ def captioning_of(settings: Settings) -> Words:
         if not s.caption_tokenizer.is_dir():
             raise InputError(f"curate.caption_tokenizer: there is no folder {s.caption_tokenizer}")
         hashes["tokenizer"] = folder_hash(s.caption_tokenizer)
-    checks = CaptionChecks(s.caption_max_tokens, s.caption_tokenizer, s.caption_language)
+    checks = CaptionChecks(s.caption_max_tokens, s.caption_tokenizer, s.caption_language, s.caption_checks)
     return Words(Captioning(describe, rewrite, checks), models, licences, hashes)
+
+
+def _check_unused(settings: Settings) -> None:
+    """Raises InputError where settings ask for captions of a model that none names."""
+    s = settings.curate
+    asked = {
+        "models.rewriter": settings.models.rewriter,
+        f"curate.caption_engine={s.caption_engine}": s.caption_engine != "transformers",
+        "curate.caption_endpoint.url": s.caption_endpoint.url,
+        "curate.caption_prompt": s.caption_prompt,
+    }
+    for name, given in asked.items():
+        if given:
+            raise InputError(f"{name} is set, but models.captioner names no captioner")
 
 
 def _engine(

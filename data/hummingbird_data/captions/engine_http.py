@@ -1,21 +1,25 @@
 """The engine ``http``: any endpoint that answers OpenAI's ``/chat/completions``; frames go as PNG data URLs.
 
 PNG loses nothing, so the endpoint is shown exactly the frames whose hash is recorded. Every question is a request of
-its own, and its answer comes back on that request.
+its own, and its answer comes back on that request. A time limit is for the whole answer, however slowly it drips.
+(OpenAI's own client has time limits for each read alone, and its retries tell nothing of whose fault a failure is; what
+would be left for it is one POST.)
 """
 
+import asyncio
 import base64
+import json
 import logging
 import os
 import random
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import httpx
+import numpy as np
 from hummingbird.core.errors import InputError
 
 from hummingbird_data.captions.engines import AskStage, Engine, answered, failed
@@ -23,10 +27,15 @@ from hummingbird_data.reading.clip_frames import Frames
 from hummingbird_data.stage import Row
 
 log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _ENDPOINTS = frozenset({401, 403, 404, 405, 429, 502, 503, 504, 529})  # at fault itself, whatever was asked
 _LONGEST_WAIT = 60.0  # seconds
+_CONNECTING = 10.0  # seconds
+_CHECKING = 30.0  # seconds that an endpoint has to name its models
+_LARGEST = 16 << 20  # bytes of an answer
+_SILENT_ROUNDS = 2  # time-outs in a row, of each request at once, after which further tries are given up
 
 
 class NoAnswerError(Exception):
@@ -37,38 +46,94 @@ class NoAnswerError(Exception):
         self.down = down
 
 
-class Client:
-    """Requests to one endpoint, with retries. Safe to use from several threads."""
+@dataclass
+class Health:
+    """What is known of an endpoint: ``answers`` so far, ``silent`` time-outs since the last, ``dead``: why it is taken
+    to be down."""
 
-    def __init__(self, engine: Engine, retries: int | None = None) -> None:
+    answers: int = 0
+    silent: int = 0
+    dead: str | None = None
+
+
+class Client:
+    """Requests to one endpoint, with retries, within one event loop: ``async with Client(engine) as client``."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        health: Health | None = None,
+        retries: int | None = None,
+        seconds: float | None = None,
+    ) -> None:
         self.engine = engine
         self.settings = engine.endpoint
+        self.health = health or Health()
         self._retries = self.settings.retries if retries is None else retries
+        self._seconds = self.settings.timeout if seconds is None else seconds
+        self._probing = asyncio.Lock()
         token = os.environ.get(self.settings.token_variable)
-        self._http = httpx.Client(
+        self._http = httpx.AsyncClient(
             base_url=f"{self.settings.url}/",
             headers={"Authorization": f"Bearer {token}"} if token else {},
-            timeout=httpx.Timeout(self.settings.timeout, connect=min(10.0, self.settings.timeout)),
-            limits=httpx.Limits(max_connections=self.settings.concurrency),
+            timeout=httpx.Timeout(None, connect=min(_CONNECTING, self._seconds)),
+            limits=httpx.Limits(max_connections=self.settings.concurrency + 1),
         )
 
-    def close(self) -> None:
-        self._http.close()
+    async def __aenter__(self) -> "Client":
+        return self
 
-    def models(self) -> list[str] | None:
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def models(self) -> list[str] | None:
         """Names of the models that the endpoint serves, or None where it does not tell. Raises NoAnswerError."""
-        reply = self._request("GET", "models")
+        reply = await self._request("GET", "models", None, self._retries)
         try:
             return [str(model["id"]) for model in reply["data"]]
         except (KeyError, TypeError):
             return None
 
-    def ask(self, question: str, seen: Frames | None, temperature: float, seed: int) -> tuple[str, bool]:
-        """The answer, and whether it was cut because it was too long. Raises NoAnswerError."""
+    async def ask(
+        self, question: str, seen: Frames | None, temperature: float, seed: int
+    ) -> tuple[str, bool]:
+        """The answer, and whether it was cut: it was too long, or withheld in part.
+
+        Raises:
+            NoAnswerError: there is none past the retries. Where nothing else was answered meanwhile, the endpoint is
+                asked about a plain picture of the same size: one that does not answer that either is down.
+        """
+        before = self.health.answers
+        try:
+            return await self._ask(question, seen, temperature, seed, self._retries)
+        except NoAnswerError as error:
+            if error.down:
+                self.health.dead = self.health.dead or str(error)
+                raise
+            async with self._probing:
+                if self.health.dead is None and self.health.answers == before:
+                    await self._probe(question, seen, error)
+            if self.health.dead is not None:
+                raise NoAnswerError(self.health.dead, True) from error
+            raise
+
+    async def _probe(self, question: str, seen: Frames | None, error: NoAnswerError) -> None:
+        plain = None if seen is None else np.broadcast_to(_ramp(*seen.shape[1:3]), seen.shape)
+        try:
+            await self._ask("Say yes." if seen is None else question, plain, 0.0, 0, 0)
+        except NoAnswerError as again:
+            self.health.dead = f"it answers nobody: {error}"
+            if str(again) != str(error):
+                self.health.dead += f"; of a plain picture: {again}"
+
+    async def _ask(
+        self, question: str, seen: Frames | None, temperature: float, seed: int, retries: int
+    ) -> tuple[str, bool]:
         content: Any = question
         if seen is not None:
-            content = [*map(_picture, seen), {"type": "text", "text": question}]
-        reply = self._request(
+            pictures = await asyncio.to_thread(lambda: [*map(_picture, seen)])
+            content = [*pictures, {"type": "text", "text": question}]
+        reply = await self._request(
             "POST",
             "chat/completions",
             {
@@ -78,25 +143,33 @@ class Client:
                 "temperature": temperature,
                 "seed": seed,
             },
+            retries,
         )
         try:
             choice = reply["choices"][0]
-            return str(choice["message"]["content"] or ""), choice.get("finish_reason") == "length"
-        except (KeyError, IndexError, TypeError) as error:
+            text = str(choice["message"]["content"] or "")
+            cut = choice.get("finish_reason") in ("length", "content_filter")
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise NoAnswerError(
                 f"the endpoint's answer has no message: {_short(str(reply))}", False
             ) from error
+        self.health.answers += 1
+        self.health.silent = 0
+        return text, cut
 
-    def _request(self, method: str, path: str, body: Any = None) -> Any:
-        for attempt in range(self._retries + 1):
+    async def _request(self, method: str, path: str, body: Any, retries: int) -> Any:
+        for attempt in range(retries + 1):
+            if self.health.dead is not None:
+                raise NoAnswerError(self.health.dead, True)
             wait = min(_LONGEST_WAIT, self.settings.backoff * 2**attempt) * random.uniform(0.5, 1)
             try:
-                reply = self._http.request(method, path, json=body)
+                async with asyncio.timeout(self._seconds):
+                    reply, content = await self._exchange(method, path, body)
                 if reply.is_success:
-                    return reply.json()
-            except httpx.TimeoutException as error:
-                connecting = isinstance(error, httpx.ConnectTimeout)
-                problem = NoAnswerError(f"no answer within {self.settings.timeout:g} s", connecting)
+                    return json.loads(content)
+            except TimeoutError:
+                self.health.silent += 1
+                problem = NoAnswerError(f"no whole answer within {self._seconds:g} s", False)
             except httpx.TransportError as error:
                 problem = NoAnswerError(f"{type(error).__name__}: {error}", True)
             except ValueError as error:
@@ -104,44 +177,53 @@ class Client:
             else:
                 status = reply.status_code
                 down = status in _ENDPOINTS or reply.is_redirect
-                problem = NoAnswerError(f"status {status}: {_short(reply.text)}", down)
+                problem = NoAnswerError(f"status {status}: {_short(content.decode(errors='replace'))}", down)
                 if status not in _AGAIN:
                     raise problem
                 wait = max(wait, _asked_to_wait(reply))
-            if attempt == self._retries:
+            if attempt == retries or self.health.silent >= _SILENT_ROUNDS * self.settings.concurrency:
                 raise problem
             log.info("%s of %s: %s; again in %.1f s", path, self.settings.url, problem, wait)
-            time.sleep(wait)
+            await asyncio.sleep(wait)
         raise AssertionError("unreachable")
+
+    async def _exchange(self, method: str, path: str, body: Any) -> tuple[httpx.Response, bytes]:
+        content = bytearray()
+        async with self._http.stream(method, path, json=body) as reply:
+            async for chunk in reply.aiter_bytes():
+                content += chunk
+                if len(content) > _LARGEST:
+                    raise ValueError(f"it is longer than {_LARGEST >> 20} MiB")
+        return reply, bytes(content)
 
 
 @dataclass
 class HttpStage(AskStage):
     """``concurrency`` questions at once; each is one request, its frames read just before it."""
 
-    _client: Client | None = field(default=None, init=False, repr=False)
-
-    def setup(self) -> None:
-        self._client = Client(self.engine)
+    _health: Health = field(default_factory=Health, init=False, repr=False)
 
     def process(self, row: Row) -> Iterable[Row]:
         return self.process_batch([row])[0]
 
     def process_batch(self, rows: Sequence[Row]) -> list[list[Row]]:
-        with ThreadPoolExecutor(self.engine.endpoint.concurrency) as threads:
-            return [[answer] for answer in threads.map(self._answer, rows)]
+        return [[answer] for answer in _wait_for(self._answers(rows))]
 
-    def _answer(self, row: Row) -> Row:
-        if self._client is None:
-            raise RuntimeError("the stage was not set up")
-        try:
-            seen = self.engine.look(row)
-            text, cut = self._client.ask(row["question"], seen, row["temperature"], row["seed"])
-        except NoAnswerError as error:
-            return failed(str(error), error.down)
-        except Exception as error:  # a clip that cannot be read; its neighbours' answers stay
-            return failed(f"{type(error).__name__}: {error}")
-        return answered(text, cut, seen)
+    async def _answers(self, rows: Sequence[Row]) -> list[Row]:
+        places = asyncio.Semaphore(self.engine.endpoint.concurrency)
+        async with Client(self.engine, self._health) as client:
+            return await asyncio.gather(*(self._answer(row, client, places) for row in rows))
+
+    async def _answer(self, row: Row, client: Client, places: asyncio.Semaphore) -> Row:
+        async with places:
+            try:
+                seen = await asyncio.to_thread(self.engine.look, row)
+                text, cut = await client.ask(row["question"], seen, row["temperature"], row["seed"])
+            except NoAnswerError as error:
+                return failed(str(error), error.down)
+            except Exception as error:  # a clip that cannot be read; its neighbours' answers stay
+                return failed(f"{type(error).__name__}: {error}")
+            return answered(text, cut, seen)
 
 
 def check_endpoint(engine: Engine) -> None:
@@ -151,9 +233,14 @@ def check_endpoint(engine: Engine) -> None:
         raise InputError(
             "the engine http needs the endpoint's URL: curate.caption_endpoint.url=http://host:8000/v1"
         )
-    client = Client(engine, retries=min(1, settings.retries))
+
+    async def models() -> list[str] | None:
+        seconds = min(_CHECKING, settings.timeout)
+        async with Client(engine, retries=min(1, settings.retries), seconds=seconds) as client:
+            return await client.models()
+
     try:
-        served = client.models()
+        served = _wait_for(models())
     except NoAnswerError as error:
         if str(error).startswith(("status 401", "status 403")):
             raise InputError(
@@ -163,8 +250,6 @@ def check_endpoint(engine: Engine) -> None:
         if not str(error).startswith(("status 404", "status 405")):
             raise InputError(f"the endpoint {settings.url} does not answer: {error}") from error
         served = None
-    finally:
-        client.close()
     if served is None:
         log.info("%s does not say which models it serves; %s is taken to be one", settings.url, engine.model)
     elif engine.model not in served:
@@ -173,8 +258,20 @@ def check_endpoint(engine: Engine) -> None:
         )
 
 
+def _wait_for(work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of ``work``, in an event loop of its own, also where this thread runs one already."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+def _ramp(height: int, width: int) -> Frames:
+    """A plain picture (H, W, 3): dark at the left, light at the right."""
+    ramp = np.linspace(40, 215, width).astype(np.uint8)
+    return np.broadcast_to(ramp[None, :, None], (height, width, 3))
+
+
 def _picture(frame: Frames) -> dict[str, Any]:
-    written, data = cv2.imencode(".png", frame[..., ::-1])
+    written, data = cv2.imencode(".png", np.ascontiguousarray(frame[..., ::-1]))
     if not written:
         raise ValueError(f"cannot write a frame of shape {frame.shape} as PNG")
     text = base64.b64encode(data.tobytes()).decode()

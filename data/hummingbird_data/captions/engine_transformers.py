@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hummingbird_data.captions.engines import AskStage, answered, build_prompt, load_processor
+from hummingbird_data.captions.engines import AskStage, answered, build_prompt, load_processor, model_class
 from hummingbird_data.reading.clip_frames import Frames
 from hummingbird_data.stage import Row
 
@@ -18,7 +18,7 @@ class TransformersStage(AskStage):
 
     def setup(self) -> None:
         import torch
-        from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+        from hummingbird.models.loading import load_pretrained
 
         torch.set_num_threads(1)  # the cluster's cores are shared out by Ray
         self._processor = load_processor(self.engine.model, self.engine.frames)
@@ -27,8 +27,8 @@ class TransformersStage(AskStage):
         tokenizer.padding_side = "left"
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
-        kind: Any = AutoModelForImageTextToText if self.engine.frames else AutoModelForCausalLM
-        model: Any = kind.from_pretrained(self.engine.model, dtype="auto" if self.gpus else torch.float32)
+        dtype = "auto" if self.gpus else torch.float32
+        model = load_pretrained(model_class(self.engine), self.engine.model, dtype=dtype)
         self._model = model.to("cuda" if self.gpus else "cpu").eval()
 
     def process(self, row: Row) -> Iterable[Row]:

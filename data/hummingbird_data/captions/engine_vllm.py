@@ -1,22 +1,18 @@
-"""The engine ``vllm``, through ``ray.data.llm``: for nodes with the extra caption.
+"""The engine ``vllm``: vLLM in an actor of the run, for nodes with the extra caption.
 
-Each call starts its engines anew, and a large model takes minutes to load: let a batch of sources be large
-(``curate.batch_files``), or start a vLLM server of one's own and use the engine ``http``.
+The actor asks for ``curate.model_gpus`` GPUs, and vLLM spreads the model over them where ``tensor_parallel_size`` in
+the engine's arguments says so.
 """
 
-from functools import cache
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hummingbird.core.errors import InputError
 
-from hummingbird_data.captions.engines import Engine, answered, build_prompt, failed, load_processor
+from hummingbird_data.captions.engines import AskStage, Engine, answered, build_prompt, failed, load_processor
 from hummingbird_data.stage import Row
-
-if TYPE_CHECKING:
-    from ray.data import Dataset
-
-_ERROR = "__inference_error__"  # Ray's column for what failed; rows that carry it pass by all of its stages
 
 
 def check_installed() -> None:
@@ -28,67 +24,66 @@ def check_installed() -> None:
         )
 
 
-def add_vllm(dataset: "Dataset", engine: Engine) -> "Dataset":
-    """The questions with their answers.
+@dataclass
+class VllmStage(AskStage):
+    """All questions of a batch at once; vLLM takes as many of them together as fit its memory."""
 
-    Raises:
-        InputError: vLLM is not installed here.
-    """
-    check_installed()
-    from ray.data.llm import build_processor, vLLMEngineProcessorConfig
+    _llm: Any = field(default=None, init=False, repr=False)
+    _processor: Any = field(default=None, init=False, repr=False)
 
-    config = vLLMEngineProcessorConfig(
-        model_source=engine.model,
-        engine_kwargs=_arguments(engine),
-        concurrency=engine.actors,
-        batch_size=engine.batch_rows,
-        chat_template_stage=False,
-        tokenize_stage=False,
-        detokenize_stage=False,
-        should_continue_on_error=True,
-        # Without this it asks for a GPU.
-        placement_group_config=None if engine.gpus else {"bundles": [{"CPU": 1, "GPU": 0}]},
-    )
+    def setup(self) -> None:
+        from vllm import LLM
 
-    def preprocess(row: Row) -> Row:
-        sampling = {"temperature": row["temperature"], "seed": row["seed"], "max_tokens": engine.max_tokens}
+        self._processor = load_processor(self.engine.model, self.engine.frames)
+        self._llm = LLM(model=self.engine.model, **engine_arguments(self.engine))
+
+    def process(self, row: Row) -> Iterable[Row]:
+        return self.process_batch([row])[0]
+
+    def process_batch(self, rows: Sequence[Row]) -> list[list[Row]]:
+        asked = [self._request(row) for row in rows]
+        waiting = [item for item in asked if item[0] is not None]
         try:
-            seen = engine.look(row)
-        except Exception as error:  # one clip that cannot be read must not end the job
-            return {**row, **failed(f"{type(error).__name__}: {error}"), _ERROR: "the clip cannot be read"}
-        shown = 0 if seen is None else len(seen)
-        images = {} if seen is None else {"multimodal_data": {"image": _pictures(seen)}}
-        return {
-            **row,
-            **answered("", False, seen),
-            "prompt": build_prompt(_processor(engine.model, engine.frames), row["question"], shown),
-            "sampling_params": sampling,
-            **images,
+            outputs = self._generate([request for request, _ in waiting], [how for _, how in waiting])
+        except _engine_died() as error:
+            return [[failed(f"vLLM ended: {error}", down=True)] for _ in rows]
+        done = iter(outputs)
+        return [[made if request is None else self._answer(next(done), made)] for request, made in asked]
+
+    def _request(self, row: Row) -> tuple[Any, Any]:
+        """What vLLM is asked and the row, or nothing and the failure of a clip that cannot be read."""
+        try:
+            seen = self.engine.look(row)
+        except Exception as error:
+            return None, failed(f"{type(error).__name__}: {error}")
+        request: dict[str, Any] = {
+            "prompt": build_prompt(self._processor, row["question"], 0 if seen is None else len(seen))
         }
+        if seen is not None:
+            request["multi_modal_data"] = {"image": _pictures(seen)}
+        return request, {**row, "seen": seen}
 
-    def postprocess(row: Row) -> Row:
-        return {
-            "clip_id": row["clip_id"],
-            **answered(row["generated_text"], row["num_generated_tokens"] >= engine.max_tokens, None),
-            "frames_hash": row["frames_hash"],
-        }
+    def _generate(self, requests: list[Any], rows: list[Row]) -> list[Any]:
+        from vllm import SamplingParams
 
-    asked = build_processor(config, preprocess=preprocess, postprocess=postprocess)(dataset)
-    return asked.map(_plain)
+        if not requests:
+            return []
+        params = [
+            SamplingParams(
+                temperature=row["temperature"], seed=row["seed"], max_tokens=self.engine.max_tokens
+            )
+            for row in rows
+        ]
+        found: list[Any] = self._llm.generate(requests, params, use_tqdm=False)
+        return found
 
-
-def _plain(row: Row) -> Row:
-    """The columns of an answer from a row that may have failed on its way."""
-    error = row.get(_ERROR)
-    answer = (
-        failed(row.get("failure") or str(error))
-        if error
-        else {name: row[name] for name in answered("", False, None)}
-    )
-    return {"clip_id": row["clip_id"], **answer}
+    def _answer(self, output: Any, row: Row) -> Row:
+        told = output.outputs[0]
+        return answered(told.text, told.finish_reason == "length", row["seen"])
 
 
-def _arguments(engine: Engine) -> dict[str, Any]:
+def engine_arguments(engine: Engine) -> dict[str, Any]:
+    """vLLM's engine arguments."""
     given = dict(engine.arguments)
     if engine.frames:
         given = {"limit_mm_per_prompt": {"image": engine.frames}, **given}
@@ -98,13 +93,16 @@ def _arguments(engine: Engine) -> dict[str, Any]:
     return given
 
 
+def _engine_died() -> type[Exception]:
+    """The error of an engine that has ended, whatever is asked of it."""
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    died: type[Exception] = EngineDeadError
+    return died
+
+
 def _pictures(frames: Any) -> list[Any]:
     """Pillow's pictures: of an array vLLM takes the first axis for the channels."""
     from PIL import Image
 
     return [Image.fromarray(frame) for frame in frames]
-
-
-@cache
-def _processor(model: str, frames: int) -> Any:
-    return load_processor(model, frames)

@@ -1,24 +1,25 @@
 """The engines that ask a model about clips: vLLM, an OpenAI-style HTTP endpoint, transformers. One interface.
 
-A question is a row; its answer is the same row with the columns `ANSWER`. Frames are read where the question is
-asked, and the hash of just those frames goes back in the same row: an answer is never put together with a clip by
-its place in a list, so neither retries nor the order of completion can give it to another clip.
+Each is a stage that `hummingbird_data.captions.engine_actors` keeps loaded for as long as a run. A question is a row; its
+answer
+is the same row with the columns `ANSWER`. Frames are read where the question is asked, and the hash of just those
+frames goes back in the same row: an answer is never put together with a clip by its place in a list, so neither
+retries nor the order of completion can give it to another clip.
 """
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 from hummingbird.config.curate import EngineName
 from hummingbird.config.endpoint import EndpointSettings
 
 from hummingbird_data.reading.clip_frames import Frames, clip_frames, evenly
-from hummingbird_data.stage import Row, Stage, add_stages
-
-if TYPE_CHECKING:
-    from ray.data import Dataset
+from hummingbird_data.runtime.model_files import check_files
+from hummingbird_data.stage import Row, Stage
 
 QUESTION = ("clip_id", "media_path", "storage", "question", "temperature", "seed")
 """``media_path`` is None for a model that is shown no frames; ``temperature`` 0 is greedy."""
@@ -55,34 +56,36 @@ class Engine:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Whether it can run, as far as the driver can tell. Raises InputError."""
+        """Whether it can run, as far as the driver can tell: before anything is scored.
+
+        Raises:
+            InputError: the endpoint is not there or vLLM not installed; a model whose weights are missing, renamed, of
+                another shape or cut off.
+        """
         if self.kind == "http":
             from hummingbird_data.captions.engine_http import check_endpoint
 
             check_endpoint(self)
-        elif self.kind == "vllm":
+            return
+        if self.kind == "vllm":
             from hummingbird_data.captions.engine_vllm import check_installed
 
             check_installed()
+        check_model(self)
 
-    def add(self, dataset: "Dataset") -> "Dataset":
-        """The questions with their answers."""
-        if self.kind == "vllm":
-            from hummingbird_data.captions.engine_vllm import add_vllm
-
-            return add_vllm(dataset, self)
-        stage: AskStage
+    def stage(self) -> "AskStage":
+        """What asks the questions."""
         if self.kind == "http":
             from hummingbird_data.captions.engine_http import HttpStage
 
-            stage = HttpStage(engine=self, actors=self.actors, batch_rows=self.questions_at_once)
-        else:
-            from hummingbird_data.captions.engine_transformers import TransformersStage
+            return HttpStage(engine=self, actors=self.actors, batch_rows=self.questions_at_once)
+        if self.kind == "vllm":
+            from hummingbird_data.captions.engine_vllm import VllmStage
 
-            stage = TransformersStage(
-                engine=self, actors=self.actors, gpus=self.gpus, batch_rows=self.batch_rows
-            )
-        return add_stages(dataset, [stage])
+            return VllmStage(engine=self, actors=self.actors, gpus=self.gpus, batch_rows=self.batch_rows)
+        from hummingbird_data.captions.engine_transformers import TransformersStage
+
+        return TransformersStage(engine=self, actors=self.actors, gpus=self.gpus, batch_rows=self.batch_rows)
 
     @property
     def questions_at_once(self) -> int:
@@ -96,7 +99,7 @@ class Engine:
 
 @dataclass
 class AskStage(Stage):
-    """An engine as a stage: in a pool of actors that keep the model, or the connections, open."""
+    """An engine as a stage: in actors that keep the model, or the connections, open."""
 
     name: ClassVar[str] = "captions"
     inputs: ClassVar[tuple[str, ...]] = QUESTION
@@ -137,7 +140,57 @@ def build_prompt(processor: Any, question: str, images: int) -> str:
 
 
 def load_processor(model: str, frames: int) -> Any:
-    """The processor of a vision-language model, or the tokenizer of one that is shown no frames."""
-    from transformers import AutoProcessor, AutoTokenizer
+    """The processor of a vision-language model, or the tokenizer of one that is shown no frames.
 
-    return (AutoProcessor if frames else AutoTokenizer).from_pretrained(model)
+    Processors that take video too want torchvision for it. Frames go as pictures here, so without torchvision they are
+    made without their part for video.
+    """
+    from importlib.util import find_spec
+
+    from transformers import AutoConfig, AutoProcessor, AutoTokenizer
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+
+    if not frames:
+        return AutoTokenizer.from_pretrained(model)
+    kind = PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(model)), None)
+    if kind is None or "video_processor" not in kind.get_attributes() or find_spec("torchvision"):
+        return AutoProcessor.from_pretrained(model)
+
+    class PicturesOnly(kind):  # type: ignore[misc, valid-type]
+        # transformers takes a processor's parts from this signature.
+        def __init__(
+            self, image_processor: Any, tokenizer: Any, chat_template: Any = None, **others: Any
+        ) -> None:
+            super().__init__(image_processor, tokenizer, None, chat_template=chat_template, **others)
+
+    return PicturesOnly.from_pretrained(model)
+
+
+def check_model(engine: Engine) -> None:
+    """Whether the model's folder holds its weights, by their names and shapes: none is loaded.
+
+    A model that transformers does not know, or that is quantized, is for vLLM to judge; its files must be whole.
+
+    Raises:
+        InputError: they are missing, renamed, of another shape or cut off.
+    """
+    from hummingbird.models.loading import check_weights
+    from transformers import AutoConfig
+
+    check_files(Path(engine.model))
+    kind = model_class(engine)
+    if engine.kind == "vllm":
+        try:
+            config = AutoConfig.from_pretrained(engine.model)
+        except ValueError:
+            return
+        if type(config) not in kind._model_mapping or getattr(config, "quantization_config", None):
+            return
+    check_weights(kind, engine.model)
+
+
+def model_class(engine: Engine) -> Any:
+    """transformers' class for the engine's model: one that is shown frames, or a language model."""
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+
+    return AutoModelForImageTextToText if engine.frames else AutoModelForCausalLM

@@ -76,6 +76,9 @@ class Filter(ABC):
         """The folders of the models that its scores come from, by what ``models_licence`` calls them."""
         return {}
 
+    def check(self, settings: SettingsTree) -> None:  # noqa: B027 (most filters have no model)
+        """Whether its models can be used, before anything is read. Raises InputError where they cannot."""
+
     def limit(self, settings: SettingsTree) -> float | str:
         """The threshold as it is set: a number, or a percentile as text."""
         value: float | str = getattr(self.settings, self.threshold.setting)

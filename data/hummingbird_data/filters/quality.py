@@ -45,11 +45,10 @@ class QualityStage(Stage):
 
     def setup(self) -> None:
         import torch
-        from hummingbird.models.dover import DOVER
 
         torch.set_num_threads(1)  # the cluster's cores are shared out by Ray
         device = "cuda" if self.gpus else "cpu"
-        self._model = DOVER.from_pretrained(str(self.model)).to(device).eval()
+        self._model = load_quality(self.model).to(device).eval()
 
     def process(self, row: Row) -> Iterable[Row]:
         assert self._model is not None, "setup() was not called"
@@ -64,8 +63,21 @@ class QualityStage(Stage):
         return [made]
 
 
+def load_quality(folder: Path) -> "DOVER":
+    """The quality model in ``folder``.
+
+    Raises:
+        InputError: its weights are missing, renamed, of another shape or cut off.
+    """
+    from hummingbird.models.dover import DOVER
+    from hummingbird.models.loading import load_pretrained
+
+    model: DOVER = load_pretrained(DOVER, folder)
+    return model
+
+
 class TechnicalFilter(Filter):
-    """The technical score of the quality model, where it decides."""
+    """The technical score of the quality model, where there is one and it decides."""
 
     Settings = CurateSettings
     reason = "technical_quality"
@@ -73,27 +85,40 @@ class TechnicalFilter(Filter):
     threshold = Threshold("min_technical", "quality_technical", "below")
 
     def stages(self, settings: SettingsTree) -> list[Stage]:
-        if settings.curate.technical == "weightless":
-            return []
-        s, folder = settings.curate, model_folder(settings.models.quality)
-        actors = actors_for(s.quality_actors, folder, s.model_gpus)
-        return [technical_stage(settings), QualityStage(model=folder, actors=actors, gpus=s.model_gpus)]
+        s = settings.curate
+        stages: list[Stage] = []
+        for folder in self.models(settings).values():
+            actors = actors_for(s.quality_actors, folder, s.model_gpus)
+            stages += [
+                technical_stage(settings),
+                QualityStage(model=folder, actors=actors, gpus=s.model_gpus),
+            ]
+        return stages
 
     def models(self, settings: SettingsTree) -> Mapping[str, Path]:
-        if settings.curate.technical == "weightless":
+        quality = settings.models.quality
+        if settings.curate.technical == "model" and quality is None:
+            raise InputError(
+                "curate.technical=model needs a quality model: name its folder in models.quality"
+            )
+        if settings.curate.technical == "weightless" or quality is None:
             return {}
-        return {"quality": model_folder(settings.models.quality)}
+        return {"quality": model_folder(quality)}
+
+    def check(self, settings: SettingsTree) -> None:
+        for folder in self.models(settings).values():
+            load_quality(folder)
 
     def limit(self, settings: SettingsTree) -> float | str:
         """The setting; where there is none, the threshold that the model came with."""
-        if settings.curate.min_technical is not None or settings.curate.technical == "weightless":
-            value = settings.curate.min_technical
-            return value if value is not None else -math.inf
-        folder = model_folder(settings.models.quality)
-        threshold = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("threshold")
-        if threshold is None:
-            raise InputError(f"the quality model in {folder} has no threshold: set curate.min_technical")
-        return float(threshold)
+        if settings.curate.min_technical is not None:
+            return settings.curate.min_technical
+        for folder in self.models(settings).values():
+            threshold = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("threshold")
+            if threshold is None:
+                raise InputError(f"the quality model in {folder} has no threshold: set curate.min_technical")
+            return float(threshold)
+        return -math.inf
 
     def drops(self, row: Row, limits: Limits) -> bool:
         return row["technical_by"] != "weightless" and super().drops(row, limits)

@@ -179,5 +179,6 @@ class WeightlessFilter(Filter):
 
 def technical_stage(settings: SettingsTree) -> TechnicalStage:
     """The stage that says which technical score decides about a clip."""
-    known = _SHAPES_SIDE if is_shipped(settings.models.quality) else None
-    return TechnicalStage(decides=settings.curate.technical, known=known)
+    quality = settings.models.quality
+    known = _SHAPES_SIDE if quality is not None and is_shipped(quality) else None
+    return TechnicalStage(decides="weightless" if quality is None else settings.curate.technical, known=known)

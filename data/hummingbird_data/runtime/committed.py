@@ -1,4 +1,4 @@
-"""What the table held when a pass began: which batches are done, and which scores can be used again."""
+"""What the table held when a pass began: which sources are done, and which scores can be used again."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from hummingbird_data.copies.duplicate_index import INDEX_COLUMNS
 from hummingbird_data.curation_plan import CurationPlan
 from hummingbird_data.runtime.temporary import OnDisk
-from hummingbird_data.sources.source_batches import Source, Sources, batch_prefix, batches
+from hummingbird_data.sources.source_batches import Source, Sources, batch_prefix
 from hummingbird_data.stage import Row
 
 _TABLES = """
     CREATE TABLE done (uri TEXT PRIMARY KEY, batch TEXT, key TEXT) WITHOUT ROWID;
-    CREATE TABLE current (batch TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE copy (uri TEXT PRIMARY KEY) WITHOUT ROWID;
 """
+_CAPTIONED = "caption_model is not null and (caption_problem is null or caption_problem = 'repeated')"
 _AGAIN = ("fetch", "captions")
-"""Stages whose failures may be those of a moment or of the captioner: tried again when a batch is judged again."""
+"""Stages whose failures may be those of a moment or of the captioner: tried again when their files are judged again."""
 
 
 class Committed(OnDisk):
@@ -30,21 +31,34 @@ class Committed(OnDisk):
         self._lake, self._sources = lake, sources
 
     def look(self, plan: CurationPlan) -> None:
-        """Takes in what the table holds now, and which batches of the plan are committed as they would be."""
-        self.database.executescript("DELETE FROM done; DELETE FROM current;")
+        """Takes in what the table holds now.
+
+        Where a file has changed, the copies of what it held may be copies no more: those that have one count as not
+        done.
+        """
+        self.database.executescript("DELETE FROM done; DELETE FROM copy;")
         for table in ("clips", "quarantine"):
             for few in self._lake.batches(table, columns=["source_uri", "batch_id", "scoring_key"]):
                 values = set(zip(*(few[name].to_pylist() for name in few.schema.names), strict=True))
                 found = (row for row in values if row[0] in self._sources)
                 self.database.executemany("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", found)
-        for batch_id, batch in batches(self._sources, plan.settings.curate.batch_files, plan.key):
-            if all(self._of(source)[0] == batch_id for source in batch):
-                self.database.execute("INSERT INTO current VALUES (?)", (batch_id,))
+        if not any(self._has_changed(source, plan) for source in self._sources):
+            return
+        for row in self._rows("clips", "verdict = 'dropped'", ["source_uri", "reasons"]):
+            if "duplicate" in row["reasons"]:
+                self.database.execute("INSERT OR IGNORE INTO copy VALUES (?)", (row["source_uri"],))
 
-    def holds(self, batch_id: str) -> bool:
-        """Whether a batch is committed as it would be now."""
-        found = self.database.execute("SELECT 1 FROM current WHERE batch = ?", (batch_id,))
-        return found.fetchone() is not None
+    def _has_changed(self, source: Source, plan: CurationPlan) -> bool:
+        batch_id, key = self._of(source)
+        return (batch_id or "").startswith(batch_prefix(plan.key)) and key != plan.source_key(source)
+
+    def holds(self, source: Source, plan: CurationPlan) -> bool:
+        """Whether a source is committed as it would be now: read, scored and judged by the same."""
+        batch_id, key = self._of(source)
+        if batch_id is None or not batch_id.startswith(batch_prefix(plan.key)):
+            return False
+        copy = self.database.execute("SELECT 1 FROM copy WHERE uri = ?", (source.uri,)).fetchone()
+        return copy is None and key == plan.source_key(source)
 
     def stands(self, row: Row, plan: CurationPlan) -> bool:
         """Whether a clip's verdict is the plan's own: its file and all that it was judged by are the same."""
@@ -59,6 +73,23 @@ class Committed(OnDisk):
         for row in self._rows("clips", "verdict = 'kept'", columns):
             if row["source_uri"] not in self._sources or self.stands(row, plan):
                 yield row
+
+    def captions(self, plan: CurationPlan) -> Iterator[Row]:
+        """``clip_id``, ``caption`` and ``embedding`` of the run's clips with a caption of its captioner, in order."""
+        columns = ["source_uri", "start_seconds", "clip_id", "caption", "embedding", "scoring_key"]
+        with OnDisk(
+            "CREATE TABLE found (uri TEXT, start REAL, clip TEXT, caption TEXT, embedding TEXT)"
+        ) as found:
+            for row in self._rows("clips", _CAPTIONED, columns):
+                source = self._sources.get(row["source_uri"])
+                if source is not None and row["scoring_key"] == plan.source_key(source):
+                    found.database.execute(
+                        "INSERT INTO found VALUES (?, ?, ?, ?, ?)", [row[name] for name in columns[:5]]
+                    )
+            for clip_id, caption, embedding in found.database.execute(
+                "SELECT clip, caption, embedding FROM found ORDER BY uri, start"
+            ):
+                yield {"clip_id": clip_id, "caption": caption, "embedding": embedding}
 
     def unscored(self, batch: Sequence[Source], plan: CurationPlan) -> list[Source]:
         """The sources that the table has neither scores of nor a failure, with these settings and models."""
@@ -103,6 +134,11 @@ class Committed(OnDisk):
         for row in self._rows("quarantine", None, ["source_uri"]):
             counts["quarantined"] += row["source_uri"] in self._sources
         return counts
+
+    def without_caption(self) -> int:
+        """Kept clips of the run that have no caption."""
+        rows = self._rows("clips", "verdict = 'kept' and caption is null", ["source_uri"])
+        return sum(row["source_uri"] in self._sources for row in rows)
 
     def _rows(self, table: str, where: str | None, columns: Sequence[str] | None = None) -> Iterator[Row]:
         for batch in self._lake.batches(table, where, columns=columns):

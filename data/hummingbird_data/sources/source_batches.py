@@ -116,24 +116,6 @@ def find_sources(source: Path | str | None, columns: ManifestColumns | None = No
     return found
 
 
-def batches(sources: Iterable[Source], size: int, key: str) -> Iterator[tuple[str, list[Source]]]:
-    """Batches of about ``size`` sources (half to twice that, the last may be smaller), in order, each with its id.
-
-    Where a batch ends depends on names alone, so that a new file changes one batch and not all after it. The
-    id depends on ``key`` (the settings) and on the files, so a changed file makes a new batch.
-    """
-    half = max(1, size // 2)
-    batch: list[Source] = []
-    for source in sources:
-        batch.append(source)
-        ends = len(batch) >= half and int(_digest(source.uri)[:8], 16) % half == 0
-        if ends or len(batch) == 2 * size:
-            yield _batch_id(batch, key), batch
-            batch = []
-    if batch:
-        yield _batch_id(batch, key), batch
-
-
 def _add_manifest(found: Sources, name: str, columns: ManifestColumns) -> None:
     if not is_uri(name) and not Path(name).is_file():
         raise InputError(f"there is no manifest {name}")
@@ -221,7 +203,8 @@ def batch_prefix(key: str) -> str:
     return f"{_digest(key)[:8]}-"
 
 
-def _batch_id(batch: list[Source], key: str) -> str:
+def batch_id(batch: Iterable[Source], key: str) -> str:
+    """The id of files that are committed together: of the settings (``key``), the files and their content."""
     lines = [f"{source.uri}\t{source.fingerprint}\t{source.caption}" for source in batch]
     return batch_prefix(key) + _digest("\n".join([key, *lines]))[:24]
 

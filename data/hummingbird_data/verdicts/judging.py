@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from hummingbird_data.captions.caption_stages import write_captions
+from hummingbird_data.captions.repeated_captions import RepeatedCaptions
 from hummingbird_data.copies.duplicate_index import DuplicateIndex
 from hummingbird_data.curation_plan import CurationPlan
 from hummingbird_data.runtime.committed import order
@@ -16,6 +17,7 @@ def judge(
     clips: list[Row],
     plan: CurationPlan,
     index: DuplicateIndex,
+    repeated: RepeatedCaptions,
     progress: Progress,
     stands: Callable[[Row], bool],
 ) -> tuple[list[Row], dict[str, Row]]:
@@ -28,12 +30,16 @@ def judge(
         clips: of whole sources.
         plan: thresholds and captioning.
         index: what is kept so far.
+        repeated: the captions so far.
         progress: shown meanwhile.
         stands: whether a clip that was judged before is judged by the same as now. If it was kept, it stays, a new
             one before it in order notwithstanding.
 
     Returns:
         The clips in order, and by source the failures of captions; the clips of these sources do not count.
+
+    Raises:
+        InputError: an engine is down, or gives clips that are nothing like each other the same captions.
     """
     done: dict[str, Row] = {}
     failures: dict[str, Row] = {}
@@ -53,12 +59,16 @@ def judge(
                 index.add([row])
             judged.append(with_verdict(row, reasons))
         wanted = [row for row in judged if row["verdict"] == "kept" and not row.get("caption_model")]
-        with progress.step("caption"):
-            captions = write_captions(wanted, plan.captions, plan.storage)
-        for told in captions.values():
-            progress.row("caption", told)
+        captions: dict[str, Row] = {}
+        if plan.captions is not None:
+            with progress.step("caption"):
+                captions = write_captions(wanted, plan.captions, plan.storage)
+            for told in captions.values():
+                progress.row("caption", told)
+            _mark_repeated(wanted, captions, repeated)
+            repeated.check(plan.captions.describe.engine.name)
         for row in judged:
-            made = _captioned(row, captions)
+            made = _captioned(row, captions) if plan.captions is not None else _with_own(row)
             if made.get("error"):
                 failures.setdefault(row["source_uri"], failure(made))
             done[row["clip_id"]] = made
@@ -74,6 +84,21 @@ def judge(
             if originals.get(row["clip_id"]) in lost and row["source_uri"] not in failures
         ]
     return [done[row["clip_id"]] for row in clips], failures
+
+
+def _mark_repeated(rows: list[Row], captions: dict[str, Row], repeated: RepeatedCaptions) -> None:
+    """Gives captions that stand on many unlike clips the problem ``repeated``."""
+    for row in rows:
+        told = captions[row["clip_id"]]
+        sound = not told.get("error") and not told["caption_problem"]
+        if sound and repeated.add(row["clip_id"], told["caption"], row["embedding"]):
+            captions[row["clip_id"]] = {**told, "caption_problem": "repeated"}
+
+
+def _with_own(row: Row) -> Row:
+    """A judged row with the caption that came with its file, where there is no captioner; it says so."""
+    own = row["caption_original"]
+    return {**row, "caption": own, "caption_engine": "source" if own else "none"}
 
 
 def _captioned(row: Row, captions: Mapping[str, Row]) -> Row:

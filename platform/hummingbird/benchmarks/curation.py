@@ -64,6 +64,13 @@ def curate_benchmark(settings: Settings) -> Path:
         raise InputError(
             f"curate_benchmark.workers={list(s.workers)}, but there are {len(_cores())} cores here"
         )
+    models = settings.models.model_copy(
+        update={
+            "captioner": settings.models.captioner or "shapes-captioner",
+            "quality": settings.models.quality or "shapes-quality",
+        }
+    )
+    settings = settings.model_copy(update={"models": models})
     with open_run(settings, "curate_benchmark", inputs={"device": describe_device()}) as run:
         footage = run.folder / "footage"
         make_footage(footage, settings.footage.model_copy(update={"files": s.files, "seed": s.seed}))

@@ -50,7 +50,11 @@ class CurateSettings(Section):
         description="what reads and scores: ray, or plain: this process alone, to debug in and compare with; captions "
         "go through Ray",
     )
-    batch_files: PositiveInt = Field(64, description="source files committed together, about")
+    batch_files: PositiveInt = Field(512, description="most source files that are committed together")
+    batch_seconds: PositiveFloat = Field(
+        300.0,
+        description="seconds from one commit to the next, about: as many files go together as take so long",
+    )
 
     max_megabytes: PositiveFloat = Field(4096.0, description="largest source file")
     max_source_seconds: PositiveFloat = Field(3600.0, description="longest source")
@@ -86,8 +90,8 @@ class CurateSettings(Section):
 
     technical: Literal["auto", "model", "weightless"] = Field(
         "auto",
-        description="which technical score decides: the quality model's, or the one that needs no weights; auto: a "
-        "given model, the shapes world's for its small pictures alone",
+        description="which technical score decides: the quality model's, or the one that needs no weights; auto: the "
+        "model's where there is one, the shapes world's for its small pictures alone",
     )
     allow_noncommercial: bool = Field(
         True, description="use models whose licence forbids commercial use, or is unknown"
@@ -127,8 +131,7 @@ class CurateSettings(Section):
 
     caption_engine: EngineName = Field(
         "transformers",
-        description="engine that runs the captioner: vllm (through ray.data.llm), http (an OpenAI-style endpoint), or "
-        "transformers",
+        description="engine that runs the captioner: vllm, http (an OpenAI-style endpoint), or transformers",
     )
     caption_endpoint: EndpointSettings = Field(EndpointSettings(), description="endpoint of the engine http")
     caption_vllm: dict[str, Any] = Field(
@@ -144,6 +147,16 @@ class CurateSettings(Section):
     caption_batch: PositiveInt = Field(8, description="clips captioned at once by one actor")
     caption_retries: NonNegativeInt = Field(
         2, description="times that an answer which fails the checks is asked for again; then low_caption"
+    )
+    caption_checks: tuple[Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")], ...] = Field(
+        (), description="further checks of captions, each an import path module:function"
+    )
+    caption_share: float = Field(
+        0.04,
+        gt=0,
+        le=1,
+        description="most of a run's clips, nothing like each other, that one caption may stand on, as a share; on "
+        "more it is low_caption (repeated). Where 15 % of the last clips have such captions the run stops",
     )
     caption_language: Literal["en", "any"] = Field("en", description="language that captions must be in")
     caption_max_tokens: PositiveInt = Field(

@@ -12,10 +12,14 @@ class ModelSettings(Section):
     student: str | None = Field(
         None, description="pipeline folder of the student to train on; none: what the verb before made"
     )
-    quality: str = Field("shapes-quality", description="folder of the quality model")
-    captioner: str = Field(
-        "shapes-captioner",
-        description="folder of the captioner; with curate.caption_engine=http its name at the endpoint",
+    quality: str | None = Field(
+        None,
+        description="folder of the quality model; none: the technical score that needs no weights decides",
+    )
+    captioner: str | None = Field(
+        None,
+        description="folder of the captioner; with curate.caption_engine=http its name at the endpoint; none: clips "
+        "keep the captions that came with their files, or have none",
     )
     rewriter: str | None = Field(
         None,

@@ -99,7 +99,12 @@ _CLIPS = Schema(
     _field(34, "quality_weightless", DoubleType(), "technical score without weights, 0 to 1"),
     _field(35, "technical_by", StringType(), "which technical score decided: model or weightless"),
     _field(36, "scoring_key", StringType(), "hash of the source, settings and models that made the scores"),
-    _field(37, "caption_engine", StringType(), "what ran the captioner: vllm, http or transformers"),
+    _field(
+        37,
+        "caption_engine",
+        StringType(),
+        "what ran the captioner: vllm, http, transformers; source: the caption came with the file; none",
+    ),
     _field(
         38,
         "caption_described",

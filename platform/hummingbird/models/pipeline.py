@@ -10,6 +10,7 @@ from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
 from hummingbird.core.errors import InputError
 from hummingbird.core.model_references import pipeline_folder, pipeline_part
+from hummingbird.models.loading import load_pretrained
 from hummingbird.models.pipeline_text_to_video import (
     DECODE_BATCH,
     TextToVideoPipeline,
@@ -36,10 +37,12 @@ def load_pipeline(name_or_path: str | Path) -> TextToVideoPipeline:
     """Load a pipeline in float32, in evaluation mode. Shipped pipelines share one set of parts beside the U-Net.
 
     Raises:
-        InputError: there is no pipeline there, or a part of it is missing.
+        InputError: there is no pipeline there, a part of it is missing, or weights are missing, renamed, of another
+            shape or
+            cut off.
     """
     folder = pipeline_folder(name_or_path)
-    unet = VideoUNet.from_pretrained(folder / "unet", torch_dtype=torch.float32)
+    unet = load_pretrained(VideoUNet, folder / "unet", torch_dtype=torch.float32)
     return TextToVideoPipeline(unet=unet.eval(), **load_parts(folder))
 
 
@@ -49,7 +52,7 @@ def load_parts(folder: Path) -> dict[str, Any]:
     The small decoder is None where the folder's index says so.
 
     Raises:
-        InputError: a part is in neither.
+        InputError: a part is in neither, or its weights are missing, renamed, of another shape or cut off.
     """
     index = folder / "model_index.json"
     named = json.loads(index.read_text(encoding="utf-8")) if index.is_file() else {}
@@ -61,11 +64,11 @@ def load_parts(folder: Path) -> dict[str, Any]:
             raise InputError(f"the pipeline in {folder} lacks {part}, and {home[part]} does not exist either")
     with quiet_loading():
         return {
-            "vae": AutoencoderKL.from_pretrained(home["vae"], torch_dtype=torch.float32).eval(),
-            "decoder": AutoencoderTiny.from_pretrained(home["decoder"], torch_dtype=torch.float32).eval()
+            "vae": load_pretrained(AutoencoderKL, home["vae"], torch_dtype=torch.float32).eval(),
+            "decoder": load_pretrained(AutoencoderTiny, home["decoder"], torch_dtype=torch.float32).eval()
             if "decoder" in home
             else None,
-            "text_encoder": CLIPTextModel.from_pretrained(home["text_encoder"], dtype=torch.float32).eval(),
+            "text_encoder": load_pretrained(CLIPTextModel, home["text_encoder"], dtype=torch.float32).eval(),
             "tokenizer": PreTrainedTokenizerFast.from_pretrained(home["tokenizer"]),
             "scheduler": VideoScheduler.from_config(scheduler_config(folder)),
         }

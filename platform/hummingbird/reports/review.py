@@ -48,6 +48,7 @@ def write_review(
             Headline("kept", str(curation.kept)),
             Headline("dropped", str(curation.dropped)),
             Headline("in quarantine", str(curation.quarantined), "files that could not be read"),
+            *_about_captions(found["metrics"]),
         ),
         curation=curation,
         captions=captions,
@@ -80,6 +81,14 @@ def reviewed_curation(
         filters=found["metrics"].get("filters", ()),
     )
     return replace(curation, quarantined=len(failed)), captions_part(clips, storage)
+
+
+def _about_captions(metrics: Row) -> Iterator[Headline]:
+    """What is said where captions are not a model's, or clips have none."""
+    if metrics.get("caption_engine") is None:
+        yield Headline("captions", "from the files", "models.captioner names no captioner")
+    if metrics.get("without_caption"):
+        yield Headline("without a caption", str(metrics["without_caption"]), "kept; encode leaves them out")
 
 
 def _rows(lake: Lake, table: TableName, snapshot: int, belongs: Callable[[str], bool]) -> Iterator[Row]:

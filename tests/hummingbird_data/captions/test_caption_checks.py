@@ -1,7 +1,12 @@
 """What is no caption is told by its text."""
 
+import numpy as np
 import pytest
+from captions import BAD, GOOD
+from hummingbird.core.errors import InputError
 from hummingbird.core.model_references import SHIPPED_WEIGHTS
+from hummingbird.shapes.scene import caption, sample_scene
+from hummingbird_data.captions.caption_answer import Answer
 from hummingbird_data.captions.caption_checks import CaptionChecks, clip_tokens, tidy
 
 CHECKS = CaptionChecks()
@@ -31,7 +36,7 @@ def test_a_caption_passes(text: str) -> None:
         ("There is a problem: no frames were provided", "refusal"),
         ("Ein Hund läuft über den Strand und die Wellen sind hoch", "not English"),
         ("Un perro corre por la playa con las olas", "not English"),
-        ("一只狗在沙滩上奔跑 海浪 很高", "not English"),
+        ("一只狗在沙滩上奔跑 海浪 很高", "letters that are not English"),
         ("The video shows a dog on a beach", "speaks of the video"),
         ("A dog runs. In this clip the sea is rough.", "speaks of the video"),
         ("A video of a dog on a beach", "speaks of the video"),
@@ -40,6 +45,43 @@ def test_a_caption_passes(text: str) -> None:
 )  # fmt: skip
 def test_what_is_no_caption_is_refused_with_its_reason(text: str, problem: str) -> None:
     assert CHECKS.caption(text) == problem
+
+
+def test_good_captions_of_real_scenes_pass() -> None:
+    assert len(GOOD) > 190
+    assert {text: problem for text in GOOD if (problem := CHECKS.caption(tidy(text)))} == {}
+
+
+def test_captions_of_the_small_world_pass() -> None:
+    draw = np.random.default_rng(3)
+    texts = {caption(sample_scene(draw, duration=2.5)) for _ in range(500)}
+    assert {text: problem for text in texts if (problem := CHECKS.caption(text))} == {}
+
+
+@pytest.mark.parametrize("kind", list(BAD))
+def test_answers_that_are_no_captions_fail(kind: str) -> None:
+    assert [text for text in BAD[kind] if CHECKS.caption(tidy(text)) is None] == []
+
+
+def test_a_check_of_the_users_own_is_found_by_its_import_path() -> None:
+    checks = CaptionChecks(more=[f"{__name__}:no_dogs"])
+    assert checks.caption("a dog runs along a beach") == "a dog"
+    assert checks.caption("a cat runs along a beach") is None
+    for path in (f"{__name__}:nothing_there", "no_such_module:check", f"{__name__}:CHECKS"):
+        with pytest.raises(InputError, match=r"curate.caption_checks: .*" + path):
+            CaptionChecks(more=[path]).caption("a cat runs along a beach")
+
+
+def no_dogs(answer: Answer) -> str | None:
+    return "a dog" if "dog" in answer.words else None
+
+
+def test_in_any_language_look_alike_and_unseen_letters_are_found() -> None:
+    checks = CaptionChecks(language="any")
+    assert checks.caption("Мужчина складывает бумагу на столе") is None
+    assert checks.caption("Tシャツを着た 男性が 歩く") is None
+    assert checks.caption("a wom\u0430n folds a paper crane") == "letters of several scripts in a word"
+    assert checks.caption("мужчина\u200b складывает бумагу на столе") == "unseen letters"
 
 
 def test_a_caption_longer_than_the_text_encoder_takes_is_refused() -> None:

@@ -16,8 +16,33 @@ def settings_of(models: dict[str, Any] | None = None, **curate: Any) -> Settings
     return Settings(models=models or {}, curate={"technical": "weightless", **curate})  # type: ignore[arg-type]
 
 
+def test_without_a_captioner_there_is_no_captioning() -> None:
+    words = captioning_of(settings_of())
+    assert (words.captioning, words.models, words.licences, words.hashes) == (None, {}, {}, {})
+    plan = CurationPlan.make(settings_of())
+    assert "models.captioner names no captioner" in plan.words
+    assert plan.models == {}
+
+
+@pytest.mark.parametrize(
+    ("models", "curate"),
+    [
+        ({"rewriter": "w"}, {}),
+        ({}, {"caption_engine": "vllm"}),
+        ({}, {"caption_endpoint": URL}),
+        ({}, {"caption_prompt": "describe"}),
+    ],
+)
+def test_settings_of_captions_without_a_captioner_are_refused(
+    models: dict[str, Any], curate: dict[str, Any]
+) -> None:
+    with pytest.raises(InputError, match=r"models\.captioner names no captioner"):
+        captioning_of(settings_of(models, **curate))
+
+
 def test_the_shapes_worlds_captioner_is_asked_what_it_was_trained_with_and_not_rewritten() -> None:
-    made = captioning_of(settings_of()).captioning
+    made = captioning_of(settings_of({"captioner": "shapes-captioner"})).captioning
+    assert made is not None
     assert (made.describe.prompt.label, made.describe.engine.kind) == ("shapes@1", "transformers")
     assert made.rewrite is None
     assert str(made).startswith("described by shapes-captioner@")
@@ -25,6 +50,7 @@ def test_the_shapes_worlds_captioner_is_asked_what_it_was_trained_with_and_not_r
 
 def test_other_captioners_get_the_prompt_for_them(captioner: Path) -> None:
     made = captioning_of(settings_of({"captioner": str(captioner)})).captioning
+    assert made is not None
     assert made.describe.prompt.label == "describe@1"
 
 
@@ -35,6 +61,7 @@ def test_each_step_has_an_engine_of_its_own(captioner: Path) -> None:
         rewrite_vllm={"max_model_len": 2048},
     )  # fmt: skip
     words = captioning_of(settings)
+    assert words.captioning is not None
     describe, rewrite = words.captioning.describe, words.captioning.rewrite
     assert (describe.engine.kind, describe.engine.name, describe.engine.frames) == ("http", "see-7b", 4)
     assert rewrite is not None
@@ -52,11 +79,12 @@ def test_each_step_has_an_engine_of_its_own(captioner: Path) -> None:
         ({"rewriter": "/nowhere"}, {}, r"no model in /nowhere"),
         ({}, {"caption_tokenizer": "/nowhere"}, r"no folder /nowhere"),
         ({}, {"caption_prompt": "rewrite"}, r"one that asks to describe"),
+        ({"captioner": "/nowhere"}, {}, r"no model in /nowhere"),
     ],
 )
 def test_what_cannot_work_is_refused(models: dict[str, str], curate: dict[str, Any], problem: str) -> None:
     with pytest.raises(InputError, match=problem):
-        captioning_of(settings_of(models, **curate))
+        captioning_of(settings_of({"captioner": "shapes-captioner", **models}, **curate))
 
 
 def test_an_endpoints_licence_is_stated(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Requests: what is sent, what is tried again, and whose fault a failure is."""
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -67,18 +68,53 @@ def test_past_the_retries_it_is_said_whose_fault_it_is(
     bad = frames_hash(evenly(clip_frames(rows[1])[0], 3))
     with serving(Endpoint(lambda key, *_: (status, "no!") if key == bad else None)) as endpoint:
         made = ask(endpoint.url, rows)
-    assert [row["answer"] is None for row in made] == [False, True, False, False]
+    if not down:  # of an endpoint that is, nothing more is asked
+        assert [row["answer"] is None for row in made] == [False, True, False, False]
+    assert made[1]["answer"] is None
     assert f"status {status}" in made[1]["failure"]
     assert "no!" in made[1]["failure"]
     assert made[1]["down"] is down
     assert endpoint.asked[bad] == tries
 
 
-def test_an_endpoint_that_hangs_costs_its_own_clip(rows: list[Row]) -> None:
-    with serving(Endpoint(lambda *_: time.sleep(1))) as endpoint:
-        made = ask(endpoint.url, rows[:1], timeout=0.2, retries=0)
-    assert made[0]["failure"] == "no answer within 0.2 s"
-    assert made[0]["down"] is False
+def test_a_question_that_hangs_costs_its_own_clip_while_others_are_answered(rows: list[Row]) -> None:
+    bad = frames_hash(evenly(clip_frames(rows[1])[0], 3))
+    with serving(Endpoint(lambda key, *_: time.sleep(2) if key == bad else None)) as endpoint:
+        made = ask(endpoint.url, rows, timeout=0.5, retries=0)
+    assert [row["answer"] is None for row in made] == [False, True, False, False]
+    assert (made[1]["failure"], made[1]["down"]) == ("no whole answer within 0.5 s", False)
+
+
+@pytest.mark.parametrize("few", [1, 4])
+@pytest.mark.parametrize(
+    ("misbehave", "drip", "reason"),
+    [
+        (lambda *_: time.sleep(9), 0.0, "no whole answer within 0.3 s"),
+        (None, 0.02, "no whole answer within 0.3 s"),
+        (lambda *_: (500, "out of memory"), 0.0, "status 500: .*out of memory"),
+        (lambda *_: (400, "no pictures here"), 0.0, "status 400: .*no pictures here"),
+        (lambda *_: (200, None), 0.0, "no message"),
+    ],
+    ids=["hangs", "drips", "fails", "refuses", "says nothing"],
+)
+def test_an_endpoint_that_answers_nobody_is_down(
+    rows: list[Row], few: int, misbehave: Callable | None, drip: float, reason: str
+) -> None:
+    """Whatever the number of clips: it is asked about a plain picture, too."""
+    started = time.monotonic()
+    with serving(Endpoint(misbehave, drip=drip)) as endpoint:
+        made = ask(endpoint.url, rows[:few], timeout=0.3, retries=1)
+        spent = time.monotonic() - started
+    assert all(row["down"] for row in made)
+    assert re.search(f"it answers nobody: .*{reason}", made[0]["failure"])
+    assert spent < 5
+
+
+def test_time_outs_in_a_row_without_one_answer_end_further_tries(rows: list[Row]) -> None:
+    with serving(Endpoint(lambda *_: time.sleep(9))) as endpoint:
+        made = ask(endpoint.url, rows, timeout=0.2, retries=50, concurrency=2)
+        assert sum(endpoint.asked.values()) <= 6
+    assert all(row["down"] for row in made)
 
 
 def test_an_unreadable_clip_is_never_sent(rows: list[Row]) -> None:

@@ -1,13 +1,15 @@
 """The engine vllm where vLLM is not installed; tests/vllm runs it where it is."""
 
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 from hummingbird.core.errors import InputError
 from hummingbird_data.captions import vllm_plugin
-from hummingbird_data.captions.engine_vllm import _plain
-from hummingbird_data.captions.engines import Engine, failed
+from hummingbird_data.captions.engine_vllm import VllmStage
+from hummingbird_data.captions.engines import Engine
+from hummingbird_data.stage import StageRunner
 
 
 def test_the_engine_vllm_says_how_to_get_it_where_it_is_not_installed(
@@ -18,11 +20,50 @@ def test_the_engine_vllm_says_how_to_get_it_where_it_is_not_installed(
         Engine("vllm", "folder", "tiny", frames=3, max_tokens=8).check()
 
 
-def test_a_request_that_failed_is_a_failure_of_its_clip_alone() -> None:
-    row = {"clip_id": "7", "answer": "", "__inference_error__": "ValueError: too long", "frames_hash": "f"}
-    assert _plain(row) == {"clip_id": "7", **failed("ValueError: too long")}
-    unread = {**row, **failed("OSError: gone"), "__inference_error__": "the clip cannot be read"}
-    assert _plain(unread) == {"clip_id": "7", **failed("OSError: gone")}
+class Llm:
+    """Stands for vLLM's: answers the prompts, ends for good at one that says so."""
+
+    def generate(self, requests: list[dict[str, Any]], params: list[Any], use_tqdm: bool) -> list[Any]:
+        prompts = [request["prompt"] for request in requests]
+        if any("die" in prompt for prompt in prompts):
+            raise RuntimeError("core dead")
+        told = [SimpleNamespace(text=prompt.upper(), finish_reason="length") for prompt in prompts]
+        return [SimpleNamespace(outputs=[one]) for one in told]
+
+
+@pytest.fixture
+def runner(monkeypatch: pytest.MonkeyPatch) -> StageRunner:
+    def setup(stage: VllmStage) -> None:
+        stage._llm, stage._processor = Llm(), SimpleNamespace(chat_template=None, image_token="<i>")
+
+    monkeypatch.setattr(VllmStage, "setup", setup)
+    monkeypatch.setattr("hummingbird_data.captions.engine_vllm._engine_died", lambda: RuntimeError)
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(SamplingParams=dict))  # type: ignore[arg-type]
+    return StageRunner(VllmStage(engine=Engine("vllm", "folder", "tiny", frames=0, max_tokens=8)))
+
+
+def question(clip_id: str, text: str) -> dict[str, Any]:
+    fixed = {"media_path": None, "storage": "", "temperature": 0.0, "seed": 1}
+    return {"clip_id": clip_id, "question": text, **fixed}
+
+
+def test_answers_go_to_their_questions_past_a_clip_that_cannot_be_read(
+    runner: StageRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(engine: Engine, row: dict[str, Any]) -> None:
+        if row["clip_id"] == "b":
+            raise OSError("gone")
+
+    monkeypatch.setattr(Engine, "look", look)
+    made = runner.run([question(name, f"text {name}") for name in "abc"])
+    assert [row["answer"] for row in made] == ["TEXT A\n", None, "TEXT C\n"]
+    assert (made[1]["failure"], made[1]["down"]) == ("OSError: gone", False)
+    assert [row["cut"] for row in made] == [True, False, True]
+
+
+def test_an_engine_that_has_ended_is_down(runner: StageRunner) -> None:
+    made = runner.run([question("a", "text"), question("b", "die")])
+    assert [(row["answer"], row["down"]) for row in made] == [(None, True)] * 2
 
 
 def test_the_plugin_fills_in_only_what_transformers_lacks(monkeypatch: pytest.MonkeyPatch) -> None:

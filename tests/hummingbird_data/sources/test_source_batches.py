@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from hummingbird.core.errors import InputError
-from hummingbird_data.sources.source_batches import Source, batches, find_sources
+from hummingbird_data.sources.batching import Pace, batches
+from hummingbird_data.sources.source_batches import Source, batch_id, find_sources
 
 
 def test_captions_come_from_the_list_or_from_a_file_beside_the_video(tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_memory_stays_flat_as_a_manifest_grows(tmp_path: Path) -> None:
             file.writelines(f"s3://bucket/{n:07d}.mp4,a caption of some length {n}\n" for n in range(rows))
         tracemalloc.start()
         with find_sources(path) as found:
-            assert sum(len(batch) for _, batch in batches(found, 64, "key")) == rows
+            assert sum(len(batch) for batch in batches(found, Pace(1.0, 64, 64))) == rows
         result = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return result
@@ -148,23 +149,11 @@ def test_a_name_that_is_no_text_is_a_source_all_the_same(tmp_path: Path) -> None
     assert names(tmp_path) == [f"{tmp_path}/caf\\xe9.mp4"]
 
 
-def test_a_new_file_changes_one_batch_only() -> None:
-    sources = [Source(f"/videos/{number:04d}.mp4", None, "1") for number in range(200)]
-    before = dict(batches(sources, 8, "key"))
-    after = dict(
-        batches(sorted([*sources, Source("/videos/0100a.mp4", None, "1")], key=lambda s: s.uri), 8, "key")
-    )
-    assert [s for batch in before.values() for s in batch] == sources
-    assert max(map(len, before.values())) <= 16
-    assert min(map(len, list(before.values())[:-1])) >= 4
-    assert len(set(after) - set(before)) <= 2
-
-
 def test_a_changed_file_setting_or_caption_makes_another_batch() -> None:
-    def batch_id(key: str = "key", **changes: str) -> str:
+    def id_of(key: str = "key", **changes: str) -> str:
         source = {"uri": "/a.mp4", "caption": "c", "fingerprint": "1", **changes}
-        return next(batches([Source(**source)], 8, key))[0]
+        return batch_id([Source(**source)], key)
 
-    ids = {batch_id(), batch_id(fingerprint="2"), batch_id(caption="d"), batch_id("other")}
+    ids = {id_of(), id_of(fingerprint="2"), id_of(caption="d"), id_of("other")}
     assert len(ids) == 4
-    assert batch_id() == batch_id()
+    assert id_of() == id_of()

@@ -42,7 +42,7 @@ class World:
             row["clip_id"]: {"error": "no answer", "error_stage": "captions"}
             if "mute" in row["source_uri"]
             else {
-                "caption": "a red circle",
+                "caption": f"a red circle beside {row['media_path']}",
                 "caption_model": "m",
                 "caption_problem": "empty" if "poor" in row["media_path"] else None,
             }
@@ -70,6 +70,7 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(tmp_path / "raw")
     monkeypatch.setattr(module, "connect", lambda settings: None)
+    monkeypatch.setattr(module, "_cores", lambda plan: 1)
     monkeypatch.setattr(module, "_score", made.score)
     monkeypatch.setattr(judging, "write_captions", made.caption)
     monkeypatch.setattr(duplicate_index, "clip_frames", lambda row: 1 / 0)  # no pictures are needed here

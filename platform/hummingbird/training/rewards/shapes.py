@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerFast
 from hummingbird.core.errors import InputError
 from hummingbird.core.hashes import public_config
 from hummingbird.core.model_references import model_folder, model_licence
+from hummingbird.models.loading import load_pretrained
 from hummingbird.models.rewards import TextVideoScorer
 from hummingbird.training.rewards.base import Reward, RewardDeclaration, RewardSettings, TracedMemory
 
@@ -91,7 +92,7 @@ class ShapesVideoReward(Reward):
 
 @cache  # both rewards look through one scorer
 def _load(folder: Path, device: torch.device) -> tuple[TextVideoScorer, PreTrainedTokenizerFast]:
-    scorer: TextVideoScorer = TextVideoScorer.from_pretrained(folder, torch_dtype=torch.float32)
+    scorer: TextVideoScorer = load_pretrained(TextVideoScorer, folder, torch_dtype=torch.float32)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer")
     return scorer.eval().requires_grad_(False).to(device), tokenizer
 
