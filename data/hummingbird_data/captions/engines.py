@@ -1,9 +1,8 @@
 """The engines that ask a model about clips: vLLM, an OpenAI-style HTTP endpoint, transformers. One interface.
 
-Each is a stage that `hummingbird_data.captions.engine_actors` keeps loaded for as long as a run. A question is a row; its
-answer
-is the same row with the columns `ANSWER`. Frames are read where the question is asked, and the hash of just those
-frames goes back in the same row: an answer is never put together with a clip by its place in a list, so neither
+Each is a stage that `hummingbird_data.captions.engine_actors` keeps loaded for as long as a run. A question is a row;
+its answer is the same row with the columns `ANSWER`. Frames are read where the question is asked, and the hash of just
+those frames goes back in the same row: an answer is never put together with a clip by its place in a list, so neither
 retries nor the order of completion can give it to another clip.
 """
 

@@ -13,7 +13,7 @@ from hummingbird_data.reading.clip_frames import clip_frames, evenly
 from hummingbird_data.stage import Row, StageRunner
 from vision_language_models import write_qwen2_5_vl, write_qwen3_vl
 
-RECIPES = Path(__file__).parents[2] / "jobs/recipes/captioners"
+RECIPES = Path(__file__).parents[3] / "jobs/recipes/captioners"
 WRITERS = {"qwen3-vl-2b": write_qwen3_vl, "qwen2.5-vl-7b": write_qwen2_5_vl}
 
 
