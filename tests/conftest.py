@@ -1,7 +1,9 @@
 """What every test shares: a clean environment, and one small local Ray."""
 
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,18 @@ os.environ.update(
     }
 )
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["HUMMINGBIRD_SCRATCH"] = tempfile.mkdtemp(prefix="hummingbird-tests-")
 
 import pytest
 from hummingbird.config.settings import Settings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def scratch() -> Iterator[Path]:
+    """The folder for copies of what lies at a URI, also in Ray's workers; gone after the session."""
+    folder = Path(os.environ["HUMMINGBIRD_SCRATCH"])
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

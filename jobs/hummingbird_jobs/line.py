@@ -171,9 +171,8 @@ def run_line(settings: Settings, recipe: str, functions: Mapping[str, Function])
             run.outputs["package"] = results["compile"]["outputs"]["package"]
         run.metrics.update(line_metrics(results))
         run.outputs["report"] = _report(run, settings, recipe, results)
-    print(
-        f"\nThe report: open {origin(run.outputs['report'])} in a browser. The page with the student: serve"
-    )
+    print(f"\nThe report: open {origin(run.outputs['report'])} in a browser.")
+    print(f"The page with the student: jobs/serve.py --storage {settings.storage}")
     return run.result_path
 
 

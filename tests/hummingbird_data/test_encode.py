@@ -8,10 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from hummingbird.config.cluster import CatalogSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import RemotePath, as_path
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.media import store_media
+from hummingbird.lake.runs import load_result
 from hummingbird.lake.schemas import CLIPS
 from hummingbird.models.pipeline import load_pipeline
 from hummingbird.training.latent_cache import LatentCache
@@ -30,6 +33,26 @@ CAPTIONS = [
 def filled(tmp_path: Path, write_video: Callable, shot: Callable) -> Settings:
     """A lake with two kept clips and a dropped one."""
     settings = Settings(storage=tmp_path / "runs", encode={"part_clips": 1})  # type: ignore[arg-type]
+    return _fill(settings, tmp_path, write_video, shot)
+
+
+@pytest.fixture
+def filled_at_uri(tmp_path: Path, write_video: Callable, shot: Callable) -> Settings:
+    """The same with a storage that is a URI, which fsspec's file system for local files reads."""
+    tables = {
+        "type": "sql",
+        "uri": f"sqlite:///{tmp_path / 'tables.db'}",
+        "warehouse": f"file://{tmp_path / 'tables'}",
+    }
+    settings = Settings(
+        storage=f"local://{tmp_path / 'runs'}",  # type: ignore[arg-type]
+        catalog=CatalogSettings(properties=tables),
+        encode={"part_clips": 1},  # type: ignore[arg-type]
+    )
+    return _fill(settings, tmp_path, write_video, shot)
+
+
+def _fill(settings: Settings, tmp_path: Path, write_video: Callable, shot: Callable) -> Settings:
     lake = Lake.open(settings)
     rows = []
     for number, caption in enumerate(CAPTIONS):
@@ -52,6 +75,25 @@ def filled(tmp_path: Path, write_video: Callable, shot: Callable) -> Settings:
         )
     lake.commit_batch("batch", pa.Table.from_pylist(rows, schema=CLIPS), None)
     return settings
+
+
+def test_a_cache_at_a_uri_is_written_by_workers_and_read_from_a_copy(
+    ray_cluster: None, filled_at_uri: Settings, scratch: Path
+) -> None:
+    result = load_result(encode(filled_at_uri))
+    folder = as_path(result["outputs"]["cache"])
+    assert isinstance(folder, RemotePath)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "cache.json",
+        "empty.npy",
+        "part-00000.parquet",
+        "part-00001.parquet",
+    ]
+    cache = LatentCache(folder)
+    assert len(cache) == 2
+    assert cache.load([1])["latents"].isfinite().all()
+    assert (scratch / "copies").is_dir()
+    assert load_result(encode(filled_at_uri))["outputs"] == result["outputs"]
 
 
 def test_the_cache_holds_the_latents_and_texts_of_kept_clips(ray_cluster: None, filled: Settings) -> None:
