@@ -46,6 +46,26 @@ def test_two_workers_train_on_different_clips(
 
 
 @pytest.mark.slow
+def test_two_networks_are_trained_as_in_one_process(
+    make_job: Callable[..., TrainingJob],
+    two_networks: Callable[[torch.device], Method],
+    ray_cluster: None,
+    tmp_path: Path,
+) -> None:
+    """One engine a network; cut off after the checkpoint of step 2 and taken up."""
+    plain = dataclasses.replace(make_job(two_networks, engine="process", steps=4), folder=tmp_path / "plain")
+    train(plain, RaySettings())
+    job = make_job(two_networks, steps=4, workers=1)
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    train(dataclasses.replace(job, build=_watched(job, marks, kill_at=7, rank=0)), RaySettings())
+    assert (marks / "killed").exists()
+    for ours, theirs in zip(log_of(job), log_of(plain), strict=True):
+        for name in ours.keys() - {"seconds"}:
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.slow
 def test_a_lost_worker_is_replaced_and_the_run_ends_as_without_the_loss(
     make_job: Callable[..., TrainingJob], ray_cluster: None, tmp_path: Path
 ) -> None:
@@ -93,8 +113,9 @@ def log_of(job: TrainingJob) -> list[dict[str, float]]:
     return [json.loads(line) for line in (job.folder / "losses.jsonl").read_text().splitlines()]
 
 
-def _watched(job: TrainingJob, folder: Path, kill_at: int) -> Callable[[torch.device], Method]:
-    """The job's method; each rank writes down its clips, and rank 1 dies in its ``kill_at``-th step, once."""
+def _watched(job: TrainingJob, folder: Path, kill_at: int, rank: int = 1) -> Callable[[torch.device], Method]:
+    """The job's method; each rank writes down its clips, and ``rank`` dies in its ``kill_at``-th update, once."""
+    dies = rank
 
     def build(device: torch.device) -> Method:
         method = job.build(device)
@@ -107,7 +128,7 @@ def _watched(job: TrainingJob, folder: Path, kill_at: int) -> Callable[[torch.de
                 self.calls += 1
                 clips = step.batch["captions"]
                 (folder / f"{rank}-{self.calls}").write_text(json.dumps(clips))
-                if rank == 1 and self.calls == kill_at and not (folder / "killed").exists():
+                if rank == dies and self.calls == kill_at and not (folder / "killed").exists():
                     (folder / "killed").touch()
                     os._exit(1)
                 return super().losses(network, step)
