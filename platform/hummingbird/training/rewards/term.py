@@ -1,7 +1,6 @@
 """Rewards as a part of a loss: frames are drawn, decoded once for all rewards, and scored."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,11 +17,13 @@ def resolve_rewards(setting: str, table: PluginTable) -> list[Plugin[Reward]]:
     Raises:
         InputError: see `resolve_plugins`; or a reward whose settings have no weight.
     """
-    rewards: list[Plugin[Any]] = resolve_plugins(setting, table, REWARDS, Reward)  # type: ignore[type-abstract]
-    for reward in rewards:
+    weighed = []
+    for reward in resolve_plugins(setting, table, REWARDS, Reward):
         if not isinstance(reward.settings, RewardSettings):
             raise InputError(f"{setting}: the Settings of {reward.name} must derive from RewardSettings")
-    return [reward for reward in rewards if reward.settings.weight]
+        if reward.settings.weight:
+            weighed.append(reward)
+    return weighed
 
 
 def declaration(reward: Plugin[Reward]) -> RewardDeclaration:
