@@ -18,7 +18,7 @@ def resolve_rewards(setting: str, table: PluginTable) -> list[Plugin[Reward]]:
         InputError: see `resolve_plugins`; or a reward whose settings have no weight.
     """
     weighed = []
-    for reward in resolve_plugins(setting, table, REWARDS, Reward):
+    for reward in resolve_plugins(setting, table, REWARDS, Reward):  # type: ignore[type-abstract]
         if not isinstance(reward.settings, RewardSettings):
             raise InputError(f"{setting}: the Settings of {reward.name} must derive from RewardSettings")
         if reward.settings.weight:
