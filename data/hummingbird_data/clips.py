@@ -40,21 +40,28 @@ def cut_windows(
 ) -> list[Window]:
     """Every shot as windows of even lengths, none longer than ``max_seconds``.
 
-    A shot shorter than ``min_seconds`` stays one window: the verdict drops it as too short. Where
-    ``max_seconds`` is at least twice ``min_seconds``, a split never makes a window too short.
+    A window ends where the next frame begins, and one frame after its last one before a gap of the clock.
+    A shot shorter than ``min_seconds`` stays one window: the verdict drops it as too short. A split never makes a window
+    too short: where even parts would be, there is one part less, each of ``max_seconds``, and the rest of the shot is
+    left over.
     """
     windows = []
-    bounds = [*times, times[-1] + float(1 / fps)]
+    step = float(1 / fps)
+    bounds = [*times, times[-1] + step]
+    ends = [0.0] + [b if b - a < 1.5 * step else a + step for a, b in pairwise(bounds)]
     for shot_index, (first, stop) in enumerate(shots):
-        seconds = bounds[stop] - bounds[first]
+        seconds = ends[stop] - bounds[first]
         # Half a frame of tolerance: a shot of exactly max_seconds is one window.
         parts = max(1, math.ceil((seconds - 0.5 / float(fps)) / settings.max_seconds))
-        edges = [bounds[first] + seconds * part / parts for part in range(1, parts)]
-        inner = [int(np.searchsorted(times, edge - 0.5 / float(fps))) for edge in edges]
-        cuts = [first, *inner, stop]
+        rest = parts > 1 and seconds / parts < settings.min_seconds - 0.5 * step
+        if rest:
+            parts, seconds = parts - 1, (parts - 1) * settings.max_seconds
+        edges = [bounds[first] + seconds * part / parts for part in range(1, parts + rest)]
+        inner = [int(np.searchsorted(times, edge - 0.5 * step)) for edge in edges]
+        cuts = [first, *inner] if rest else [first, *inner, stop]
         for a, b in pairwise(cuts):
             if b > a:
-                windows.append(Window(shot_index, a, b, bounds[a], bounds[b]))
+                windows.append(Window(shot_index, a, b, bounds[a], ends[b]))
     return windows
 
 
