@@ -89,6 +89,16 @@ class Deinterlacer:
             yield (whole if inside else frame), place
 
 
+class Unflagged:
+    """Takes the mark "interlaced" off pictures: FFmpeg scales the fields of those that bear it apart."""
+
+    def __init__(self) -> None:
+        self._filter = _Filter("setfield", "prog")
+
+    def of(self, frame: av.VideoFrame) -> av.VideoFrame:
+        return next(self._filter.push(frame)) if frame.interlaced_frame else frame
+
+
 class _Filter:
     """One filter of FFmpeg over pictures of any size, each of which gives one picture, in order."""
 

@@ -17,7 +17,7 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from hummingbird_data.combing import Combing, Deinterlacer, Field
+from hummingbird_data.combing import Combing, Deinterlacer, Field, Unflagged
 from hummingbird_data.hdr import is_hdr, to_sdr
 from hummingbird_data.probe import Limits, VideoInfo, open_video
 from hummingbird_data.stage import StageError
@@ -56,15 +56,16 @@ def decode(
         raise _damage(info.damaged_at)
     size = fitted(info, short_side)
     count, last = 0, float("-inf")
-    track = info.track
+    track, unflagged = info.track, Unflagged()
 
     def made() -> Iterator[Frame]:
         nonlocal count
         with open_video(path) as container:
-            for frame, place in _whole(_pictures(container, info, limits), fields, track.times):
+            for picture, place in _whole(_pictures(container, info, limits), fields, track.times):
                 time = float(track.times[place])
                 if combing is not None:
-                    combing.see(frame, time)
+                    combing.see(picture, time)
+                frame = unflagged.of(picture)
                 grey = None
                 if luma is not None and count % luma.every == 0:
                     grey = _upright(_picture(frame, fitted(info, luma.short_side), "gray"), frame)
@@ -79,7 +80,7 @@ def decode(
             yield frame
     if count == 0:
         raise StageError("decode", "no frame could be decoded")
-    shown = track.count - track.hidden + track.missing
+    shown = len(track.shown) + track.missing
     if track.missing and count < _COMPLETE * shown:
         raise StageError("decode", f"truncated: {count} of {shown} frames could be decoded")
 

@@ -11,6 +11,7 @@ import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from hummingbird_data.stage import StageError
 from hummingbird_data.timeline import Times
@@ -36,7 +37,7 @@ class Track:
     tick: float = 0.0
     times: Times = field(default_factory=lambda: np.zeros(0))
     durations: Times = field(default_factory=lambda: np.zeros(0))
-    hidden: int = 0
+    hidden: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     first_key: int = 0
     joints: tuple[int, ...] = ()
     damaged: tuple[int, ...] = ()
@@ -45,6 +46,11 @@ class Track:
     @property
     def count(self) -> int:
         return len(self.times)
+
+    @property
+    def shown(self) -> Times:
+        """Times of the pictures that are shown."""
+        return self.times[~self.hidden]
 
 
 @dataclass
@@ -57,7 +63,7 @@ class _Packets:
     durations: list[float] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
     damaged: list[int] = field(default_factory=list)
-    hidden: int = 0
+    hidden: list[bool] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,7 @@ def _add(packets: _Packets, packet: av.Packet, coding_times: bool) -> None:
     packets.clock.append(float("nan") if shown is None else shown * tick)
     packets.order.append(float("nan") if packet.dts is None else packet.dts * tick)
     packets.durations.append((packet.duration or 0) * tick)
-    packets.hidden += packet.is_discard
+    packets.hidden.append(packet.is_discard)
     if packet.is_keyframe:
         packets.keys.append(number)
     if packet.is_corrupt:
@@ -124,7 +130,7 @@ def _add(packets: _Packets, packet: av.Packet, coding_times: bool) -> None:
 
 def _track(packets: _Packets) -> Track:
     count, times = len(packets.clock), np.array(packets.clock)
-    durations = np.array(packets.durations)
+    durations, hidden = np.array(packets.durations), np.array(packets.hidden, bool)
     if np.isnan(times).any():
         times = _counted(times, durations, packets.stream)
     joints, keys = _joints(np.array(packets.order)), set(packets.keys)
@@ -140,9 +146,9 @@ def _track(packets: _Packets) -> Track:
     return Track(
         index=packets.stream.index,
         tick=float(packets.stream.time_base or 0),
-        times=_forward(times, durations, joints),
+        times=_forward(times, durations, hidden, joints),
         durations=durations,
-        hidden=packets.hidden,
+        hidden=hidden,
         first_key=packets.keys[0] if packets.keys else 0,
         joints=tuple(joints),
         damaged=tuple(n for n in packets.damaged if not any(n < end <= n + _LATE for end in ends)),
@@ -167,18 +173,16 @@ def _joints(order: Times) -> list[int]:
     return [int(known[k + 1]) for k in np.flatnonzero(np.diff(order[known]) < 0)]
 
 
-def _forward(times: Times, durations: Times, joints: Sequence[int]) -> Times:
+def _forward(times: Times, durations: Times, hidden: NDArray[np.bool_], joints: Sequence[int]) -> Times:
     """Times from 0 on where they begin below, and each stretch behind the one before."""
     moved, before = times.copy(), None
     bounds = [0, *joints, len(times)]
     for first, stop in zip(bounds[:-1], bounds[1:], strict=True):
         if first == stop:
             continue
-        stretch = times[first:stop]
-        if before is None:
-            shift = max(0.0, -float(stretch.min()))
-        else:
-            shift = before - float(stretch.min())
+        stretch, seen = times[first:stop], ~hidden[first:stop]
+        begin = float(stretch[seen].min()) if seen.any() else 0.0
+        shift = max(0.0, -begin) if before is None else before - begin
         moved[first:stop] = stretch + shift
         last = int(np.argmax(stretch))
         steps = np.diff(np.sort(stretch))

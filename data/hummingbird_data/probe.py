@@ -139,14 +139,15 @@ def _info(
 ) -> VideoInfo:
     track = found.tracks[stream.index]
     shape = structure(path, container.format.name)
-    cut_off = shape.cut_off or (None if shape.complete else found.cut_off)
+    told = shape.complete or shape.damaged_at is not None  # then a stated length has nothing to add
+    cut_off = shape.cut_off or (None if told else found.cut_off)
     if cut_off:
         raise StageError("decode", f"truncated: the file was cut off, {cut_off}")
     declared = [
         Fraction(rate) for rate in (stream.base_rate, stream.average_rate, stream.guessed_rate) if rate
     ]
-    fps = rate_of(track.times, track.tick, declared, limits.hold)
-    seconds = shown_seconds(track.times, float(1 / fps), limits.hold)
+    fps = rate_of(track.shown, track.tick, declared, limits.hold)
+    seconds = shown_seconds(track.shown, float(1 / fps), limits.hold)
     if seconds > limits.seconds:
         raise StageError("probe", f"{seconds:.0f} s, over the limit of {limits.seconds:.0f}")
     aspect = stream.sample_aspect_ratio or Fraction(1)

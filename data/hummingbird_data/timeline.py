@@ -71,8 +71,7 @@ def rate_of(times: Times, tick: float, declared: Sequence[Fraction], hold: float
         return fitting[0] if fitting else Fraction(25)
     step, share = _most(steps, tick)
     if share < _PREVAILS:
-        mean = float(steps.mean())
-        step = mean if _even(times, mean, hold) else _shortest_often(steps, tick)
+        step = _even_step(np.unique(times), hold) or _shortest_often(steps, tick)
     rate = _named(1 / step, declared)
     if rate < _SLOWEST:
         rate *= -(-_SLOWEST // rate)  # each picture as several frames
@@ -101,14 +100,14 @@ def _shortest_often(steps: Times, tick: float) -> float:
     return shortest if np.isfinite(shortest) else float(np.median(steps))
 
 
-def _even(times: Times, step: float, hold: float) -> bool:
-    """Whether each picture is less than half a step from where it would be at one step a picture."""
-    found = np.unique(times)
-    for run in np.split(found, np.flatnonzero(np.diff(found) > hold) + 1):
-        off = run - step * np.arange(len(run))
-        if np.ptp(off) > step:
-            return False
-    return True
+def _even_step(times: Times, hold: float) -> float | None:
+    """One step for all pictures, if none is more than half of it from where it would be;
+    steps over ``hold`` aside."""
+    runs = np.split(times, np.flatnonzero(np.diff(times) > hold) + 1)
+    longest = max(runs, key=len)
+    step = float(np.polyfit(np.arange(len(longest)), longest, 1)[0])
+    off = [np.ptp(run - step * np.arange(len(run))) for run in runs]
+    return step if max(off) <= step else None
 
 
 def _named(rate: float, declared: Sequence[Fraction]) -> Fraction:
