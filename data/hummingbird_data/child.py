@@ -28,9 +28,9 @@ _GRACE = 30.0  # seconds for the server to report before it is given up itself
 class ChildProcess:
     """Runs functions, named as "module:function", each in a fresh process; JSON goes in and out.
 
-    ``function`` is the one where a job names none. ``seconds`` of processor time, where a job is not allowed others, and
-    ``megabytes`` of memory on top of the libraries' own are the limits of a job. One that waits without working is stopped after ``patience`` times as many seconds: a busy machine
-    must not look like a hang.
+    ``function`` is the one where a job names none. ``seconds`` of processor time, where a job is not allowed others,
+    and ``megabytes`` of memory on top of the libraries' own are the limits of a job. One that waits without working
+    is stopped after ``patience`` times as many seconds: a busy machine must not look like a hang.
     """
 
     def __init__(self, function: str, seconds: float, megabytes: int, patience: float = 10.0) -> None:
@@ -44,7 +44,8 @@ class ChildProcess:
     def run(
         self, job: dict[str, Any], function: str | None = None, seconds: float | None = None
     ) -> dict[str, Any]:
-        """The job's result, within ``seconds`` of processor time. Raises `StageError` when the job failed, crashed, hung or took too much."""
+        """The job's result, within ``seconds`` of processor time. Raises `StageError` when the job failed, crashed,
+        hung or took too much."""
         seconds = seconds or self.seconds
         request = {"function": function or self.function, "job": job, "seconds": seconds}
         reply = self._ask({**request, "wall": self.patience * seconds})

@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from hummingbird_data.borders import Box
-from hummingbird_data.decode import Frame
+from hummingbird_data.timeline import Frame
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ def cut_windows(
 ) -> list[Window]:
     """Every shot as windows of even lengths, none longer than ``max_seconds``.
 
-    A window ends where the next frame begins, and one frame after its last one before a gap of the clock.
-    A shot shorter than ``min_seconds`` stays one window: the verdict drops it as too short. A split never makes a window
-    too short: where even parts would be, there is one part less, each of ``max_seconds``, and the rest of the shot is
+    A window ends where the next frame begins, and one frame after its last one before a gap of the clock. A shot
+    shorter than ``min_seconds`` stays one window: the verdict drops it as too short. A split never makes a window too
+    short: where even parts would be, there is one part less, each of ``max_seconds``, and the rest of the shot is
     left over.
     """
     windows = []

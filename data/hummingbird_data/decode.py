@@ -1,8 +1,8 @@
 """Decoded frames as a viewer sees them: upright, with square pixels, high dynamic range rolled off, each with its time.
 
-What is damaged has one outcome, whatever the codec: the file is refused, with the second. A decoder that hides damage goes on
-with smeared pictures for seconds, which no flag marks. Only the very last packet may be: of a file that was cut off it
-often is.
+What is damaged has one outcome, whatever the codec: the file is refused, with the second. A decoder that hides damage
+goes on with smeared pictures for seconds, which no flag marks. Only the very last packet may be: of a file that was
+cut off it often is.
 
 Runs in the child process (`hummingbird_data.child`): the bytes are not trusted.
 """

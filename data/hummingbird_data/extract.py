@@ -26,7 +26,10 @@ _LOOKS = 2.5  # a second: how often borders are looked for
 
 
 def workload(path: str, limits: dict[str, Any]) -> dict[str, Any]:
-    """JSON: the ``megapixels`` of all pictures of the video at ``path``. Raises `StageError` for what cannot be read."""
+    """JSON: the ``megapixels`` of all pictures of the video at ``path``.
+
+    Raises `StageError` for what cannot be read.
+    """
     return {"megapixels": probe(Path(path), Limits(**limits)).megapixels}
 
 
@@ -35,9 +38,8 @@ def extract(
 ) -> dict[str, Any]:
     """Writes the clips of the video at ``path`` to ``folder``, named by their order.
 
-    Returns JSON: the frames a second (``fps``) of the clips, the seconds of ``decoding`` and, for each of ``clips``, its
-    file, times, size and frame count.
-    Raises `StageError` for what cannot be read.
+    Returns JSON: the frames a second (``fps``) of the clips, the seconds of ``decoding`` and, for each of ``clips``,
+    its file, times, size and frame count. Raises `StageError` for what cannot be read.
     """
     cv2.setNumThreads(1)  # the cluster's cores are shared out by Ray
     watch = Stopwatch()

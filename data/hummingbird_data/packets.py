@@ -5,6 +5,7 @@ Runs in the child process (`hummingbird_data.child`): the bytes are not trusted.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -27,10 +28,11 @@ _ABSURD = 100.0  # a stated length that is longer than what is there by this fac
 class Track:
     """The packets of a video stream, in order of coding, numbered from 0; empty ones do not count.
 
-    ``times`` and ``durations`` in seconds, on a clock that does not go back: where the file's does, the next packet is one
-    of ``joints``, and what follows has its times moved behind what came before. ``hidden``: of an edit list, not shown.
-    ``first_key``: the first packet from which a decoder can begin. ``damaged``: numbers of packets that the demuxer
-    found damaged, but for the last ones of a recording: there the count of transport packets ends as well. ``missing``: packets that the file's own table has beyond those that are there.
+    ``times`` and ``durations`` in seconds, on a clock that does not go back: where the file's does, the next packet
+    is one of ``joints``, and what follows has its times moved behind what came before. ``hidden``: of an edit list,
+    not shown. ``first_key``: the first packet from which a decoder can begin. ``damaged``: numbers of packets that
+    the demuxer found damaged, but for the last ones of a recording: there the count of transport packets ends as
+    well. ``missing``: packets that the file's own table has beyond those that are there.
     """
 
     index: int
@@ -177,7 +179,7 @@ def _forward(times: Times, durations: Times, hidden: NDArray[np.bool_], joints: 
     """Times from 0 on where they begin below, and each stretch behind the one before."""
     moved, before = times.copy(), None
     bounds = [0, *joints, len(times)]
-    for first, stop in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, stop in pairwise(bounds):
         if first == stop:
             continue
         stretch, seen = times[first:stop], ~hidden[first:stop]

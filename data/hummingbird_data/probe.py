@@ -94,7 +94,8 @@ def open_video(path: Path) -> InputContainer:
 
 
 def probe(path: Path, limits: Limits) -> VideoInfo:
-    """Checks a file against the allow-lists and limits, and reads its packets. Raises `StageError` that says what failed."""
+    """Checks a file against the allow-lists and limits, and reads its packets. Raises `StageError` that says what
+    failed."""
     try:
         size = path.stat().st_size
     except OSError as error:

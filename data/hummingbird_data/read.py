@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
@@ -18,8 +18,8 @@ from hummingbird_data.scratch import scratch_folder, sweep
 from hummingbird_data.shots import ShotSettings
 from hummingbird_data.stage import Row, Stage
 
-# Seconds of processor time that a megapixel of a source's pictures is allowed, beside what each source is. Decoding twice
-# and coding the clips anew take about a fifth of that.
+# Seconds of processor time that a megapixel of a source's pictures is allowed, beside what each source is. Decoding
+# twice and coding the clips anew take about a quarter of that.
 _PER_MEGAPIXEL = 0.1
 
 
@@ -46,7 +46,7 @@ class ReadStage(Stage):
     def process(self, row: Row) -> Iterable[Row]:
         with scratch_folder() as folder:
             with local_file(row["source_uri"], folder, self.limits.megabytes) as path:
-                job = {"path": str(path), "limits": asdict(self.limits)}
+                job = {"path": str(path), "limits": asdict(replace(self.limits, hold=self.clips.max_seconds))}
                 child = _child(self.seconds, self.megabytes)
                 work = child.run(job, "hummingbird_data.extract:workload")
                 job |= {"folder": str(folder), "shots": asdict(self.shots), "clips": asdict(self.clips)}

@@ -1,9 +1,10 @@
 """What the structure of a file says by itself: whether it was cut off, and where it is damaged.
 
-A demuxer steps over what it does not understand, and stops quietly where the bytes end. Here the boxes, elements, chunks
-and tags are followed by their stated sizes, and Matroska's check sums are compared. Nothing is decoded.
+A demuxer steps over what it does not understand, and stops quietly where the bytes end. Here the boxes, elements,
+chunks and tags are followed by their stated sizes, and Matroska's check sums are compared. Nothing is decoded.
 
-Sources: RFC 8794 (EBML), RFC 9559 (Matroska), ISO/IEC 14496-12 (boxes), Adobe's FLV specification 10.1, ISO/IEC 13818-1.
+Sources: RFC 8794 (EBML), RFC 9559 (Matroska), ISO/IEC 14496-12 (boxes), Adobe's FLV specification 10.1, ISO/IEC
+13818-1.
 """
 
 import zlib

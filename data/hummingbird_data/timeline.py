@@ -2,10 +2,11 @@
 
 The rules:
 
-- A picture is shown from its own time until the next one's. The last one is shown for as long as the file states, or for
-  one step.
+- A picture is shown from its own time until the next one's. The last one is shown for as long as the file states, or
+  for one step.
 - A picture is held for ``hold`` seconds at most. Where the next one comes later, the clock has a gap: the picture ends
-  with its own time (what the file states if it is no longer than that, else one step), and what follows is another part.
+  with its own time (what the file states if it is no longer than that, else one step), and what follows is another
+  part.
 - The rate is that of the steps that occur most; where none prevails, and the pictures are as even at their mean rate
   (soft telecine), that; else the shortest step that occurs often. So no picture that is shown is left out, and each has
   at least one frame.

@@ -1,7 +1,7 @@
 """Small video files of awkward kinds, whose pictures carry their number, and what clips show of them.
 
-The number stands at the bottom of each picture as ten squares in Gray code, least bit left, light for 1. So a clip can be
-compared picture by picture without the product's own idea of time.
+The number stands at the bottom of each picture as ten squares in Gray code, least bit left, light for 1. So a clip
+can be compared picture by picture without the product's own idea of time.
 """
 
 from collections.abc import Sequence

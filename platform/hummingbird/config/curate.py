@@ -1,9 +1,17 @@
 """Settings of curation: raw video files to a snapshot of the table of clips."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from hummingbird.config.endpoint import EndpointSettings
 from hummingbird.config.section import AbsolutePath, Section
@@ -44,18 +52,23 @@ class CurateSettings(Section):
     batch_files: PositiveInt = Field(64, description="source files committed together, about")
 
     max_megabytes: PositiveFloat = Field(4096.0, description="largest source file")
-    max_source_seconds: PositiveFloat = Field(3600.0, description="longest source")
+    max_source_seconds: PositiveFloat = Field(3600.0, description="longest source, gaps in its clock aside")
     max_pixels: PositiveInt = Field(4096 * 2304, description="largest picture of a source, width x height")
     max_frames: PositiveInt = Field(250_000, description="most frames of a source")
     read_seconds: PositiveFloat = Field(
-        300.0, description="processor time to read one source (10 times that in all); then it is quarantined"
+        300.0,
+        description="processor time to read one source, beside 0.1 s for each megapixel of its pictures (10 times that "
+        "in all); then it is quarantined",
     )
     read_megabytes: PositiveInt = Field(2048, description="memory to read one source; then it is quarantined")
 
     shot_ratio: PositiveFloat = Field(2.0, description="how far a cut stands out from its neighbours' change")
     shot_content: PositiveFloat = Field(5.0, description="least change of the picture at a cut, 0 to 255")
     min_seconds: PositiveFloat = Field(2.0, description="shortest clip; shorter shots are too_short")
-    max_seconds: PositiveFloat = Field(4.0, description="longest clip; longer shots are split evenly")
+    max_seconds: PositiveFloat = Field(
+        4.0,
+        description="longest clip, and the most that a picture is held; longer shots are split evenly",
+    )
     short_side: PositiveInt = Field(480, description="most pixels of a clip's shorter side")
 
     technical: Literal["auto", "model", "weightless"] = Field(
@@ -140,3 +153,11 @@ class CurateSettings(Section):
         None, description="actors that hold the captioner or the rewriter; none: as quality_actors"
     )
     model_gpus: NonNegativeFloat = Field(0.0, description="GPUs of each of these actors")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.max_seconds < self.min_seconds:
+            raise ValueError(
+                f"max_seconds {self.max_seconds:g} is below min_seconds {self.min_seconds:g}: no clip could be kept"
+            )
+        return self

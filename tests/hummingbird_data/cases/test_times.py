@@ -2,6 +2,7 @@
 
 import io
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -64,7 +65,7 @@ def test_joined_recordings_keep_all_their_pictures_and_are_parted(
     path.write_bytes(transport(first, 0, 60, 0, b_frames) + transport(second, 60, 75, 1, b_frames))
     clips = clips_of(path)
     assert [clip.numbers for clip in clips] == [list(range(60)), list(range(60, 135))]
-    assert all(a.end <= b.start + 1e-6 for a, b in zip(clips[:-1], clips[1:], strict=True))
+    assert all(a.end <= b.start + 1e-6 for a, b in pairwise(clips))
     assert [round(clip.end - clip.start, 3) for clip in clips] == [2.4, 3.0]
 
 
