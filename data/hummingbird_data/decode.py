@@ -52,8 +52,6 @@ def decode(
     What is transparent is shown before black. ``combing`` sees all pictures; those of ``fields`` are deinterlaced.
     Raises `StageError` for a stream that cannot be decoded, ends early or outgrows the limits.
     """
-    if info.damaged_at is not None:
-        raise _damage(info.damaged_at)
     size = fitted(info, short_side)
     count, last = 0, float("-inf")
     track, unflagged = info.track, Unflagged()
@@ -78,6 +76,8 @@ def decode(
         if frame.time > last:  # a repeated time stamp: nobody would see this frame
             last = frame.time
             yield frame
+    if info.damaged_at is not None:  # what decoders find says the second better
+        raise _damage(info.damaged_at)
     if count == 0:
         raise StageError("decode", "no frame could be decoded")
     shown = len(track.shown) + track.missing
@@ -107,7 +107,7 @@ def _pictures(container: InputContainer, info: VideoInfo, limits: Limits) -> Ite
     codec = stream.codec_context
     codec.thread_count = 1  # the cluster's cores are shared out by Ray
     codec.options = _STRICT_OPTIONS.get(info.codec, {})
-    check = _Strict(info.codec, codec.extradata)
+    check = _Strict(info.codec, codec)
     begin, place = float(track.times[track.first_key]), -1
     waiting: dict[
         int | None, int
@@ -143,7 +143,7 @@ def _pictures(container: InputContainer, info: VideoInfo, limits: Limits) -> Ite
                 codec.flush_buffers()
                 waiting.clear()
             waiting[packet.pts] = place
-            check.see(packet, place, track.count)
+            check.see(packet)
             yield from shown(codec.decode(packet))
         except av.error.FFmpegError as error:
             if place != track.count - 1:
@@ -159,24 +159,18 @@ def _pictures(container: InputContainer, info: VideoInfo, limits: Limits) -> Ite
 class _Strict:
     """A second decoder beside one that steps over damage; its pictures are not used."""
 
-    def __init__(self, codec: str, extradata: bytes | None) -> None:
+    def __init__(self, codec: str, context: av.VideoCodecContext) -> None:
         self._decoder = None
-        if codec in _STRICT:
+        # libvpx is often built without the kinds of more than 8 bits.
+        if codec in _STRICT and all(part.bits == 8 for part in context.format.components):
             self._decoder = av.CodecContext.create(_STRICT[codec], "r")
-            self._decoder.extradata = extradata
+            self._decoder.extradata = context.extradata
             self._decoder.thread_count = 1
-        self._begun = False
 
-    def see(self, packet: av.Packet, place: int, count: int) -> None:
+    def see(self, packet: av.Packet) -> None:
         """Raises FFmpegError for damage."""
-        if self._decoder is None:
-            return
-        try:
-            self._begun = bool(self._decoder.decode(packet)) or self._begun
-        except av.error.FFmpegError:
-            if self._begun:
-                raise
-            self._decoder = None  # a kind of picture that it does not know
+        if self._decoder is not None:
+            self._decoder.decode(packet)
 
 
 def _damage(seconds: float) -> StageError:

@@ -144,6 +144,10 @@ def _track(packets: _Packets) -> Track:
     order = np.array(packets.order)
     leaps = np.flatnonzero(np.abs(np.diff(order)) > _JUMP) + 1
     ends = [*joints, *leaps.tolist(), count]
+    broadcast = packets.stream.container.format.name in (
+        "mpegts",
+        "mpeg",
+    )  # others do not begin within a group
     index = getattr(packets.stream, "index_entries", ())
     return Track(
         index=packets.stream.index,
@@ -151,7 +155,7 @@ def _track(packets: _Packets) -> Track:
         times=_forward(times, durations, hidden, joints),
         durations=durations,
         hidden=hidden,
-        first_key=packets.keys[0] if packets.keys else 0,
+        first_key=packets.keys[0] if packets.keys and broadcast else 0,
         joints=tuple(joints),
         damaged=tuple(n for n in packets.damaged if not any(n < end <= n + _LATE for end in ends)),
         missing=max(0, len(index) - count) if "mp4" in packets.stream.container.format.name else 0,

@@ -39,7 +39,7 @@ def structure(path: Path, container: str) -> Structure:
         if container == "flv":
             return _flv(file, size)
         if container == "avi":
-            return _of_size(_riff_size(file, size), size)
+            return _avi(file, size)
         if container == "mpegts":
             return _transport_stream(file, size)
         if "mp4" in container:
@@ -53,17 +53,35 @@ def _of_size(stated: int, size: int) -> Structure:
     return Structure(complete=stated > 0)
 
 
-def _riff_size(file: BinaryIO, size: int) -> int:
-    """The end of the last RIFF chunk; 0 where a recording that broke off states none."""
-    end = 0
-    while end + 8 <= size:
+def _avi(file: BinaryIO, size: int) -> Structure:
+    """Chunks of RIFF: lists of headers, and of pictures and sound. A recording that broke off states no sizes."""
+    end, seconds, step = 0, 0.0, 0.0
+    while end + 12 <= size:
         file.seek(end)
-        head = file.read(8)
-        stated = int.from_bytes(head[4:], "little")
+        head = file.read(12)
+        stated = int.from_bytes(head[4:8], "little")
         if head[:4] != b"RIFF" or stated in (0, 0xFFFFFFFF):
             break
-        end += 8 + stated + stated % 2
-    return end
+        stop = end + 8 + stated
+        at = end + 12
+        end = stop + stated % 2
+        while at + 8 <= min(stop, size):
+            file.seek(at)
+            head = file.read(12)
+            kind, length = head[:4], int.from_bytes(head[4:8], "little")
+            if kind == b"LIST" and head[8:] in (b"movi", b"hdrl", b"rec "):
+                at += 12
+                continue
+            if kind == b"avih":
+                step = int.from_bytes(head[8:], "little") / 1e6
+            if kind[2:] in (b"dc", b"db"):
+                seconds += step
+            elif not (
+                kind[2:] in (b"wb", b"tx", b"pc") or kind[:2] == b"ix" or kind.isalnum() and kind.isascii()
+            ):
+                return Structure(damaged_at=seconds)
+            at += 8 + length + length % 2
+    return _of_size(end, size)
 
 
 def _boxes(file: BinaryIO, size: int) -> Structure:
@@ -199,7 +217,8 @@ class _Matroska:
             self.seconds = self.cluster * self.scale
         elif name == _SIMPLE_BLOCK:
             head = self.file.read(4)
-            self.seconds = (self.cluster + int.from_bytes(head[1:3], "big", signed=True)) * self.scale
+            time = (self.cluster + int.from_bytes(head[1:3], "big", signed=True)) * self.scale
+            self.seconds = max(self.seconds, time)
 
     def _info(self, at: int, stop: int) -> None:
         for name, start, inner in self._children(at, stop):
