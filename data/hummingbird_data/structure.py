@@ -77,7 +77,7 @@ def _avi(file: BinaryIO, size: int) -> Structure:
             if kind[2:] in (b"dc", b"db"):
                 seconds += step
             elif not (
-                kind[2:] in (b"wb", b"tx", b"pc") or kind[:2] == b"ix" or kind.isalnum() and kind.isascii()
+                kind[2:] in (b"wb", b"tx", b"pc") or kind[:2] == b"ix" or (kind.isalnum() and kind.isascii())
             ):
                 return Structure(damaged_at=seconds)
             at += 8 + length + length % 2

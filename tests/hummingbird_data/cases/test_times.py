@@ -156,7 +156,7 @@ def test_a_variable_rate_in_matroska_shows_each_picture(tmp_path: Path) -> None:
         ("a.mkv", "libx264", 3700.0),
         ("a.mkv", "mpeg4", 3.2),
         ("a.mp4", "libx264", 3700.0),
-        ("a.ts", "mpeg2video", 3700.0),
+        ("a.ts", "libx264", 3700.0),
         ("a.flv", "libx264", 100.0),
     ],
 )
