@@ -1,5 +1,5 @@
-"""Borders: bars above and below a picture, or beside it, that are no part of it: black, or the picture itself, large and
-blurred.
+"""Borders: bars above and below a picture, or beside it, that are no part of it: black, or the picture itself, large
+and blurred.
 
 A black border is black in every frame looked at, has its like on the other side, and ends in a straight edge along
 which there is picture nearly everywhere: dark scenes and objects before black are not cropped. A blurred one is smooth

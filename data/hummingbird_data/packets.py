@@ -92,7 +92,9 @@ def survey(container: InputContainer, streams: Sequence[VideoStream], most: int)
     Raises `StageError` where one of them has more than ``most`` packets.
     """
     reading = {stream.index: _Packets(stream) for stream in streams}
-    heard = [s for s in container.streams if s.type == "audio"]
+    # Others state the length of each stream, or none: FFmpeg's is an estimate then.
+    stating = any(name in container.format.name for name in ("matroska", "flv", "asf"))
+    heard = [s for s in container.streams if s.type == "audio" and stating]
     end, broken = 0.0, None
     try:
         for packet in container.demux([*streams, *heard]):
@@ -108,8 +110,6 @@ def survey(container: InputContainer, streams: Sequence[VideoStream], most: int)
                     raise StageError("probe", f"more than {most} frames, over the limit of {most}")
     except av.error.FFmpegError:
         broken = end
-    # Others state the length of each stream, or none: FFmpeg's is an estimate then.
-    stating = any(name in container.format.name for name in ("matroska", "flv", "asf"))
     length = (container.duration or 0) / 1e6 if stating else 0.0
     tracks = {index: _track(packets) for index, packets in reading.items()}
     return Survey(tracks, broken, end, length)

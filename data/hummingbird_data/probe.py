@@ -148,6 +148,13 @@ def _info(
         Fraction(rate) for rate in (stream.base_rate, stream.average_rate, stream.guessed_rate) if rate
     ]
     fps = rate_of(track.shown, track.tick, declared, limits.hold)
+    # Transport streams may carry the two fields of an interlaced picture as packets of their own.
+    if (
+        stream.guessed_rate
+        and "mpegts" in container.format.name
+        and abs(fps / stream.guessed_rate - 2) < 0.02
+    ):
+        fps /= 2
     seconds = shown_seconds(track.shown, float(1 / fps), limits.hold)
     if seconds > limits.seconds:
         raise StageError("probe", f"{seconds:.0f} s, over the limit of {limits.seconds:.0f}")
