@@ -41,7 +41,8 @@ _COPIES = ("copy_colour", "copy_likeness", "copy_luma")
 _JUDGING = {*(kind.threshold.setting for kind in ALWAYS), *_COPIES}
 _SCORES_VERSION = 5
 """Goes up where the same settings and models come to give other scores. 2: embeddings; 3: cuts, text, freezes and
-flicker; 4: cuts that colour alone shows; 5: gradual transitions, blanks in no clip."""
+flicker; 4: cuts that colour alone shows; 5: gradual transitions, blanks in
+no clip, the clock of files, mirrored and interlaced pictures."""
 _NONCOMMERCIAL = re.compile(r"(^|[-_. ])nc($|[-_. 0-9])|non-?commercial|research-only|^unknown$|^other$")
 
 

@@ -26,11 +26,11 @@ _GRACE = 30.0  # seconds for the server to report before it is given up itself
 
 
 class ChildProcess:
-    """Runs one function, named as "module:function", in a fresh process each time; JSON goes in and out.
+    """Runs functions, named as "module:function", each in a fresh process; JSON goes in and out.
 
-    ``seconds`` of processor time and ``megabytes`` of memory on top of the libraries' own are the limits of a
-    job. One that waits without working is stopped after ``patience`` times as many seconds: a busy machine
-    must not look like a hang.
+    ``function`` is the one where a job names none. ``seconds`` of processor time, where a job is not allowed others,
+    and ``megabytes`` of memory on top of the libraries' own are the limits of a job. One that waits without working
+    is stopped after ``patience`` times as many seconds: a busy machine must not look like a hang.
     """
 
     def __init__(self, function: str, seconds: float, megabytes: int, patience: float = 10.0) -> None:
@@ -41,9 +41,14 @@ class ChildProcess:
         """Starts the server. Raises RuntimeError when it cannot run here, whatever the job."""
         self._started()
 
-    def run(self, job: dict[str, Any]) -> dict[str, Any]:
-        """The job's result. Raises `StageError` when the job failed, crashed, hung or took too much."""
-        reply = self._ask(job)
+    def run(
+        self, job: dict[str, Any], function: str | None = None, seconds: float | None = None
+    ) -> dict[str, Any]:
+        """The job's result, within ``seconds`` of processor time. Raises `StageError` when the job failed, crashed,
+        hung or took too much."""
+        seconds = seconds or self.seconds
+        request = {"function": function or self.function, "job": job, "seconds": seconds}
+        reply = self._ask({**request, "wall": self.patience * seconds})
         if "error" in reply:
             raise StageError(reply["stage"], reply["error"])
         result: dict[str, Any] = reply["result"]
@@ -62,7 +67,7 @@ class ChildProcess:
         server = self._started()
         assert server.stdin is not None
         assert server.stdout is not None
-        watchdog = threading.Timer(self.patience * self.seconds + _GRACE, server.kill)
+        watchdog = threading.Timer(request["wall"] + _GRACE, server.kill)
         watchdog.start()
         try:
             server.stdin.write(json.dumps(request) + "\n")
@@ -79,15 +84,12 @@ class ChildProcess:
         reply: dict[str, Any] = json.loads(line)
         return reply
 
-    def _limits(self) -> list[str]:
-        return [str(self.seconds), str(self.megabytes), str(self.patience * self.seconds)]
-
     def _started(self) -> subprocess.Popen[str]:
         if self._server is None or self._server.poll() is not None:
             self.close()
             paths = [path for path in sys.path if path]
             self._server = subprocess.Popen(
-                [sys.executable, "-m", "hummingbird_data.reading.child", self.function, *self._limits()],
+                [sys.executable, "-m", "hummingbird_data.reading.child", self.function, str(self.megabytes)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -101,30 +103,34 @@ class ChildProcess:
         return self._server
 
 
-def _serve(name: str, seconds: float, megabytes: int, wall: float) -> None:
-    """Answers requests, one JSON line each, until the caller is gone."""
-    module, _, attribute = name.partition(":")
-    function = getattr(import_module(module), attribute)
+def _serve(name: str, megabytes: int) -> None:
+    """Answers requests, one JSON line each, until the caller is gone. What ``name`` needs is imported once."""
+    _function(name)
     # Results travel on the real standard output; whatever a library prints goes to standard error.
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     replies.write("ready\n")
     replies.flush()
     for line in sys.stdin:
-        reply = _isolated(function, json.loads(line), seconds, megabytes, wall)
+        reply = _isolated(megabytes=megabytes, **json.loads(line))
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
 
 
+def _function(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute)
+
+
 def _isolated(
-    function: Any, request: dict[str, Any], seconds: float, megabytes: int, wall: float
+    function: str, job: dict[str, Any], seconds: float, wall: float, megabytes: int
 ) -> dict[str, Any]:
     """Forks, runs, waits."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reader)
-        _work(function, request, writer, seconds, megabytes)
+        _work(function, job, writer, seconds, megabytes)
     os.close(writer)
     timed_out = threading.Event()
 
@@ -152,7 +158,7 @@ def _isolated(
     return reply
 
 
-def _work(function: Any, request: dict[str, Any], writer: int, seconds: float, megabytes: int) -> None:
+def _work(function: str, job: dict[str, Any], writer: int, seconds: float, megabytes: int) -> None:
     """In the fork: limits, the job, its reply; never returns."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     own = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -162,7 +168,7 @@ def _work(function: Any, request: dict[str, Any], writer: int, seconds: float, m
     resource.setrlimit(resource.RLIMIT_CPU, (processor, processor + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        reply = {"result": function(**request)}
+        reply = {"result": _function(function)(**job)}
     except StageError as error:
         reply = {"stage": error.stage, "error": str(error)}
     except MemoryError:
@@ -175,4 +181,4 @@ def _work(function: Any, request: dict[str, Any], writer: int, seconds: float, m
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))
+    _serve(sys.argv[1], int(sys.argv[2]))

@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from hummingbird_data.reading.borders import Box
-from hummingbird_data.reading.decode import Frame
+from hummingbird_data.reading.timeline import Frame
 
 
 @dataclass(frozen=True)
@@ -40,24 +40,27 @@ def cut_windows(
 ) -> list[Window]:
     """Every shot as windows of even lengths, none longer than ``max_seconds``.
 
-    A shot shorter than ``min_seconds`` stays one window: the verdict drops it as too short. Where even parts would be
-    too short, as many are cut as fit, each as long as may be, from the middle of the shot, and the rest is left over.
+    A window ends where the next frame begins, and one frame after its last one before a gap of the clock. A shot
+    shorter than ``min_seconds`` stays one window: the verdict drops it as too short. Where even parts would be too
+    short, as many are cut as fit, each as long as may be, from the middle of the shot, and the rest is left over.
     """
     windows = []
-    bounds = [*times, times[-1] + float(1 / fps)]
-    half = 0.5 / float(fps)  # tolerance: a shot of exactly max_seconds is one window
+    step = float(1 / fps)
+    bounds = [*times, times[-1] + step]
+    ends = [0.0] + [b if b - a < 1.5 * step else a + step for a, b in pairwise(bounds)]
+    half = 0.5 * step  # tolerance: a shot of exactly max_seconds is one window
     for shot_index, (first, stop) in enumerate(shots):
-        seconds = bounds[stop] - bounds[first]
+        seconds = ends[stop] - bounds[first]
         parts = max(1, math.ceil((seconds - half) / settings.max_seconds))
         edges = [bounds[first] + seconds * part / parts for part in range(1, parts)]
         inner = [int(np.searchsorted(times, edge - half)) for edge in edges]
         cuts = [first, *inner, stop]
-        if parts > 1 and min(bounds[b] - bounds[a] for a, b in pairwise(cuts)) < settings.min_seconds - half:
+        if parts > 1 and min(ends[b] - bounds[a] for a, b in pairwise(cuts)) < settings.min_seconds - half:
             parts = max(1, int((seconds + half) / settings.max_seconds))
             cuts = _longest(bounds, first, stop, parts, half, settings)
         for a, b in pairwise(cuts):
             if b > a:
-                windows.append(Window(shot_index, a, b, bounds[a], bounds[b]))
+                windows.append(Window(shot_index, a, b, bounds[a], ends[b]))
     return windows
 
 

@@ -1,36 +1,33 @@
 """Decoded frames as a viewer sees them: upright, with square pixels, high dynamic range rolled off, each with its time.
 
+What is damaged has one outcome, whatever the codec: the file is refused, with the second. A decoder that hides damage
+goes on with smeared pictures for seconds, which no flag marks. Only the very last packet may be: of a file that was
+cut off it often is.
+
 Runs in the child process (`hummingbird_data.reading.child`): the bytes are not trusted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
 import numpy as np
+from av.container import InputContainer
 from numpy.typing import NDArray
 
+from hummingbird_data.reading.combing import Combing, Deinterlacer, Field, Unflagged
 from hummingbird_data.reading.hdr import is_hdr, to_sdr
 from hummingbird_data.reading.probe import Limits, VideoInfo, open_video
+from hummingbird_data.reading.timeline import Frame, Times, in_order
 from hummingbird_data.stage import StageError
 
-# Share of the declared frames (or of the duration) that must decode, or the file counts as truncated.
+# Share of the pictures that the file's own table has which must decode, or the file counts as truncated.
 _COMPLETE = 0.97
-
-
-@dataclass(frozen=True)
-class Frame:
-    """``time`` in seconds as stamped in the file (a delayed start stays delayed); ``rgb`` uint8 (H, W, 3).
-
-    ``luma``: a larger grey picture (H, W) of the same frame, where one was asked for.
-    """
-
-    time: float
-    rgb: NDArray[np.uint8]
-    luma: NDArray[np.uint8] | None = None
+# Decoders that stop at damage which the ones that FFmpeg prefers step over.
+_STRICT = {"vp9": "libvpx-vp9"}
+_STRICT_OPTIONS = {"mjpeg": {"err_detect": "explode"}}
 
 
 @dataclass(frozen=True)
@@ -42,57 +39,142 @@ class LumaSettings:
 
 
 def decode(
-    path: Path, info: VideoInfo, limits: Limits, short_side: int, luma: LumaSettings | None = None
+    path: Path,
+    info: VideoInfo,
+    limits: Limits,
+    short_side: int,
+    luma: LumaSettings | None = None,
+    combing: Combing | None = None,
+    fields: Sequence[Field] = (),
 ) -> Iterator[Frame]:
     """Yields every frame in order of time, its shorter side at most ``short_side``, both sides even.
 
-    What is transparent is shown before black.
+    What is transparent is shown before black. ``combing`` sees all pictures; those of ``fields`` are deinterlaced.
     Raises `StageError` for a stream that cannot be decoded, ends early or outgrows the limits.
     """
     size = fitted(info, short_side)
-    decoded, count, last = 0, 0, float("-inf")
-    first = None
-    container, stream = open_video(path)
-    with container:
-        stream.codec_context.thread_count = 1  # the cluster's cores are shared out by Ray
-        try:
-            for frame in _decoded(container, stream, counted=bool(info.frames or info.seconds)):
-                decoded += 1
-                time = frame.time if frame.time is not None else last + 1 / float(info.fps)
-                if not time > last:
-                    continue  # a repeated time stamp: nobody would see this frame
-                if frame.is_corrupt:
-                    raise StageError("decode", f"damaged picture at {time:.2f} s")
-                count += 1
-                if count > limits.frames or (first is not None and time - first > limits.seconds):
-                    raise StageError("decode", f"longer than the limit ({count} frames, {time:.0f} s)")
-                first = time if first is None else first
-                last = time
-                if frame.width * frame.height > limits.pixels:
-                    raise StageError(
-                        "decode", f"grows to {frame.width}x{frame.height} pixels at {time:.2f} s"
-                    )
+    count, last = 0, float("-inf")
+    track, unflagged = info.track, Unflagged()
+
+    def made() -> Iterator[Frame]:
+        nonlocal count
+        with open_video(path) as container:
+            for picture, place in _whole(_pictures(container, info, limits), fields, track.times):
+                time = float(track.times[place])
+                if combing is not None:
+                    combing.see(picture, time)
+                frame = unflagged.of(picture)
                 grey = None
-                if luma is not None and (count - 1) % luma.every == 0:
-                    grey = _upright(_picture(frame, fitted(info, luma.short_side), "gray"), frame.rotation)
-                yield Frame(time, _upright(_opaque(frame, size), frame.rotation), grey)
-        except av.error.FFmpegError as error:
-            reason = error.strerror or type(error).__name__
-            raise StageError("decode", f"{reason} after {count} frames") from error
-    if count == 0 or first is None:
+                if luma is not None and count % luma.every == 0:
+                    grey = _upright(_picture(frame, fitted(info, luma.short_side), "gray"), frame)
+                count += 1
+                part = int(np.searchsorted(track.joints, place, "right"))
+                rgb = _upright(_opaque(frame, size), frame)
+                yield Frame(time, rgb, grey, float(track.durations[place]), part)
+
+    for frame in in_order(made()):
+        if frame.time > last:  # a repeated time stamp: nobody would see this frame
+            last = frame.time
+            yield frame
+    if info.damaged_at is not None:  # what decoders find says the second better
+        raise _damage(info.damaged_at)
+    if count == 0:
         raise StageError("decode", "no frame could be decoded")
-    _check_complete(info, decoded, first, last)
+    shown = len(track.shown) + track.missing
+    if track.missing and count < _COMPLETE * shown:
+        raise StageError("decode", f"truncated: {count} of {shown} frames could be decoded")
 
 
-def _decoded(container: Any, stream: Any, counted: bool) -> Iterator[av.VideoFrame]:
-    """The pictures of a stream. Of a file whose pictures are ``counted`` in the end, a packet that cannot be decoded is
-    passed over: the last one of a file that was cut off often cannot."""
+Picture = tuple[av.VideoFrame, int]
+"""A decoded picture, and the number of the packet that it came in."""
+
+
+def _whole(pictures: Iterator[Picture], fields: Sequence[Field], times: Times) -> Iterator[Picture]:
+    """The pictures, those of ``fields`` deinterlaced."""
+    if not fields:
+        yield from pictures
+        return
+    deinterlacer = Deinterlacer(fields)
+    for frame, place in pictures:
+        yield from deinterlacer.push(frame, place, float(times[place]))
+    yield from deinterlacer.end()
+
+
+def _pictures(container: InputContainer, info: VideoInfo, limits: Limits) -> Iterator[Picture]:
+    """The pictures of the film in the order in which they are shown. Raises `StageError` for damage."""
+    track = info.track
+    stream = container.streams[track.index]
+    codec = stream.codec_context
+    codec.thread_count = 1  # the cluster's cores are shared out by Ray
+    codec.options = _STRICT_OPTIONS.get(info.codec, {})
+    check = _Strict(info.codec, codec)
+    begin, place = float(track.times[track.first_key]), -1
+    waiting: dict[
+        int | None, int
+    ] = {}  # packets in the decoder, by the time stamps that their pictures will have
+
+    def shown(frames: Sequence[av.VideoFrame]) -> Iterator[Picture]:
+        for frame in frames:
+            number = waiting.pop(frame.pts if frame.pts in waiting else next(iter(waiting), None), place)
+            time = float(track.times[number])
+            # Of a stream that begins within a group of pictures, those before the first whole one lack others.
+            if frame.is_corrupt and (number == track.count - 1 or time < begin):
+                continue
+            if frame.is_corrupt:
+                raise _damage(time)
+            if frame.width * frame.height > limits.pixels:
+                raise StageError("decode", f"grows to {frame.width}x{frame.height} pixels at {time:.2f} s")
+            yield frame, number
+
+    for number in track.damaged:
+        if track.first_key <= number:
+            raise _damage(float(track.times[number]))
     for packet in container.demux(stream):
+        if not packet.size:
+            continue
+        place += 1
+        if place >= track.count:
+            raise StageError("decode", "the file changed while it was read")
+        if place < track.first_key:
+            continue
         try:
-            yield from packet.decode()
-        except av.error.InvalidDataError:
-            if not counted:
-                raise
+            if place in track.joints:
+                yield from shown(codec.decode(None))
+                codec.flush_buffers()
+                waiting.clear()
+            waiting[packet.pts] = place
+            check.see(packet)
+            yield from shown(codec.decode(packet))
+        except av.error.FFmpegError as error:
+            if place != track.count - 1:
+                raise _damage(float(track.times[place])) from error
+    try:
+        yield from shown(codec.decode(None))
+    except av.error.EOFError:
+        return
+    except av.error.FFmpegError as error:
+        raise _damage(float(track.times[-1])) from error
+
+
+class _Strict:
+    """A second decoder beside one that steps over damage; its pictures are not used."""
+
+    def __init__(self, codec: str, context: av.VideoCodecContext) -> None:
+        self._decoder = None
+        # libvpx is often built without the kinds of more than 8 bits.
+        if codec in _STRICT and all(part.bits == 8 for part in context.format.components):
+            self._decoder = av.CodecContext.create(_STRICT[codec], "r")
+            self._decoder.extradata = context.extradata
+            self._decoder.thread_count = 1
+
+    def see(self, packet: av.Packet) -> None:
+        """Raises FFmpegError for damage."""
+        if self._decoder is not None:
+            self._decoder.decode(packet)
+
+
+def _damage(seconds: float) -> StageError:
+    return StageError("decode", f"damaged picture at {seconds:.2f} s")
 
 
 def fitted(info: VideoInfo, short_side: int) -> tuple[int, int]:
@@ -123,17 +205,16 @@ def _opaque(frame: av.VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
     return ((rgba[..., :3] * rgba[..., 3:] + 127) // 255).astype(np.uint8)
 
 
-def _upright(rgb: NDArray[np.uint8], degrees: int) -> NDArray[np.uint8]:
-    """Turned as the file's display matrix asks; PyAV gives the angle anticlockwise."""
-    return np.ascontiguousarray(np.rot90(rgb, round(degrees / 90) % 4))
+def _upright(picture: NDArray[np.uint8], frame: av.VideoFrame) -> NDArray[np.uint8]:
+    """Turned and mirrored as the display matrix of the file or of the bitstream asks, to the nearest quarter.
 
-
-def _check_complete(info: VideoInfo, count: int, first: float, last: float) -> None:
-    # A file that was cut without coding it anew holds frames before its start, which its edit list hides.
-    shown = min(info.frames, float(info.fps) * info.seconds) if info.seconds else info.frames
-    if count < _COMPLETE * shown:
-        raise StageError("decode", f"truncated: {count} of {round(shown)} frames could be decoded")
-    # Matroska's duration begins at 0, the others' at their first frame.
-    seconds = last if "matroska" in info.container else last - first
-    if not info.frames and info.seconds and seconds + 1 < _COMPLETE * info.seconds:
-        raise StageError("decode", f"truncated: {seconds:.1f} of {info.seconds:.1f} seconds could be decoded")
+    The matrix (ISO/IEC 14496-12) takes the stored place (x, y) to (a x + c y, b x + d y).
+    """
+    found = frame.side_data.get("DISPLAYMATRIX")
+    if found is None:
+        return np.ascontiguousarray(picture)
+    a, b, _, c, d = np.frombuffer(found, np.int32)[:5].tolist()
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return np.ascontiguousarray(picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+    turned = np.swapaxes(picture, 0, 1)
+    return np.ascontiguousarray(turned[:: -1 if b < 0 else 1, :: -1 if c < 0 else 1])

@@ -57,11 +57,13 @@ class CurateSettings(Section):
     )
 
     max_megabytes: PositiveFloat = Field(4096.0, description="largest source file")
-    max_source_seconds: PositiveFloat = Field(3600.0, description="longest source")
+    max_source_seconds: PositiveFloat = Field(3600.0, description="longest source, gaps in its clock aside")
     max_pixels: PositiveInt = Field(4096 * 2304, description="largest picture of a source, width x height")
     max_frames: PositiveInt = Field(250_000, description="most frames of a source")
     read_seconds: PositiveFloat = Field(
-        300.0, description="processor time to read one source (10 times that in all); then it is quarantined"
+        300.0,
+        description="processor time to read one source, beside 0.1 s for each megapixel of its pictures (10 times that "
+        "in all); then it is quarantined",
     )
     read_megabytes: PositiveInt = Field(2048, description="memory to read one source; then it is quarantined")
 
@@ -83,8 +85,8 @@ class CurateSettings(Section):
     min_seconds: PositiveFloat = Field(2.0, description="shortest clip; shorter shots are too_short")
     max_seconds: PositiveFloat = Field(
         4.0,
-        description="longest clip; longer shots are split evenly, or a rest is left over where parts would be "
-        "too_short",
+        description="longest clip, and the most that a picture is held; longer shots are split evenly, or a rest is left "
+        "over where parts would be too_short",
     )
     short_side: PositiveInt = Field(480, description="most pixels of a clip's shorter side")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 import pytest
 from hummingbird_data.reading.borders import Box, Profile, shot_boxes
@@ -36,6 +37,41 @@ def test_bars_are_found_and_cropped(bars: tuple[int, int, int, int]) -> None:
 @pytest.mark.parametrize("bars", [(15, 0, 0, 0), (2, 2, 0, 0), (0, 30, 0, 0), (200, 200, 0, 0)])
 def test_bars_at_one_side_thin_ones_and_huge_ones_stay(bars: tuple[int, int, int, int]) -> None:
     assert Profile.of(framed(picture(), *bars)).box() == Box()
+
+
+def blurred(inner: np.ndarray, side: int, strength: float = 9.0) -> np.ndarray:
+    """The picture between blurred, enlarged copies of itself, as a phone's upright video is shown on a wide screen."""
+    height, width = inner.shape
+    behind = cv2.GaussianBlur(cv2.resize(inner, (width + 2 * side, height)), (0, 0), strength)
+    behind[:, side : side + width] = inner
+    return behind
+
+
+def textured(height: int = 120, width: int = 90, seed: int = 0) -> np.ndarray:
+    """Things of some size with grain, as pictures have."""
+    draw = np.random.default_rng(seed)
+    coarse = cv2.resize(
+        draw.uniform(40, 210, (height // 8, width // 8)), (width, height), interpolation=cv2.INTER_CUBIC
+    )
+    return np.clip(coarse + draw.normal(0, 8, (height, width)), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("side", "turned"), [(35, False), (20, False), (60, False), (40, True)])
+def test_blurred_bars_are_found_and_cropped(side: int, turned: bool) -> None:
+    frames = [blurred(textured(seed=seed), side) for seed in range(4)]
+    frames = [np.ascontiguousarray(frame.T) if turned else frame for frame in frames]
+    box = Profile.joined([Profile.of(frame) for frame in frames]).box()
+    first, last = (box.top, box.bottom) if turned else (box.left, box.right)
+    assert (first * (90 + 2 * side), last * (90 + 2 * side)) == pytest.approx((side, side + 90), abs=1)
+
+
+def test_a_sharp_subject_before_a_soft_background_is_not_cropped() -> None:
+    for seed in range(4):
+        frame = cv2.GaussianBlur(textured(120, 200, seed), (0, 0), 6)
+        y, x = np.mgrid[:120, :200]
+        subject = (np.abs(x - 100) < 35 + 12 * np.sin(y / 9)) & (y > 15)
+        frame[subject] = textured(120, 200, seed + 9)[subject]
+        assert Profile.of(frame).box() == Box()
 
 
 def test_an_object_before_black_is_not_cropped_nor_is_a_black_frame() -> None:

@@ -30,6 +30,18 @@ def test_long_shots_are_split_evenly_and_short_ones_stay_whole() -> None:
     assert [w.first for w in made][1:] == [w.stop for w in made][:-1]
 
 
+def test_a_split_leaves_a_rest_over_where_even_parts_would_be_too_short() -> None:
+    settings = ClipSettings(min_seconds=2, max_seconds=2.5)
+    made = windows([62, 82, 120], settings)  # 2.6, 3.4 and 5 s
+    assert [(w.shot_index, w.stop - w.first) for w in made] == [(0, 60), (1, 60), (2, 60), (2, 60)]
+
+
+def test_a_window_before_a_gap_of_the_clock_ends_with_its_last_frame() -> None:
+    times = [*(frame / 24 for frame in range(48)), *(40 + frame / 24 for frame in range(48))]
+    made = cut_windows([(0, 48), (48, 96)], times, FPS, ClipSettings())
+    assert [(w.start, round(w.end, 6)) for w in made] == [(0.0, 2.0), (40.0, 42.0)]
+
+
 def test_clips_hold_their_window_and_the_same_frames_give_the_same_bytes(
     tmp_path: Path, shot: Callable
 ) -> None:
