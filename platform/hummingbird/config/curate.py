@@ -85,8 +85,8 @@ class CurateSettings(Section):
     min_seconds: PositiveFloat = Field(2.0, description="shortest clip; shorter shots are too_short")
     max_seconds: PositiveFloat = Field(
         4.0,
-        description="longest clip, and the most that a picture is held; longer shots are split evenly, or a rest is left "
-        "over where parts would be too_short",
+        description="longest clip, and the most that a picture is held; longer shots are split evenly, or a rest is "
+        "left over where parts would be too_short",
     )
     short_side: PositiveInt = Field(480, description="most pixels of a clip's shorter side")
 
