@@ -78,7 +78,7 @@ class ConsistencyDistillation(Method):
     student embeds (as w = s - 1). The estimate itself is decoded and rewarded. The noise process has no rescale of x0.
     """
 
-    Settings: Any = ConsistencySettings
+    Settings = ConsistencySettings
 
     def __init__(self, settings: ConsistencySettings, inputs: MethodInputs) -> None:
         self._settings, self._rewards = settings, inputs.rewards

@@ -66,7 +66,7 @@ class PhasedConsistency(ConsistencyDistillation):
     student's own whole videos: its estimates before the last step are means of many videos.
     """
 
-    Settings: Any = PhasedConsistencySettings
+    Settings = PhasedConsistencySettings
     _settings: PhasedConsistencySettings
 
     def start_timesteps(self) -> Tensor:
