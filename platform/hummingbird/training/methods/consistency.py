@@ -5,7 +5,7 @@ models (arXiv 2310.04378).
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from pydantic import Field, PositiveInt, model_validator
@@ -78,7 +78,7 @@ class ConsistencyDistillation(Method):
     student embeds (as w = s - 1). The estimate itself is decoded and rewarded. The noise process has no rescale of x0.
     """
 
-    Settings: ClassVar[Any] = ConsistencySettings
+    Settings = ConsistencySettings
 
     def __init__(self, settings: ConsistencySettings, inputs: MethodInputs) -> None:
         self._settings, self._rewards = settings, inputs.rewards

@@ -6,7 +6,7 @@ DRaFT (arXiv 2309.17400).
 """
 
 from itertools import pairwise
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from pydantic import Field, PositiveInt, model_validator
@@ -66,7 +66,7 @@ class PhasedConsistency(ConsistencyDistillation):
     student's own whole videos: its estimates before the last step are means of many videos.
     """
 
-    Settings: ClassVar[Any] = PhasedConsistencySettings
+    Settings = PhasedConsistencySettings
     _settings: PhasedConsistencySettings
 
     def start_timesteps(self) -> Tensor:

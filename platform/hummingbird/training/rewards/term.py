@@ -1,6 +1,7 @@
 """Rewards as a part of a loss: frames are drawn, decoded once for all rewards, and scored."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,13 +18,17 @@ def resolve_rewards(setting: str, table: PluginTable) -> list[Plugin[Reward]]:
     Raises:
         InputError: see `resolve_plugins`; or a reward whose settings have no weight.
     """
-    weighed = []
-    for reward in resolve_plugins(setting, table, REWARDS, Reward):  # type: ignore[type-abstract]
+    rewards: list[Plugin[Any]] = resolve_plugins(setting, table, REWARDS, Reward)
+    for reward in rewards:
         if not isinstance(reward.settings, RewardSettings):
             raise InputError(f"{setting}: the Settings of {reward.name} must derive from RewardSettings")
-        if reward.settings.weight:
-            weighed.append(reward)
-    return weighed
+    return [reward for reward in rewards if weight_of(reward)]
+
+
+def weight_of(reward: Plugin[Reward]) -> float:
+    """A reward's weight in the loss."""
+    assert isinstance(reward.settings, RewardSettings)
+    return reward.settings.weight
 
 
 def declaration(reward: Plugin[Reward]) -> RewardDeclaration:
@@ -62,7 +67,7 @@ class RewardTerm:
         """The rewards of the settings, loaded on a device."""
         return cls(
             {reward.name: (reward.build(device), declaration(reward)) for reward in rewards},
-            {reward.name: float(getattr(reward.settings, "weight")) for reward in rewards},  # noqa: B009
+            {reward.name: weight_of(reward) for reward in rewards},
             decode,
             start,
         )
