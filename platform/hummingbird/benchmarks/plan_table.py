@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hummingbird.benchmarks.plan_candidates import TEACHER, Planned, twin
+from hummingbird.benchmarks.plan_candidates import TEACHER, PlanCandidate, matched_name
 from hummingbird.config.plan_benchmark import PlanBenchmarkSettings
 from hummingbird.evaluation.intervals import Values, raw_table, score_table
 from hummingbird.evaluation.repeats import score_repeats
 
 Results = Mapping[int, Mapping[str, Mapping[str, Any]]]
-"""By seed and name of the plan, as `hummingbird.benchmarks.plan_students.run_cell` returns them."""
+"""By seed and name of the plan, as `hummingbird.benchmarks.plan_students.run_student` returns them."""
 
 WHEN = ("before", "after")
 
 
-def summary(planned: Mapping[str, Planned], results: Results) -> dict[str, Any]:
+def summary(planned: Mapping[str, PlanCandidate], results: Results) -> dict[str, Any]:
     """``plans``: costs, and for each seed that is done the total and its parts, training and seconds."""
     teacher = planned[TEACHER].cost
     plans = {}
@@ -42,7 +42,7 @@ def summary(planned: Mapping[str, Planned], results: Results) -> dict[str, Any]:
 
 def comparisons(
     s: PlanBenchmarkSettings,
-    planned: Mapping[str, Planned],
+    planned: Mapping[str, PlanCandidate],
     results: Results,
     seed: int,
     plans: dict[str, dict[str, Any]],
@@ -51,7 +51,7 @@ def comparisons(
 
     The teacher has no distillation: its one score stands for both.
     """
-    matches = {(twin(paper, match), paper): match for paper in s.paper for match in s.match}
+    matches = {(matched_name(paper, match), paper): match for paper in s.paper for match in s.match}
     pairs = [pair for pair in matches if pair[0] in planned]
     leads: dict[str, dict[tuple[str, str], Any]] = {}
     for when in WHEN:

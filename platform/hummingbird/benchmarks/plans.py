@@ -14,8 +14,8 @@ from typing import Any
 from tqdm import tqdm
 
 from hummingbird.benchmarks.drawn_cache import draw_cache
-from hummingbird.benchmarks.plan_candidates import Planned, find_plans
-from hummingbird.benchmarks.plan_students import Cell, Study, run_cell
+from hummingbird.benchmarks.plan_candidates import PlanCandidate, find_plans
+from hummingbird.benchmarks.plan_students import StudentRun, StudyContext, run_student
 from hummingbird.benchmarks.plan_table import comparisons, summary, text_table
 from hummingbird.config.settings import Settings
 from hummingbird.core.devices import describe_device, resolve_device
@@ -23,7 +23,7 @@ from hummingbird.core.errors import InputError
 from hummingbird.core.files import write_atomically
 from hummingbird.core.hashes import weights_hash
 from hummingbird.core.model_references import pipeline_folder
-from hummingbird.core.parallel import spread
+from hummingbird.core.parallel import parallel_map
 from hummingbird.evaluation.score import SCORE_VERSION
 from hummingbird.lake.runs import open_run
 from hummingbird.models.pipeline import load_pipeline
@@ -93,17 +93,17 @@ def run_study(settings: Settings, folder: Path) -> dict[str, Any]:
     teacher = pipeline_folder(settings.models.teacher)
     inputs = study_inputs(settings)
     _check_folder(folder, inputs)
-    with spread(s.workers) as each:
+    with parallel_map(s.workers) as parallel:
         pipeline = load_pipeline(teacher).to(device)
-        cache = draw_cache(pipeline, folder / "cache", settings.seed, s.clips, each)
-        planned, unmet = find_plans(settings, pipeline, teacher, cache, folder / "plans", device, each)
-        study = Study(settings, folder, teacher, cache, device, deadline)
-        cells = [
-            Cell(name, one.plan, seed) for seed in s.seeds for name, one in planned.items()
+        cache = draw_cache(pipeline, folder / "cache", settings.seed, s.clips, parallel)
+        planned, unmet = find_plans(settings, pipeline, teacher, cache, folder / "plans", device, parallel)
+        study = StudyContext(settings, folder, teacher, cache, device, deadline)
+        runs = [
+            StudentRun(name, one.plan, seed) for seed in s.seeds for name, one in planned.items()
         ]  # a seed after the other: what is cut off has whole seeds to show
-        made = each(partial(run_cell, study), cells)
-        results = list(tqdm(made, total=len(cells), desc="students", unit="student"))
-    metrics = _metrics(settings, planned, cells, results)
+        made = parallel(partial(run_student, study), runs)
+        results = list(tqdm(made, total=len(runs), desc="students", unit="student"))
+    metrics = _metrics(settings, planned, runs, results)
     metrics |= {"unmet": unmet, "inputs": inputs, "device": describe_device(), "score_version": SCORE_VERSION}
     print(text_table(metrics))
     return metrics
@@ -111,21 +111,21 @@ def run_study(settings: Settings, folder: Path) -> dict[str, Any]:
 
 def _metrics(
     settings: Settings,
-    planned: Mapping[str, Planned],
-    cells: list[Cell],
+    planned: Mapping[str, PlanCandidate],
+    runs: list[StudentRun],
     results: list[dict[str, Any] | None],
 ) -> dict[str, Any]:
     s = settings.plan_benchmark
     by_seed: dict[int, dict[str, dict[str, Any]]] = {seed: {} for seed in s.seeds}
-    for cell, result in zip(cells, results, strict=True):
+    for run, result in zip(runs, results, strict=True):
         if result is not None:
-            by_seed[cell.seed][cell.name] = result
+            by_seed[run.seed][run.name] = result
     whole = {seed: found for seed, found in by_seed.items() if len(found) == len(planned)}
     metrics = summary(planned, by_seed)
     if whole:
         metrics |= comparisons(s, planned, whole, settings.seed, metrics["plans"])
-    unfinished = [cell for cell, result in zip(cells, results, strict=True) if result is None]
-    return {**metrics, "unfinished": [f"{cell.name}, seed {cell.seed}" for cell in unfinished]}
+    unfinished = [run for run, result in zip(runs, results, strict=True) if result is None]
+    return {**metrics, "unfinished": [f"{run.name}, seed {run.seed}" for run in unfinished]}
 
 
 def _check_folder(folder: Path, inputs: Mapping[str, Any]) -> None:

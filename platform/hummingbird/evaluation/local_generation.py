@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from hummingbird.core.parallel import Each
+from hummingbird.core.parallel import ParallelMap
 from hummingbird.evaluation.suites.shapes.judging import judge_frames
 from hummingbird.evaluation.suites.shapes.metrics import Measured
 from hummingbird.evaluation.suites.shapes.prompts import Prompt
@@ -25,12 +25,16 @@ class Way:
 
 
 def examine_here(
-    pipeline: TextToVideoPipeline, prompts: Sequence[Prompt], way: Way, each: Each, name: str | None = None
+    pipeline: TextToVideoPipeline,
+    prompts: Sequence[Prompt],
+    way: Way,
+    parallel: ParallelMap,
+    name: str | None = None,
 ) -> list[Measured]:
     """The judged videos of ``pipeline`` for all prompts, in their order.
 
     Args:
-        each: judges; the processes of `hummingbird.core.parallel`, or ``map``.
+        parallel: judges; the processes of `hummingbird.core.parallel`, or ``map``.
         name: shown beside a bar; none: no bar.
     """
     found: list[Measured] = []
@@ -46,6 +50,6 @@ def examine_here(
                 fps=way.fps,
                 decoder=way.decoder,
             ).numpy()
-            found += each(judge_frames, [(video, p.text) for video, p in zip(frames, some, strict=True)])
+            found += parallel(judge_frames, [(video, p.text) for video, p in zip(frames, some, strict=True)])
             bar.update(len(some))
     return found

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from hummingbird.benchmarks.drawn_cache import draw_cache
-from hummingbird.benchmarks.plan_candidates import twin
+from hummingbird.benchmarks.plan_candidates import matched_name
 from hummingbird.benchmarks.plans import plan_benchmark
 from hummingbird.config.distill import DistillSettings
 from hummingbird.config.plan import PlanSettings
@@ -16,7 +16,7 @@ from hummingbird.config.plan_benchmark import PlanBenchmarkSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.model_references import SHIPPED_WEIGHTS
-from hummingbird.core.parallel import spread
+from hummingbird.core.parallel import parallel_map
 from hummingbird.evaluation.repeats import score_repeats
 from hummingbird.evaluation.score import SHAPES
 from hummingbird.models.architectures import unet_config
@@ -75,7 +75,7 @@ def test_students_of_equal_size_are_made_once_and_compared(
 
     asked = small(settings, teacher, folder=folder)
     metrics = json.loads(plan_benchmark(asked).read_text())["metrics"]
-    plans, ours = metrics["plans"], twin(PAPER, "params")
+    plans, ours = metrics["plans"], matched_name(PAPER, "params")
     assert plans[ours]["parameters"] <= plans[PAPER]["parameters"]
     assert plans["params-0.4"]["share"] <= 0.4
     assert plans["teacher"]["share"] == 1
@@ -100,10 +100,10 @@ def test_students_of_equal_size_are_made_once_and_compared(
 
 def test_drawn_clips_make_a_cache_that_training_reads(teacher: Path, tmp_path: Path) -> None:
     pipeline = TextToVideoPipeline.from_pretrained(teacher)
-    with spread(1) as each:
-        cache = LatentCache(draw_cache(pipeline, tmp_path / "cache", 3, 3, each))
+    with parallel_map(1) as parallel:
+        cache = LatentCache(draw_cache(pipeline, tmp_path / "cache", 3, 3, parallel))
         before = (tmp_path / "cache" / "cache.json").stat().st_mtime_ns
-        draw_cache(pipeline, tmp_path / "cache", 3, 3, each)
+        draw_cache(pipeline, tmp_path / "cache", 3, 3, parallel)
     assert (tmp_path / "cache" / "cache.json").stat().st_mtime_ns == before
     batch = cache.load([0, 2])
     assert batch["latents"].shape == (2, 16, 16, 8, 8)
@@ -131,10 +131,10 @@ def test_a_lead_is_paired_over_repeats_and_prompts() -> None:
 
 
 def test_processes_give_results_in_order_and_pass_errors_on() -> None:
-    with spread(2) as each:
-        assert list(each(abs, [-3, 2, -1])) == [3, 2, 1]
+    with parallel_map(2) as parallel:
+        assert list(parallel(abs, [-3, 2, -1])) == [3, 2, 1]
         with pytest.raises(TypeError):
-            list(each(abs, ["x"]))
+            list(parallel(abs, ["x"]))
 
 
 def test_neither_ray_nor_the_lake_is_imported() -> None:
