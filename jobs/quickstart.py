@@ -9,7 +9,7 @@ import yaml
 from hummingbird.benchmarks.videos import benchmark
 from hummingbird.compiling.compile import compile_model
 from hummingbird.config.command_line import run_verb
-from hummingbird.config.evaluate import Candidate
+from hummingbird.config.evaluate import EvaluatedModel
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.evaluation.curation import of_footage, score_curation
@@ -61,10 +61,10 @@ def main(settings: Settings, given: argparse.Namespace) -> Path:
             trained = step(verb, function, with_section(training, "models", student=models[before]))
             models[kind] = trained["outputs"]["pipeline"]
         student = with_section(settings, "models", student=models["feedback"])
-        candidates = [Candidate(name="teacher", path=settings.models.teacher)]
+        candidates = [EvaluatedModel(name="teacher", path=settings.models.teacher)]
         # The guidance is built into the distilled student: at 1 it makes one pass a step.
         candidates += [
-            Candidate(name=name, path=path, guidance_scale=1.0 if name == "distilled" else None)
+            EvaluatedModel(name=name, path=path, guidance_scale=1.0 if name == "distilled" else None)
             for name, path in models.items()
         ]
         evaluated = step("evaluate", evaluate, with_section(student, "evaluate", models=tuple(candidates)))

@@ -3,8 +3,8 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ from hummingbird.config.distill import DistillSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.files import write_atomically
 from hummingbird.core.parallel import parallel_map
-from hummingbird.evaluation.local_generation import Way, examine_here
-from hummingbird.evaluation.suites.shapes.metrics import Measured
-from hummingbird.evaluation.suites.shapes.prompts import evaluation_prompts
+from hummingbird.evaluation.local_generation import evaluate_here
+from hummingbird.evaluation.sampling import SamplingParameters
+from hummingbird.evaluation.suites.shapes.suite import ShapesSuite
 from hummingbird.models.pipeline import load_pipeline
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.prune import prune_unet
@@ -63,7 +63,7 @@ def run_student(study: StudyContext, run: StudentRun) -> dict[str, Any] | None:
     """Scores before and after distillation, stored in the study's folder; what is there already is not made again.
 
     Returns:
-        ``before`` and ``after`` (``values`` and ``right`` by prompt, ``seconds``), ``training`` (``steps``,
+        ``before`` and ``after`` (``values`` and ``checks`` by prompt, ``seconds``), ``training`` (``steps``,
         ``seconds``, mean losses of its first and last tenth); or None after the deadline.
     """
     folder = study.folder / "students" / f"{run.name}-seed{run.seed}"
@@ -123,19 +123,22 @@ def _score(
     pipeline = load_pipeline(study.teacher)
     pipeline.unet = unet.eval()
     pipeline.to(study.device)
-    prompts = evaluation_prompts(s.prompts, study.settings.seed + run.seed)
+    suite = ShapesSuite(ShapesSuite.Settings())
+    prompts = suite.prompts(s.prompts, study.settings.seed + run.seed)
     with parallel_map(s.judges) as parallel:
-        found: Sequence[Measured] = examine_here(
+        measured = evaluate_here(
             pipeline,
+            suite,
             prompts,
-            Way(s.num_inference_steps, guidance, batch=s.batch_size),
+            SamplingParameters(s.num_inference_steps, guidance),
+            s.batch_size,
             parallel,
             name if s.workers == 1 else None,  # bars of several processes would run into each other
         )
     return {
-        "values": [dict(one.values) for one in found],
-        "right": [dict(one.right) for one in found],
-        "prompts": [asdict(prompt)["text"] for prompt in prompts],
+        "values": [dict(one.values) for one in measured],
+        "checks": [dict(one.checks) for one in measured],
+        "prompts": [prompt.text for prompt in prompts],
         "seconds": time.perf_counter() - start,
     }
 
@@ -170,6 +173,6 @@ def _stored(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     if path.is_file():
         stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return stored
-    made = make()
-    write_atomically(path, json.dumps(made).encode())
-    return made
+    result = make()
+    write_atomically(path, json.dumps(result).encode())
+    return result

@@ -1,4 +1,4 @@
-"""What the benchmark of plans found: figures by plan, leads of the planner's cuts, and the table of both."""
+"""What the benchmark of plans found: figures by plan, differences between cuts, and the table of both."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -6,13 +6,15 @@ from typing import Any
 
 from hummingbird.benchmarks.plan_candidates import TEACHER, PlanCandidate, matched_name
 from hummingbird.config.plan_benchmark import PlanBenchmarkSettings
-from hummingbird.evaluation.intervals import Values, raw_table, score_table
+from hummingbird.evaluation.intervals import Scale, Values, ValueTable
 from hummingbird.evaluation.repeats import score_repeats
+from hummingbird.evaluation.suites.shapes.suite import ShapesSuite
 
 Results = Mapping[int, Mapping[str, Mapping[str, Any]]]
 """By seed and name of the plan, as `hummingbird.benchmarks.plan_students.run_student` returns them."""
 
 WHEN = ("before", "after")
+SCALE = Scale(ShapesSuite.dimensions, ShapesSuite.parts)
 
 
 def summary(planned: Mapping[str, PlanCandidate], results: Results) -> dict[str, Any]:
@@ -47,19 +49,19 @@ def comparisons(
     seed: int,
     plans: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
-    """Intervals over seeds and prompts: written into ``plans``, and the leads of the planner over the paper.
+    """Intervals over seeds and prompts: written into ``plans``, and how the planner's cuts differ from the paper's.
 
     The teacher has no distillation: its one score stands for both.
     """
     matches = {(matched_name(paper, match), paper): match for paper in s.paper for match in s.match}
     pairs = [pair for pair in matches if pair[0] in planned]
-    leads: dict[str, dict[tuple[str, str], Any]] = {}
+    differences: dict[str, dict[tuple[str, str], Any]] = {}
     for when in WHEN:
         values: dict[str, Sequence[Values]] = {
             name: [found[name].get(when, found[name]["before"])["values"] for found in results.values()]
             for name in planned
         }
-        totals, leads[when] = score_repeats(values, pairs, s.resamples, seed)
+        totals, differences[when] = score_repeats(SCALE, values, pairs, s.resamples, seed)
         for name, interval in totals.items():
             plans[name][when] = asdict(interval)
     table = [
@@ -67,7 +69,7 @@ def comparisons(
             "planner": ours,
             "paper": paper,
             "equal": matches[ours, paper],
-            **{when: asdict(leads[when][ours, paper]) for when in WHEN},
+            "difference": {when: asdict(differences[when][ours, paper]) for when in WHEN},
             "seeds": {
                 str(number): {when: _total(found[ours][when]) - _total(found[paper][when]) for when in WHEN}
                 for number, found in results.items()
@@ -91,10 +93,13 @@ def text_table(metrics: Mapping[str, Any]) -> str:
             f"{'' if name == TEACHER else _words(one, 'after'):22}"
         )
     if "comparisons" in metrics:
-        lines += ["", "lead of the planner's cut in the total, points of 100 [95 % over seeds and prompts]"]
         lines += [
-            f"{one['planner']:26} over {one['paper']:18} before {_points(one['before']):26}"
-            f" after {_points(one['after'])}"
+            "",
+            "total of the planner's cut less the paper's, points of 100 [95 % over seeds and prompts]",
+        ]
+        lines += [
+            f"{one['planner']:26} less {one['paper']:18} before {_points(one['difference']['before']):26}"
+            f" after {_points(one['difference']['after'])}"
             for one in metrics["comparisons"]
         ]
         lines.append(f"seeds: {', '.join(map(str, metrics['scored_seeds']))}")
@@ -113,10 +118,12 @@ def _points(interval: Mapping[str, float], sign: str = "+") -> str:
     return f"{value:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
 
 
-def _total(found: Mapping[str, Any]) -> float:
-    return _parts(found["values"])["total"]
+def _total(scored: Mapping[str, Any]) -> float:
+    return _parts(scored["values"])["total"]
 
 
 def _parts(values: Values) -> dict[str, float]:
-    found = score_table(raw_table(values))
-    return {"total": found.total, "quality": found.quality, "semantic": found.semantic}
+    score = ValueTable(SCALE, values).score()
+    if score.total is None:
+        raise ValueError("a total cannot be computed without all its dimensions")
+    return {"total": score.total, **score.parts}

@@ -24,11 +24,12 @@ from hummingbird.core.files import write_atomically
 from hummingbird.core.hashes import weights_hash
 from hummingbird.core.model_references import pipeline_folder
 from hummingbird.core.parallel import parallel_map
-from hummingbird.evaluation.score import SCORE_VERSION
+from hummingbird.evaluation.suites.shapes.suite import ShapesSuite
 from hummingbird.lake.runs import open_run
 from hummingbird.models.pipeline import load_pipeline
 
 VERSION = 1
+SUITE = {"name": "shapes", "version": ShapesSuite.version}
 ELSEWHERE = frozenset({"folder", "workers", "judges", "minutes", "device", "resamples"})
 """Settings of the benchmark that change no student and no video."""
 
@@ -67,7 +68,7 @@ def study_inputs(settings: Settings) -> dict[str, Any]:
     return {
         "seed": settings.seed,
         "teacher": weights_hash(unet),
-        "score_version": SCORE_VERSION,
+        "suite": SUITE,
         "distill": tree["distill"],
         "training": {key: tree["training"][key] for key in training},
         "plan": {key: tree["plan"][key] for key in calibration},
@@ -81,7 +82,7 @@ def run_study(settings: Settings, folder: Path) -> dict[str, Any]:
     Returns:
         JSON: ``plans`` by name (costs with the share of the teacher's, ``before`` and ``after`` distillation with
         intervals over seeds and prompts, ``seeds`` with what each gave, the ``plan`` itself), the ``teacher``
-        likewise, ``comparisons`` of the paper's cuts with the planner's (``lead`` of the planner, paired),
+        likewise, ``comparisons`` of the paper's cuts with the planner's (paired ``difference`` of their totals),
         ``unfinished`` students, ``unmet`` budgets of milliseconds, ``inputs`` and ``device``.
 
     Raises:
@@ -104,7 +105,7 @@ def run_study(settings: Settings, folder: Path) -> dict[str, Any]:
         made = parallel(partial(run_student, study), runs)
         results = list(tqdm(made, total=len(runs), desc="students", unit="student"))
     metrics = _metrics(settings, planned, runs, results)
-    metrics |= {"unmet": unmet, "inputs": inputs, "device": describe_device(), "score_version": SCORE_VERSION}
+    metrics |= {"unmet": unmet, "inputs": inputs, "device": describe_device(), "suite": SUITE}
     print(text_table(metrics))
     return metrics
 

@@ -108,8 +108,8 @@ def compare(s: UnetBenchmarkSettings, seed: int) -> dict[str, Any]:
                 running.pop(name).model.zero_grad(set_to_none=True)
                 torch.cuda.empty_cache()
         steps = {name: partial(_step, unet, run, cast, s, task) for name, unet in running.items()}
-        times = time_in_turns(steps, s.warmup_passes, s.repeats, label=task)
-        seconds[task] = {name: statistics.median(values) for name, values in times.items()}
+        repeats = time_in_turns(steps, s.warmup_passes, s.repeats, label=task)
+        seconds[task] = {name: statistics.median(values) for name, values in repeats.items()}
     work = {"forward": flop, "training": 3 * flop}
     metrics |= {
         "seconds": seconds,

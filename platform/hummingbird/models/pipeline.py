@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ class TextToVideoPipeline(DiffusionPipeline):
     """
 
     _optional_components = ("decoder",)
+    unet_dtype: torch.dtype | None = None
+    """What the U-Net's passes compute in, by autocast, while pixels keep all their bits; none: as its weights are."""
 
     def __init__(
         self,
@@ -140,18 +143,25 @@ class TextToVideoPipeline(DiffusionPipeline):
         rates = torch.full((count,), fps, device=text.device)
         if self.few_steps:
             scales = torch.full((count,), scale, device=text.device)
-            return lambda x, t: self.unet(x, t, text, rates, scales).float()
+            return lambda x, t: self._pass(x, t, text, rates, scales)
         if scale == 1:  # the unconditional pass cancels out
-            return lambda x, t: self.unet(x, t, text, rates).float()
+            return lambda x, t: self._pass(x, t, text, rates)
         both = torch.cat([text, self.encode_prompts([""]).expand_as(text)])
 
         def guided(x: Tensor, t: Tensor) -> Tensor:
-            outputs = self.unet(torch.cat([x, x]), torch.cat([t, t]), both, torch.cat([rates, rates]))
-            wanted, free = outputs.float().chunk(2)
+            outputs = self._pass(torch.cat([x, x]), torch.cat([t, t]), both, torch.cat([rates, rates]))
+            wanted, free = outputs.chunk(2)
             mixed: Tensor = free + scale * (wanted - free)
             return mixed
 
         return guided
+
+    def _pass(self, *inputs: Tensor) -> Tensor:
+        """The U-Net's output in float32, computed in ``unet_dtype``."""
+        kind = self.unet_dtype
+        with torch.autocast(inputs[0].device.type, kind) if kind is not None else nullcontext():
+            output: Tensor = self.unet(*inputs)
+        return output.float()
 
     @property
     def latent_size(self) -> int:

@@ -165,9 +165,12 @@ def curves(curve: Curve) -> Markup:
 
 
 def intervals(
-    rows: Sequence[str], values: Mapping[str, Mapping[str, Interval]], models: Sequence[str]
+    rows: Sequence[str],
+    values: Mapping[str, Mapping[str, Interval]],
+    models: Sequence[str],
+    summary: Sequence[str] = (),
 ) -> Markup:
-    """A bar with its 95 % interval for every model in every row, on one scale from 0 to 1."""
+    """A bar with its 95 % interval for every model in every row, on one scale from 0 to 1; ``summary`` rows in bold."""
     thick, gap = 9.0, 14.0
     left = max((len(row) for row in rows), default=0) * _CHARACTER + 20
     width, top = 1060.0, 22.0
@@ -180,7 +183,7 @@ def intervals(
         body += [_line(x, top - 4, x, height - 6), _text(x, 12, f"{100 * tick:.0f}", "small", "middle")]
     for index, row in enumerate(rows):
         y = top + index * block
-        strong = "strong" if row in ("total", "quality", "semantic") else ""
+        strong = "strong" if row in summary else ""
         body.append(_text(left - 12, y + thick * len(models) / 2 + 4, row, strong, "end"))
         for place, model in enumerate(models):
             found = values[model].get(row)

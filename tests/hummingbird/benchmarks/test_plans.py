@@ -9,6 +9,7 @@ import pytest
 import torch
 from hummingbird.benchmarks.drawn_cache import draw_cache
 from hummingbird.benchmarks.plan_candidates import matched_name
+from hummingbird.benchmarks.plan_table import SCALE
 from hummingbird.benchmarks.plans import plan_benchmark
 from hummingbird.config.distill import DistillSettings
 from hummingbird.config.plan import PlanSettings
@@ -18,7 +19,7 @@ from hummingbird.core.errors import InputError
 from hummingbird.core.model_references import SHIPPED_WEIGHTS
 from hummingbird.core.parallel import parallel_map
 from hummingbird.evaluation.repeats import score_repeats
-from hummingbird.evaluation.score import SHAPES
+from hummingbird.evaluation.suites.shapes.dimensions import SHAPES
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.pipeline import TextToVideoPipeline, load_parts
 from hummingbird.models.unet import VideoUNet
@@ -82,12 +83,12 @@ def test_students_of_equal_size_are_made_once_and_compared(
     for name in (PAPER, ours, "params-0.4"):
         assert plans[name]["after"]["low"] <= plans[name]["after"]["value"] <= plans[name]["after"]["high"]
         assert plans[name]["seeds"]["0"]["training"]["steps"] == 2
-    (lead,) = metrics["comparisons"]
-    assert lead["before"]["value"] == pytest.approx(
+    (comparison,) = metrics["comparisons"]
+    assert comparison["difference"]["before"]["value"] == pytest.approx(
         plans[ours]["before"]["value"] - plans[PAPER]["before"]["value"]
     )
     assert metrics["unfinished"] == []
-    assert f"{ours:26} over {PAPER}" in capsys.readouterr().out
+    assert f"{ours:26} less {PAPER}" in capsys.readouterr().out
     assert not settings.storage.exists()
 
     times = {path: path.stat().st_mtime_ns for path in folder.glob("students/*/result.json")}
@@ -111,7 +112,7 @@ def test_drawn_clips_make_a_cache_that_training_reads(teacher: Path, tmp_path: P
     assert not torch.equal(batch["latents"][0], batch["latents"][1])
 
 
-def test_a_lead_is_paired_over_repeats_and_prompts() -> None:
+def test_a_difference_is_paired_over_repeats_and_prompts() -> None:
     rng = np.random.default_rng(0)
 
     def row(level: float, objects: int) -> dict[str, float]:
@@ -120,14 +121,14 @@ def test_a_lead_is_paired_over_repeats_and_prompts() -> None:
 
     base = [[row(level, 1 + i % 2) for i, level in enumerate(rng.uniform(0.86, 0.9, 20))] for _ in range(3)]
     better = [[{name: value + 0.01 for name, value in one.items()} for one in repeat] for repeat in base]
-    totals, leads = score_repeats({"base": base, "better": better}, [("better", "base")], 200, 0)
-    lead = leads["better", "base"]
+    totals, differences = score_repeats(SCALE, {"base": base, "better": better}, [("better", "base")], 200, 0)
+    difference = differences["better", "base"]
     assert totals["base"].low < totals["base"].value < totals["base"].high
-    assert lead.value == pytest.approx(totals["better"].value - totals["base"].value)
-    assert 0 < lead.low <= lead.value <= lead.high
-    assert lead.high - lead.low < 0.1 * (totals["base"].high - totals["base"].low)
+    assert difference.value == pytest.approx(totals["better"].value - totals["base"].value)
+    assert 0 < difference.low <= difference.value <= difference.high
+    assert difference.high - difference.low < 0.1 * (totals["base"].high - totals["base"].low)
     with pytest.raises(ValueError, match="not measured on the same repeats"):
-        score_repeats({"base": base, "short": base[:2]}, [], 100, 0)
+        score_repeats(SCALE, {"base": base, "short": base[:2]}, [], 100, 0)
 
 
 def test_processes_give_results_in_order_and_pass_errors_on() -> None:
