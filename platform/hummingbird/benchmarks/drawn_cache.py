@@ -45,8 +45,8 @@ def draw_cache(
     }
     path = folder / "cache.json"
     if path.is_file():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if {**found, "shape": None} == {**about, "shape": None}:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if {**stored, "shape": None} == {**about, "shape": None}:
             return folder
         path.unlink()
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,8 +57,8 @@ def draw_cache(
             rows, shape = _rows(pipeline, chunks[number], frames, captions)
             pq.write_table(pa.Table.from_pylist(rows, CACHE_SCHEMA), folder / f"part-{number:05d}.parquet")
             bar.update(len(rows))
-    for left in sorted(folder.glob("part-*.parquet"))[len(chunks) :]:
-        left.unlink()
+    for surplus in sorted(folder.glob("part-*.parquet"))[len(chunks) :]:
+        surplus.unlink()
     buffer = BytesIO()
     np.save(buffer, pipeline.encode_prompts([""])[0].cpu().numpy().astype(np.float16))
     write_atomically(folder / "empty.npy", buffer.getvalue())

@@ -1,4 +1,4 @@
-"""What the benchmark of plans found: figures by plan, differences between cuts, and the table of both."""
+"""The results of the benchmark of plans: figures by plan, differences between cuts, and the table of both."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -25,11 +25,11 @@ def summary(planned: Mapping[str, PlanCandidate], results: Results) -> dict[str,
         cost = one.cost
         seeds = {
             str(seed): {
-                **{when: _parts(found[name][when]["values"]) for when in WHEN if when in found[name]},
-                **({"training": found[name]["training"]} if "training" in found[name] else {}),
+                **{when: _parts(students[name][when]["values"]) for when in WHEN if when in students[name]},
+                **({"training": students[name]["training"]} if "training" in students[name] else {}),
             }
-            for seed, found in results.items()
-            if name in found
+            for seed, students in results.items()
+            if name in students
         }
         plans[name] = {
             **asdict(cost),
@@ -58,7 +58,9 @@ def comparisons(
     differences: dict[str, dict[tuple[str, str], Any]] = {}
     for when in WHEN:
         values: dict[str, Sequence[Values]] = {
-            name: [found[name].get(when, found[name]["before"])["values"] for found in results.values()]
+            name: [
+                students[name].get(when, students[name]["before"])["values"] for students in results.values()
+            ]
             for name in planned
         }
         totals, differences[when] = score_repeats(SCALE, values, pairs, s.resamples, seed)
@@ -71,8 +73,10 @@ def comparisons(
             "equal": matches[ours, paper],
             "difference": {when: asdict(differences[when][ours, paper]) for when in WHEN},
             "seeds": {
-                str(number): {when: _total(found[ours][when]) - _total(found[paper][when]) for when in WHEN}
-                for number, found in results.items()
+                str(number): {
+                    when: _total(students[ours][when]) - _total(students[paper][when]) for when in WHEN
+                }
+                for number, students in results.items()
             },
         }
         for ours, paper in pairs

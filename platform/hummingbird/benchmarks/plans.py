@@ -102,8 +102,8 @@ def run_study(settings: Settings, folder: Path) -> dict[str, Any]:
         runs = [
             StudentRun(name, one.plan, seed) for seed in s.seeds for name, one in planned.items()
         ]  # a seed after the other: what is cut off has whole seeds to show
-        made = parallel(partial(run_student, study), runs)
-        results = list(tqdm(made, total=len(runs), desc="students", unit="student"))
+        students = parallel(partial(run_student, study), runs)
+        results = list(tqdm(students, total=len(runs), desc="students", unit="student"))
     metrics = _metrics(settings, planned, runs, results)
     metrics |= {"unmet": unmet, "inputs": inputs, "device": describe_device(), "suite": SUITE}
     print(text_table(metrics))
@@ -121,7 +121,7 @@ def _metrics(
     for run, result in zip(runs, results, strict=True):
         if result is not None:
             by_seed[run.seed][run.name] = result
-    whole = {seed: found for seed, found in by_seed.items() if len(found) == len(planned)}
+    whole = {seed: students for seed, students in by_seed.items() if len(students) == len(planned)}
     metrics = summary(planned, by_seed)
     if whole:
         metrics |= comparisons(s, planned, whole, settings.seed, metrics["plans"])
@@ -132,8 +132,8 @@ def _metrics(
 def _check_folder(folder: Path, inputs: Mapping[str, Any]) -> None:
     path = folder / "study.json"
     if path.is_file():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        changed = [key for key in inputs if found.get(key) != inputs[key]]
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        changed = [key for key in inputs if stored.get(key) != inputs[key]]
         if changed:
             raise InputError(
                 f"{folder} holds a study with other settings or another teacher ({', '.join(changed)} "

@@ -17,9 +17,9 @@ from hummingbird.evaluation.evaluated_models import ResolvedModel, resolve_model
 from hummingbird.evaluation.generation import evaluate_model
 from hummingbird.evaluation.intervals import ModelScore, Scale, ValueTable, score_models
 from hummingbird.evaluation.results import (
-    VideoRequest,
     VideoResult,
-    requests_of,
+    VideoTask,
+    tasks_of,
     write_prompts,
     write_table,
 )
@@ -65,19 +65,19 @@ def evaluate(settings: Settings, folder: Path | None = None) -> Path:
         )
     prompts = evaluation_prompts(s, suite)
     models = resolve_models(settings)
-    requests = requests_of(prompts)
+    tasks = tasks_of(prompts)
     inputs = {
         "models": {m.name: m.key for m in models},
         "suite": {"name": plugin.name, "version": suite.version},
-        "prompts": _prompts_hash(requests),
+        "prompts": _prompts_hash(tasks),
     }
     with open_run(settings, "evaluate", inputs=inputs, folder=folder) as run:
         connect(settings.ray)
         _quiet_ray_data()
-        results = {m.name: evaluate_model(m, plugin, requests, run.folder, s.batch_size) for m in models}
+        results = {m.name: evaluate_model(m, plugin, tasks, run.folder, s.batch_size) for m in models}
         scale = Scale(suite.dimensions, suite.parts)
         tables = {
-            name: ValueTable(scale, [r.values for r in rows], [(r.prompt.id, r.seed) for r in requests])
+            name: ValueTable(scale, [r.values for r in rows], [(r.prompt.id, r.seed) for r in tasks])
             for name, rows in results.items()
         }
         scores = score_models(tables, s.resamples, s.seed)
@@ -86,14 +86,14 @@ def evaluate(settings: Settings, folder: Path | None = None) -> Path:
         run.metrics.update(
             models={
                 name: score.as_json()
-                | {"figures": _figures(suite, requests, results[name]), "failed": _failed(results[name])}
+                | {"figures": _figures(suite, tasks, results[name]), "failed": _failed(results[name])}
                 for name, score in scores.items()
             },
             missing=missing_dimensions(suite, prompts),
             suite=declaration(plugin, suite),
             prompts=len(prompts),
-            videos=len(requests),
-            seeds=[r.seed for r in requests],
+            videos=len(tasks),
+            seeds=[r.seed for r in tasks],
             stamps={m.name: m.stamp | _made_by(results[m.name]) for m in models},
             versions={"hummingbird": code_version(), **{name: version(name) for name in VERSIONS}},
             device=describe_device(),
@@ -129,16 +129,14 @@ def declaration(plugin: Plugin[Suite], suite: Suite) -> dict[str, Any]:
     }
 
 
-def _prompts_hash(requests: Sequence[VideoRequest]) -> str:
-    content = [[r.id, r.prompt.text, r.seed, sorted(r.prompt.asks or ())] for r in requests]
+def _prompts_hash(tasks: Sequence[VideoTask]) -> str:
+    content = [[r.id, r.prompt.text, r.seed, sorted(r.prompt.asks or ())] for r in tasks]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def _figures(
-    suite: Suite, requests: Sequence[VideoRequest], results: Sequence[VideoResult]
-) -> dict[str, float]:
+def _figures(suite: Suite, tasks: Sequence[VideoTask], results: Sequence[VideoResult]) -> dict[str, float]:
     measured = [None if r.error is not None else Measurement(r.values, r.checks) for r in results]
-    return dict(suite.figures([(r.prompt, one) for r, one in zip(requests, measured, strict=True)]))
+    return dict(suite.figures([(r.prompt, one) for r, one in zip(tasks, measured, strict=True)]))
 
 
 def _failed(results: Sequence[VideoResult]) -> list[dict[str, Any]]:
@@ -151,12 +149,12 @@ def _failed(results: Sequence[VideoResult]) -> list[dict[str, Any]]:
 
 def _made_by(results: Sequence[VideoResult]) -> dict[str, Any]:
     """Size, precision and device as they were: lists, as workers may differ."""
-    made = [r for r in results if r.error is None]
-    shapes = sorted({r.shape for r in made})
+    finished = [r for r in results if r.error is None]
+    shapes = sorted({r.shape for r in finished})
     return {
         "sizes": [{"frames": t, "height": h, "width": w} for t, h, w in shapes],
-        "precisions": sorted({r.precision for r in made}),
-        "devices": sorted({r.device for r in made}),
+        "precisions": sorted({r.precision for r in finished}),
+        "devices": sorted({r.device for r in finished}),
     }
 
 

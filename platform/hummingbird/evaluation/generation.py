@@ -15,7 +15,7 @@ from hummingbird.config.plugins import Plugin
 from hummingbird.core.devices import resolve_device
 from hummingbird.core.files import write_atomically
 from hummingbird.evaluation.evaluated_models import ResolvedModel
-from hummingbird.evaluation.results import VideoRequest, VideoResult, read_results
+from hummingbird.evaluation.results import VideoResult, VideoTask, read_results
 from hummingbird.evaluation.suites.base import (
     EvaluationPrompt,
     Suite,
@@ -33,11 +33,11 @@ _GENERATE_CPU, _MEASURE_CPU = 0.75, 0.25
 def evaluate_model(
     model: ResolvedModel,
     plugin: Plugin[Suite],
-    requests: Sequence[VideoRequest],
+    tasks: Sequence[VideoTask],
     folder: Path,
     batch_size: int,
 ) -> list[VideoResult]:
-    """The results of ``model`` for all requests, in their order.
+    """The results of ``model`` for all tasks, in their order.
 
     Every result is written as soon as there is one, to ``rows/NAME-KEY.jsonl`` in ``folder`` with its video
     beside it, and is not made again by the same call after an interruption. A video that cannot be made is a result
@@ -50,11 +50,11 @@ def evaluate_model(
     suite = plugin.build()
     name = f"{model.name}-{model.key}"
     file = folder / "rows" / f"{name}.jsonl"
-    wanted = {(r.id, r.prompt.text, r.seed): r for r in requests}
-    done = {row.key: row for row in read_results(file) if row.key in wanted and _is_there(row, folder)}
-    missing = [request for key, request in wanted.items() if key not in done]
+    expected = {(r.id, r.prompt.text, r.seed): r for r in tasks}
+    done = {row.key: row for row in read_results(file) if row.key in expected and _is_there(row, folder)}
+    missing = [task for key, task in expected.items() if key not in done]
     file.parent.mkdir(parents=True, exist_ok=True)
-    bar = tqdm(total=len(wanted), initial=len(done), desc=f"evaluate {model.name}", unit="video")
+    bar = tqdm(total=len(expected), initial=len(done), desc=f"evaluate {model.name}", unit="video")
     with bar, file.open("a", encoding="utf-8") as out:
         for row in _stream(model, plugin, missing, batch_size) if missing else ():
             result = _result(row, name, folder)
@@ -62,15 +62,15 @@ def evaluate_model(
             out.flush()
             done[result.key] = result
             bar.update()
-    lost = [request.id for key, request in wanted.items() if key not in done]
-    if lost:
-        raise RuntimeError(f"{model.name} gave no result for prompts {lost}")
-    results = [done[key] for key in wanted]
+    absent = [task.id for key, task in expected.items() if key not in done]
+    if absent:
+        raise RuntimeError(f"{model.name} gave no result for prompts {absent}")
+    results = [done[key] for key in expected]
     if all(result.error is not None for result in results):
         file.unlink()  # what made every one fail may be mended: the next call tries again
         raise RuntimeError(f"{model.name} could make no video; the first error: {results[0].error}")
-    for request, result in zip(requests, results, strict=True):
-        check_values(suite, request.prompt, result.values, f"{model.name}, video {result.id}")
+    for task, result in zip(tasks, results, strict=True):
+        check_values(suite, task.prompt, result.values, f"{model.name}, video {result.id}")
     return results
 
 
@@ -96,15 +96,15 @@ def _result(row: Row, name: str, folder: Path) -> VideoResult:
 
 
 def _stream(
-    model: ResolvedModel, plugin: Plugin[Suite], requests: Sequence[VideoRequest], batch_size: int
+    model: ResolvedModel, plugin: Plugin[Suite], tasks: Sequence[VideoTask], batch_size: int
 ) -> Iterable[Row]:
     import ray
 
     cluster = ray.cluster_resources()
     gpus, cpus = int(cluster.get("GPU", 0)), int(cluster.get("CPU", 1))
-    blocks = math.ceil(len(requests) / batch_size)
+    blocks = math.ceil(len(tasks) / batch_size)
     return (
-        ray.data.from_items(request_rows(requests), override_num_blocks=blocks)
+        ray.data.from_items(task_rows(tasks), override_num_blocks=blocks)
         .map_batches(
             VideoGenerator,
             fn_constructor_kwargs={"model": model},
@@ -122,11 +122,11 @@ def _stream(
     )
 
 
-def request_rows(requests: Sequence[VideoRequest]) -> list[Row]:
-    """What generator and measuring need of each request."""
+def task_rows(tasks: Sequence[VideoTask]) -> list[Row]:
+    """What generator and measuring need of each task."""
     return [
         {"id": r.id, "prompt": r.prompt.text, "seed": r.seed, "asks": json.dumps(sorted(r.prompt.asks or ()))}
-        for r in requests
+        for r in tasks
     ]
 
 

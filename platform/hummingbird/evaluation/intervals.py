@@ -132,10 +132,10 @@ def score_models(tables: Mapping[str, ValueTable], resamples: int, seed: int) ->
     return {name: _model_score(table, scores, samples, name, first_name) for name, table in tables.items()}
 
 
-def _flat(found: Score) -> dict[str, float]:
+def _flat(scored: Score) -> dict[str, float]:
     """Everything by name. Parts go after dimensions, which may have any name but a part's."""
-    whole = {} if found.total is None else {TOTAL: found.total}
-    return {**found.dimensions, **found.parts, **whole}
+    whole = {} if scored.total is None else {TOTAL: scored.total}
+    return {**scored.dimensions, **scored.parts, **whole}
 
 
 def _model_score(

@@ -6,7 +6,7 @@ from functools import partial
 from tqdm import tqdm
 
 from hummingbird.core.parallel import ParallelMap
-from hummingbird.evaluation.results import requests_of
+from hummingbird.evaluation.results import tasks_of
 from hummingbird.evaluation.sampling import SamplingParameters, sample_videos
 from hummingbird.evaluation.suites.base import EvaluationPrompt, Measurement, Suite, measure_pair
 from hummingbird.models.pipeline import TextToVideoPipeline
@@ -29,10 +29,10 @@ def evaluate_here(
         name: shown beside a bar; none: no bar.
     """
     measured: list[Measurement] = []
-    requests = requests_of(prompts)
-    with tqdm(total=len(requests), desc=name, unit="video", leave=False, disable=name is None) as bar:
-        for start in range(0, len(requests), batch_size):
-            batch = requests[start : start + batch_size]
+    tasks = tasks_of(prompts)
+    with tqdm(total=len(tasks), desc=name, unit="video", leave=False, disable=name is None) as bar:
+        for start in range(0, len(tasks), batch_size):
+            batch = tasks[start : start + batch_size]
             frames = sample_videos(
                 pipeline, [r.prompt.text for r in batch], [r.seed for r in batch], parameters
             )

@@ -13,7 +13,7 @@ from hummingbird.evaluation.suites.base import EvaluationPrompt
 
 
 @dataclass(frozen=True)
-class VideoRequest:
+class VideoTask:
     """One video to make: a prompt with one of its seeds."""
 
     prompt: EvaluationPrompt
@@ -26,16 +26,16 @@ class VideoRequest:
         return f"{self.prompt.id}-{self.prompt.seeds.index(self.seed)}" if several else self.prompt.id
 
 
-def requests_of(prompts: Sequence[EvaluationPrompt]) -> list[VideoRequest]:
+def tasks_of(prompts: Sequence[EvaluationPrompt]) -> list[VideoTask]:
     """All videos of all prompts, in order.
 
     Raises:
         ValueError: two prompts with one id.
     """
-    requests = [VideoRequest(prompt, seed) for prompt in prompts for seed in prompt.seeds]
-    if len({request.id for request in requests}) < len(requests):
+    tasks = [VideoTask(prompt, seed) for prompt in prompts for seed in prompt.seeds]
+    if len({task.id for task in tasks}) < len(tasks):
         raise ValueError("the ids of prompts must be distinct: they name files")
-    return requests
+    return tasks
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class VideoResult:
     """One video of one model.
 
     Attributes:
-        id, prompt, seed: of its `VideoRequest`; the prompt is the text.
+        id, prompt, seed: of its `VideoTask`; the prompt is the text.
         values: raw values by dimension; of a failed one the worst.
         checks: see `hummingbird.evaluation.suites.base.Measurement`.
         video: its mp4 in the folder ``videos``; none where it could not be made.

@@ -41,8 +41,8 @@ def _value(model: Mapping[str, Any], row: str) -> Mapping[str, float] | None:
     if row == "total":
         total: Mapping[str, float] | None = model["total"]
         return total
-    found: Mapping[str, float] | None = {**model["dimensions"], **model["parts"]}.get(row)
-    return found
+    interval: Mapping[str, float] | None = {**model["dimensions"], **model["parts"]}.get(row)
+    return interval
 
 
 def _words(interval: Mapping[str, float] | None, sign: str = "") -> str:

@@ -164,9 +164,9 @@ def _strip(row: Row, storage: Path) -> Strip:
 def _distributions(
     kept: Sequence[Row], dropped: Sequence[Row]
 ) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
-    found = {}
+    distributions = {}
     for name, (key, _) in _SCORES.items():
         values = [tuple(float(row[key]) for row in rows if row[key] is not None) for rows in (kept, dropped)]
         if values[0] or values[1]:
-            found[name] = (values[0], values[1])
-    return found
+            distributions[name] = (values[0], values[1])
+    return distributions

@@ -12,6 +12,7 @@ from hummingbird.evaluation.intervals import Interval
 from hummingbird.reports.embed import video_uri
 from hummingbird.reports.report_data import (
     Curve,
+    GridVideo,
     Plan,
     PlanBlock,
     PlanStage,
@@ -19,7 +20,6 @@ from hummingbird.reports.report_data import (
     Scores,
     Speed,
     SpeedBar,
-    Video,
     VideoGrid,
     VideoRow,
 )
@@ -85,12 +85,12 @@ def grid_part(evaluated: Result, rows: int = 6) -> VideoGrid:
         if row["id"] not in lines and len(lines) == rows:
             continue
         line = lines.setdefault(row["id"], VideoRow(row["prompt"], row["seed"], {}))
-        video = Video(None, error=row["error"])
+        video = GridVideo(None, error=row["error"])
         if row["error"] is None:
             checks = {k.removeprefix("check "): v for k, v in row.items() if k.startswith("check ")}
             known = {name: right for name, right in checks.items() if right is not None}
             wrong = tuple(name for name, right in known.items() if not right) if known else None
-            video = Video(video_uri(folder / row["video"]), wrong)
+            video = GridVideo(video_uri(folder / row["video"]), wrong)
         lines[row["id"]] = replace(line, videos={**line.videos, row["model"]: video})
     notes = {
         name: f"{stamp['num_inference_steps']} steps, guidance {stamp['guidance_scale']:g}"

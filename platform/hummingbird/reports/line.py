@@ -46,9 +46,9 @@ def line_report(
         curation: curation against the truth.
         metrics: the line's own numbers, as they stand in its ``result.json``.
     """
-    found = {verb: load_result(path) for verb, path in results.items()}
+    loaded = {verb: load_result(path) for verb, path in results.items()}
     accuracy = (curation.caption_before, curation.caption_after)
-    losses = {verb: Path(found[verb]["outputs"]["losses"]) for verb in ("distill", "feedback")}
+    losses = {verb: Path(loaded[verb]["outputs"]["losses"]) for verb in ("distill", "feedback")}
     return ReportData(
         title="Hummingbird on the shapes world",
         subtitle="From raw video to a small, fast, served text-to-video model",
@@ -56,7 +56,7 @@ def line_report(
         headlines=_headlines(metrics),
         curation=curation_part(clips, quarantine, storage, curation.rates),
         captions=captions_part(clips, storage, accuracy, curation.true_captions),
-        plan=_plan(found["prune"]),
+        plan=_plan(loaded["prune"]),
         curves=(
             curve_part(
                 "Distillation", losses["distill"], _DISTILL, note="squared errors to the guided teacher"
@@ -66,11 +66,11 @@ def line_report(
                 "Feedback: rewards", losses["feedback"], _REWARDS, logarithmic=False, note="higher is better"
             ),
         ),
-        grid=grid_part(found["evaluate"]),
-        scores=scores_part(found["evaluate"]),
-        speed=speed_part(found["benchmark"]),
-        lineage=lineage_part(lake, found["compile"]["outputs"]["model_id"]),
-        runs=runs_part(found.values()),
+        grid=grid_part(loaded["evaluate"]),
+        scores=scores_part(loaded["evaluate"]),
+        speed=speed_part(loaded["benchmark"]),
+        lineage=lineage_part(lake, loaded["compile"]["outputs"]["model_id"]),
+        runs=runs_part(loaded.values()),
     )
 
 

@@ -110,7 +110,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Video:
+class GridVideo:
     """An mp4 as a data URI; ``wrong`` names what the suite did not find, None where it looks for nothing.
 
     A video that could not be made has an ``error`` in place of a source.
@@ -127,7 +127,7 @@ class VideoRow:
 
     prompt: str
     seed: int
-    videos: Mapping[str, Video]
+    videos: Mapping[str, GridVideo]
 
 
 @dataclass(frozen=True)

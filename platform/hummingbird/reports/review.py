@@ -35,21 +35,21 @@ def write_review(
     Args:
         belongs: whether a source is one of the run's, of all that the lake holds; none: those below its folder.
     """
-    found = load_result(result)
-    source, snapshot = str(found["inputs"]["source"]), found["input_snapshot"]
+    loaded = load_result(result)
+    source, snapshot = str(loaded["inputs"]["source"]), loaded["input_snapshot"]
     if belongs is None:
         root = f"{source.rstrip('/')}/"
         belongs = lambda uri: uri.startswith(root)  # noqa: E731
     clips, counts = _sample(_rows(lake, "clips", snapshot, belongs))
     failed = list(_rows(lake, "quarantine", snapshot, belongs))
     shown = heapq.nsmallest(_SHOWN, failed, key=lambda row: str(row["source_uri"]))
-    thresholds = {name: float(text) for name, text in found["metrics"].get("thresholds", {}).items()}
+    thresholds = {name: float(text) for name, text in loaded["metrics"].get("thresholds", {}).items()}
     curation = curation_part(
         clips, pa.Table.from_pylist(shown, schema=QUARANTINE), storage, counts=counts, thresholds=thresholds
     )
     data = ReportData(
         title="Curation",
-        subtitle=str(found["inputs"].get("given", source)),
+        subtitle=str(loaded["inputs"].get("given", source)),
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         headlines=(
             Headline("kept", str(curation.kept)),
@@ -58,7 +58,7 @@ def write_review(
         ),
         curation=curation,
         captions=captions_part(clips, storage),
-        runs=runs_part([found]),
+        runs=runs_part([loaded]),
     )
     return write_report(data, result.with_name("report.html"))
 

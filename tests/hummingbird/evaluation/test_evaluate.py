@@ -66,9 +66,9 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str, str]
                     raise ValueError("no\nvideo for this")
                 return super()._sample(prompts, seeds)
 
-        def stream(model: Any, plugin: Any, requests: Any, batch_size: int) -> Iterator[dict[str, Any]]:
+        def stream(model: Any, plugin: Any, tasks: Any, batch_size: int) -> Iterator[dict[str, Any]]:
             generator = Generator(model)
-            rows = generation.request_rows(requests)
+            rows = generation.task_rows(tasks)
             log.extend(f"{model.name} {row['id']}" for row in rows)
             for start in range(0, len(rows), batch_size):
                 batch = rows[start : start + batch_size]

@@ -16,6 +16,7 @@ from hummingbird.reports.report_data import (
     Captions,
     Curation,
     Curve,
+    GridVideo,
     Headline,
     LineageNode,
     Plan,
@@ -27,7 +28,6 @@ from hummingbird.reports.report_data import (
     Speed,
     SpeedBar,
     Strip,
-    Video,
     VideoGrid,
     VideoRow,
 )
@@ -169,7 +169,7 @@ def _grid(scenes: list[Scene]) -> VideoGrid:
     rows = []
     for i, scene in enumerate(scenes):
         source = video_uri(mp4(render_clip(scene)))
-        videos = {m: Video(source, ("motion",) if (i + j) % 3 == 0 else ()) for j, m in enumerate(MODELS)}
+        videos = {m: GridVideo(source, ("motion",) if (i + j) % 3 == 0 else ()) for j, m in enumerate(MODELS)}
         rows.append(VideoRow(caption(scene), 100 + i, videos))
     return VideoGrid(MODELS, tuple(rows), {"teacher": "50 steps, guidance 7.5", "feedback": "4 steps"})
 

@@ -34,10 +34,10 @@ class ShapesSuite(Suite):
 
     def figures(self, videos: Sequence[tuple[EvaluationPrompt, Measurement | None]]) -> Mapping[str, float]:
         """For prompts of one object: the share of videos with each attribute right, and with all."""
-        single = [made for prompt, made in videos if len(_attributes(prompt.text).objects) == 1]
+        single = [measured for prompt, measured in videos if len(_attributes(prompt.text).objects) == 1]
         if not single:
             return {}
-        checks = [{} if made is None else made.checks for made in single]
+        checks = [{} if measured is None else measured.checks for measured in single]
         names = ("color", "motion", "shape", "background", "count")
         shares = {name: float(np.mean([one.get(name, False) for one in checks])) for name in names}
         shares["all"] = float(np.mean([bool(one) and all(one.values()) for one in checks]))
