@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hummingbird.config.evaluate import Candidate
+from hummingbird.config.evaluate import EvaluatedModel
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import as_path
@@ -69,8 +69,8 @@ def evaluate_settings(settings: Settings, results: Results) -> Settings:
     if settings.evaluate.models:
         return settings
     # The guidance is built into the distilled student: at 1 it makes one pass a step.
-    candidates = [Candidate(name="teacher", path=settings.models.teacher)] + [
-        Candidate(name=name, path=path, guidance_scale=1.0 if name == "distilled" else None)
+    candidates = [EvaluatedModel(name="teacher", path=settings.models.teacher)] + [
+        EvaluatedModel(name=name, path=path, guidance_scale=1.0 if name == "distilled" else None)
         for name, path in students(results).items()
     ]
     return with_section(settings, "evaluate", models=tuple(candidates)) if len(candidates) > 1 else settings

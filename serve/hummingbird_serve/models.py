@@ -78,14 +78,15 @@ def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
 
 
 def _teacher(settings: Settings, student: ServedModel) -> tuple[ServedModel, GeneratorSettings]:
-    from hummingbird.config.evaluate import Candidate
-    from hummingbird.evaluation.evaluated_models import sampling
+    from hummingbird.config.evaluate import EvaluatedModel
+    from hummingbird.evaluation.evaluated_models import resolve_model
 
     try:
-        sampled = sampling(Candidate(name="teacher", path=settings.models.teacher), settings.evaluate)
+        teacher = EvaluatedModel(name="teacher", path=settings.models.teacher)
+        resolved = resolve_model(teacher, settings.evaluate)
     except InputError as error:
         raise InputError(f"{error}; serve.teacher=false serves without the teacher") from error
-    folder = Path(sampled.folder)
+    folder = Path(resolved.folder)
     model = ServedModel(
         name=settings.models.teacher if settings.models.teacher.startswith("shapes-") else folder.name,
         compiled=False,
@@ -94,9 +95,9 @@ def _teacher(settings: Settings, student: ServedModel) -> tuple[ServedModel, Gen
         height=student.height,
         num_frames=student.num_frames,
         fps=student.fps,
-        steps=sampled.steps,
+        steps=resolved.parameters.num_inference_steps,
         max_steps=TEACHER_MAX_STEPS,
-        guidance=sampled.guidance,
+        guidance=resolved.parameters.guidance_scale,
         max_tokens=student.max_tokens,
         created=int((folder / "unet" / "config.json").stat().st_mtime),
     )

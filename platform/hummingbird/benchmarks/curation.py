@@ -74,16 +74,16 @@ def curate_benchmark(settings: Settings) -> Path:
     with open_run(settings, "curate_benchmark", inputs={"device": describe_device()}) as run:
         footage = run.folder / "footage"
         make_footage(footage, settings.footage.model_copy(update={"files": s.files, "seed": s.seed}))
-        found = {}
+        figures = {}
         for workers in (None, *s.workers):
             name = "plain" if workers is None else f"{workers} worker{'s' if workers > 1 else ''}"
-            found[name] = _time(run.folder, settings, footage, workers)
-            _print(name, found[name])
+            figures[name] = _time(run.folder, settings, footage, workers)
+            _print(name, figures[name])
         ceiling = {}
         for workers in s.workers:
             if workers > 1:
                 rate = _side_by_side(run.folder, settings, footage, workers)
-                ceiling[str(workers)] = rate / found["plain"]["clips_per_second"]
+                ceiling[str(workers)] = rate / figures["plain"]["clips_per_second"]
                 print(
                     f"{workers} plain loops side by side do {ceiling[str(workers)]:.2f} times what one does"
                 )
@@ -96,9 +96,9 @@ def curate_benchmark(settings: Settings) -> Path:
             }
             print(f"{times}x input: {memory[f'{times}x']}")
         run.metrics.update(
-            contestants=found,
+            contestants=figures,
             ceiling=ceiling,
-            speedup={name: found["plain"]["seconds"] / times["seconds"] for name, times in found.items()},
+            speedup={name: figures["plain"]["seconds"] / times["seconds"] for name, times in figures.items()},
             memory=memory,
             device=describe_device(),
         )
@@ -165,7 +165,7 @@ def _side_by_side(folder: Path, settings: Settings, source: Path, loops: int) ->
     """Clips a second of ``loops`` plain loops together, each over all of ``source`` on a core of its own."""
     with ThreadPoolExecutor(loops) as threads:
         timed = threads.map(lambda core: _time(folder, settings, source, first=core), range(loops))
-        return sum(float(found["clips_per_second"]) for found in timed)
+        return sum(float(loop["clips_per_second"]) for loop in timed)
 
 
 def _grow(footage: Path, folder: Path, files: int, times: int) -> Path:
@@ -212,9 +212,9 @@ class _Peak:
             self.mib = max(self.mib, total / _MIB)
 
 
-def _print(name: str, found: dict[str, Any]) -> None:
-    stages = ", ".join(f"{stage} {rate:.2f}" for stage, rate in found["stages"].items())
+def _print(name: str, figures: dict[str, Any]) -> None:
+    stages = ", ".join(f"{stage} {rate:.2f}" for stage, rate in figures["stages"].items())
     print(
-        f"{name:10} {found['clips']} clips in {found['seconds']:.1f} s: {found['clips_per_second']:.2f} clips/s; "
-        f"decoding {found['decoding']:.0%} of the stages' time; a process does, in clips/s: {stages}"
+        f"{name:10} {figures['clips']} clips in {figures['seconds']:.1f} s: {figures['clips_per_second']:.2f} clips/s; "
+        f"decoding {figures['decoding']:.0%} of the stages' time; a process does, in clips/s: {stages}"
     )

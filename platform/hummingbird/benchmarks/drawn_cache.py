@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hummingbird.core.files import write_atomically
-from hummingbird.core.parallel import Each
+from hummingbird.core.parallel import ParallelMap
 from hummingbird.models.pipeline import TextToVideoPipeline
 from hummingbird.shapes.scene import FPS, draw_clip
 from hummingbird.training.latent_cache import CACHE_SCHEMA, CACHE_VERSION, encoder_hashes
@@ -26,12 +26,14 @@ STREAM = 1009  # beside the seed: a stream of random numbers that nothing else o
 CHUNK = 32  # clips drawn at once
 
 
-def draw_cache(pipeline: TextToVideoPipeline, folder: Path, seed: int, count: int, each: Each) -> Path:
+def draw_cache(
+    pipeline: TextToVideoPipeline, folder: Path, seed: int, count: int, parallel: ParallelMap
+) -> Path:
     """Draws ``count`` clips and encodes them, unless ``folder`` holds them already; returns ``folder``.
 
     Args:
         pipeline: its autoencoder and text encoder make the cache, on the device they are on.
-        each: draws; the processes of `hummingbird.core.parallel`, or ``map``.
+        parallel: draws; the processes of `hummingbird.core.parallel`, or ``map``.
     """
     about = {
         "schema_version": CACHE_VERSION,
@@ -43,20 +45,20 @@ def draw_cache(pipeline: TextToVideoPipeline, folder: Path, seed: int, count: in
     }
     path = folder / "cache.json"
     if path.is_file():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if {**found, "shape": None} == {**about, "shape": None}:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if {**stored, "shape": None} == {**about, "shape": None}:
             return folder
         path.unlink()
     folder.mkdir(parents=True, exist_ok=True)
     chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
     shape: list[int] = []
     with tqdm(total=count, desc="draw and encode", unit="clip") as bar:
-        for number, (frames, captions) in enumerate(each(partial(draw_clips, seed), chunks)):
+        for number, (frames, captions) in enumerate(parallel(partial(draw_clips, seed), chunks)):
             rows, shape = _rows(pipeline, chunks[number], frames, captions)
             pq.write_table(pa.Table.from_pylist(rows, CACHE_SCHEMA), folder / f"part-{number:05d}.parquet")
             bar.update(len(rows))
-    for left in sorted(folder.glob("part-*.parquet"))[len(chunks) :]:
-        left.unlink()
+    for surplus in sorted(folder.glob("part-*.parquet"))[len(chunks) :]:
+        surplus.unlink()
     buffer = BytesIO()
     np.save(buffer, pipeline.encode_prompts([""])[0].cpu().numpy().astype(np.float16))
     write_atomically(folder / "empty.npy", buffer.getvalue())

@@ -13,10 +13,10 @@ from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import write_atomically
 from hummingbird.core.hashes import public_config
-from hummingbird.core.parallel import Each
+from hummingbird.core.parallel import ParallelMap
 from hummingbird.models.pipeline import TextToVideoPipeline
 from hummingbird.models.unet import VideoUNet
-from hummingbird.pruning.planner.cost import Cost, InputShape, model_cost, time_in_turns
+from hummingbird.pruning.planner.cost import Cost, InputShape, model_cost, pass_milliseconds
 from hummingbird.pruning.planner.importance import Calibration, plan_importance, remembered
 from hummingbird.pruning.planner.make_plan import find_plan
 from hummingbird.pruning.planner.search import Measure
@@ -28,7 +28,7 @@ FRAMES = 16
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlanCandidate:
     """A plan (none: the teacher), what it costs with its milliseconds, and the budget it was made for."""
 
     plan: Plan | None
@@ -36,7 +36,7 @@ class Planned:
     budget: Mapping[str, float]
 
 
-def twin(paper: str, match: str) -> str:
+def matched_name(paper: str, match: str) -> str:
     """The name of the planner's cut that costs what a cut of the paper costs."""
     return f"{match}-of-{paper}"
 
@@ -48,13 +48,13 @@ def find_plans(
     cache: Path,
     folder: Path,
     device: str,
-    each: Each,
-) -> tuple[dict[str, Planned], dict[str, str]]:
+    parallel: ParallelMap,
+) -> tuple[dict[str, PlanCandidate], dict[str, str]]:
     """All plans by name, the teacher first, and by name why there is none for a budget of milliseconds.
 
-    They are kept in ``folder``, and what is there is not made again.
+    They are stored in ``folder``, and what is there is not made again.
 
-    Milliseconds are measured in this process while the others wait; importance by ``each``.
+    Milliseconds are measured in this process while the others wait; importance by ``parallel``.
 
     Raises:
         InputError: an unknown name of a plan, or a budget of parameters that cannot be met.
@@ -70,31 +70,31 @@ def find_plans(
     importance = partial(plan_importance, teacher, calibration, device)
 
     def ask(plans: Mapping[str, Plan]) -> dict[str, list[float]]:
-        return dict(zip(plans, each(importance, plans.values()), strict=True))
+        return dict(zip(plans, parallel(importance, plans.values()), strict=True))
 
     measure: Measure = remembered(ask)
 
-    def took(plans: Mapping[str, Plan]) -> dict[str, float]:
+    def milliseconds(plans: Mapping[str, Plan]) -> dict[str, float]:
         unets = {name: VideoUNet(**pruned_config(plan, config)).to(device) for name, plan in plans.items()}
-        return time_in_turns(unets, timed, s.warmup_passes, s.repeats)
+        return pass_milliseconds(unets, timed, s.warmup_passes, s.repeats)
 
     folder.mkdir(parents=True, exist_ok=True)
     whole = {TEACHER: whole_plan(config)}
-    first = _kept(folder / "paper_milliseconds.json", lambda: took({**whole, **paper}))
+    first = _stored(folder / "paper_milliseconds.json", lambda: milliseconds({**whole, **paper}))
     budgets: dict[str, dict[str, float]] = {}
     for name, plan in paper.items():
         equal = {
             "params": float(model_cost(pruned_config(plan, config), shape).parameters),
             "ms": first[name],
         }
-        budgets |= {twin(name, match): {match: equal[match]} for match in s.match}
+        budgets |= {matched_name(name, match): {match: equal[match]} for match in s.match}
     budgets |= {f"params-{share:g}": {"params": share} for share in s.budgets}
     plans, unmet = {**whole, **paper}, {}
     for name, budget in tqdm(budgets.items(), desc="plans", unit="plan"):
         path = folder / f"{name}.yaml"
         if not path.is_file():
             try:
-                found, dropped, _ = find_plan(
+                cut, dropped, _ = find_plan(
                     config, timed, budget, measure, c.rounds, device, teacher_milliseconds=first[TEACHER]
                 )
             except InputError as error:
@@ -102,25 +102,25 @@ def find_plans(
                     raise
                 unmet[name] = str(error)  # the other plans are compared all the same
                 continue
-            went = {"schema_version": 1, "budgets": budget, "dropped": [asdict(one) for one in dropped]}
-            write_atomically(folder / f"{name}.json", json.dumps(went, indent=2).encode())
-            named = found.model_copy(update={"name": name})
+            search = {"schema_version": 1, "budgets": budget, "dropped": [asdict(one) for one in dropped]}
+            write_atomically(folder / f"{name}.json", json.dumps(search, indent=2).encode())
+            named = cut.model_copy(update={"name": name})
             write_atomically(path, named.to_yaml().encode())
         plans[name] = load_plan(str(path), config)
-    last = _kept(folder / "milliseconds.json", lambda: took(plans))
-    made = {}
+    last = _stored(folder / "milliseconds.json", lambda: milliseconds(plans))
+    candidates = {}
     for name, plan in plans.items():
         cost = model_cost(pruned_config(plan, config), shape)
-        made[name] = Planned(
+        candidates[name] = PlanCandidate(
             None if name == TEACHER else plan,
             Cost(cost.parameters, cost.flop, last[name]),
             budgets.get(name, {}),
         )
-    return made, unmet
+    return candidates, unmet
 
 
-def _kept(path: Path, make: Any) -> dict[str, float]:
+def _stored(path: Path, make: Any) -> dict[str, float]:
     if not path.is_file():
         write_atomically(path, json.dumps(make(), indent=2).encode())
-    kept: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
-    return kept
+    stored: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+    return stored

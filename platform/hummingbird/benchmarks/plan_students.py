@@ -3,8 +3,8 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ import torch
 from hummingbird.config.distill import DistillSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.files import write_atomically
-from hummingbird.core.parallel import spread
-from hummingbird.evaluation.local_generation import Way, examine_here
-from hummingbird.evaluation.suites.shapes.metrics import Measured
-from hummingbird.evaluation.suites.shapes.prompts import evaluation_prompts
+from hummingbird.core.parallel import parallel_map
+from hummingbird.evaluation.local_generation import evaluate_here
+from hummingbird.evaluation.sampling import SamplingParameters
+from hummingbird.evaluation.suites.shapes.suite import ShapesSuite
 from hummingbird.models.pipeline import load_pipeline
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.prune import prune_unet
@@ -32,7 +32,7 @@ from hummingbird.training.training_stage import resolve_method
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyContext:
     """What all students share.
 
     Attributes:
@@ -50,7 +50,7 @@ class Study:
 
 
 @dataclass(frozen=True)
-class Cell:
+class StudentRun:
     """One student by its plan and seed; no plan: the teacher, which is only scored."""
 
     name: str
@@ -58,37 +58,37 @@ class Cell:
     seed: int
 
 
-def run_cell(study: Study, cell: Cell) -> dict[str, Any] | None:
-    """Scores before and after distillation, kept in the study's folder; what is there already is not made again.
+def run_student(study: StudyContext, run: StudentRun) -> dict[str, Any] | None:
+    """Scores before and after distillation, stored in the study's folder; what is there already is not made again.
 
     Returns:
-        ``before`` and ``after`` (``values`` and ``right`` by prompt, ``seconds``), ``training`` (``steps``,
+        ``before`` and ``after`` (``values`` and ``checks`` by prompt, ``seconds``), ``training`` (``steps``,
         ``seconds``, mean losses of its first and last tenth); or None after the deadline.
     """
-    folder = study.folder / "students" / f"{cell.name}-seed{cell.seed}"
+    folder = study.folder / "students" / f"{run.name}-seed{run.seed}"
     done = folder / "result.json"
     if done.is_file():
-        kept: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
-        return kept
+        stored: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+        return stored
     if time.time() > study.deadline:
         return None
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(study.settings.training.cpus_per_worker)
     method = resolve_method("distill.method", study.settings.distill.method)
     guidance = target_guidance_scale(method.settings, load_pipeline(study.teacher).scheduler)
-    label = f"{cell.name}, seed {cell.seed}"
-    result: dict[str, Any] = {"name": cell.name, "seed": cell.seed}
+    label = f"{run.name}, seed {run.seed}"
+    result: dict[str, Any] = {"name": run.name, "seed": run.seed}
     result["before"] = _stored(
         folder / "before.json",
-        lambda: _score(study, cell, _untrained(study, cell.plan), guidance, f"{label}, before"),
+        lambda: _score(study, run, _untrained(study, run.plan), guidance, f"{label}, before"),
     )
-    if cell.plan is not None:
-        result["training"] = _stored(folder / "training.json", lambda: _distill(study, cell, folder))
+    if run.plan is not None:
+        result["training"] = _stored(folder / "training.json", lambda: _distill(study, run, folder))
         result["after"] = _stored(
             folder / "after.json",
             # The guidance is in the student now.
             lambda: _score(
-                study, cell, VideoUNet.from_pretrained(folder / "unet"), 1.0, f"{label}, distilled"
+                study, run, VideoUNet.from_pretrained(folder / "unet"), 1.0, f"{label}, distilled"
             ),
         )
     write_atomically(done, json.dumps(result).encode())
@@ -114,47 +114,52 @@ def build_student(
     return resolve_method("distill.method", settings.method).build(inputs)
 
 
-def _untrained(study: Study, plan: Plan | None) -> VideoUNet:
+def _untrained(study: StudyContext, plan: Plan | None) -> VideoUNet:
     unet: VideoUNet = load_pipeline(study.teacher).unet
     return unet if plan is None else prune_unet(unet, plan)
 
 
-def _score(study: Study, cell: Cell, unet: VideoUNet, guidance: float, name: str) -> dict[str, Any]:
+def _score(
+    study: StudyContext, run: StudentRun, unet: VideoUNet, guidance: float, name: str
+) -> dict[str, Any]:
     s = study.settings.plan_benchmark
     start = time.perf_counter()
     pipeline = load_pipeline(study.teacher)
     pipeline.unet = unet.eval()
     pipeline.to(study.device)
-    prompts = evaluation_prompts(s.prompts, study.settings.seed + cell.seed)
-    with spread(s.judges) as each:
-        found: Sequence[Measured] = examine_here(
+    suite = ShapesSuite(ShapesSuite.Settings())
+    prompts = suite.prompts(s.prompts, study.settings.seed + run.seed)
+    with parallel_map(s.judges) as parallel:
+        measured = evaluate_here(
             pipeline,
+            suite,
             prompts,
-            Way(s.num_inference_steps, guidance, batch=s.batch_size),
-            each,
+            SamplingParameters(s.num_inference_steps, guidance),
+            s.batch_size,
+            parallel,
             name if s.workers == 1 else None,  # bars of several processes would run into each other
         )
     return {
-        "values": [dict(one.values) for one in found],
-        "right": [dict(one.right) for one in found],
-        "prompts": [asdict(prompt)["text"] for prompt in prompts],
+        "values": [dict(one.values) for one in measured],
+        "checks": [dict(one.checks) for one in measured],
+        "prompts": [prompt.text for prompt in prompts],
         "seconds": time.perf_counter() - start,
     }
 
 
-def _distill(study: Study, cell: Cell, folder: Path) -> dict[str, Any]:
+def _distill(study: StudyContext, run: StudentRun, folder: Path) -> dict[str, Any]:
     s = study.settings
-    assert cell.plan is not None
+    assert run.plan is not None
     job = TrainingJob(
-        name=cell.name,
-        build=partial(build_student, s.distill, study.teacher, study.cache, cell.plan),
+        name=run.name,
+        build=partial(build_student, s.distill, study.teacher, study.cache, run.plan),
         cache=study.cache,
         folder=folder,
         steps=s.distill.steps,
         minutes=s.distill.minutes,
         batch_size=s.distill.batch_size,
         learning_rate=s.distill.learning_rate,
-        seed=s.seed + cell.seed,
+        seed=s.seed + run.seed,
         training=s.training.model_copy(update={"engine": "process", "device": study.device}),
     )
     train_in_process(job)
@@ -170,8 +175,8 @@ def _distill(study: Study, cell: Cell, folder: Path) -> dict[str, Any]:
 
 def _stored(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     if path.is_file():
-        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return kept
-    made = make()
-    write_atomically(path, json.dumps(made).encode())
-    return made
+        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return stored
+    result = make()
+    write_atomically(path, json.dumps(result).encode())
+    return result

@@ -1,21 +1,23 @@
-"""What the benchmark of plans found: figures by plan, leads of the planner's cuts, and the table of both."""
+"""The results of the benchmark of plans: figures by plan, differences between cuts, and the table of both."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hummingbird.benchmarks.plan_candidates import TEACHER, Planned, twin
+from hummingbird.benchmarks.plan_candidates import TEACHER, PlanCandidate, matched_name
 from hummingbird.config.plan_benchmark import PlanBenchmarkSettings
-from hummingbird.evaluation.intervals import Values, raw_table, score_table
+from hummingbird.evaluation.intervals import Scale, Values, ValueTable
 from hummingbird.evaluation.repeats import score_repeats
+from hummingbird.evaluation.suites.shapes.suite import ShapesSuite
 
 Results = Mapping[int, Mapping[str, Mapping[str, Any]]]
-"""By seed and name of the plan, as `hummingbird.benchmarks.plan_students.run_cell` returns them."""
+"""By seed and name of the plan, as `hummingbird.benchmarks.plan_students.run_student` returns them."""
 
 WHEN = ("before", "after")
+SCALE = Scale(ShapesSuite.dimensions, ShapesSuite.parts)
 
 
-def summary(planned: Mapping[str, Planned], results: Results) -> dict[str, Any]:
+def summary(planned: Mapping[str, PlanCandidate], results: Results) -> dict[str, Any]:
     """``plans``: costs, and for each seed that is done the total and its parts, training and seconds."""
     teacher = planned[TEACHER].cost
     plans = {}
@@ -23,11 +25,11 @@ def summary(planned: Mapping[str, Planned], results: Results) -> dict[str, Any]:
         cost = one.cost
         seeds = {
             str(seed): {
-                **{when: _parts(found[name][when]["values"]) for when in WHEN if when in found[name]},
-                **({"training": found[name]["training"]} if "training" in found[name] else {}),
+                **{when: _parts(students[name][when]["values"]) for when in WHEN if when in students[name]},
+                **({"training": students[name]["training"]} if "training" in students[name] else {}),
             }
-            for seed, found in results.items()
-            if name in found
+            for seed, students in results.items()
+            if name in students
         }
         plans[name] = {
             **asdict(cost),
@@ -42,24 +44,26 @@ def summary(planned: Mapping[str, Planned], results: Results) -> dict[str, Any]:
 
 def comparisons(
     s: PlanBenchmarkSettings,
-    planned: Mapping[str, Planned],
+    planned: Mapping[str, PlanCandidate],
     results: Results,
     seed: int,
     plans: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
-    """Intervals over seeds and prompts: written into ``plans``, and the leads of the planner over the paper.
+    """Intervals over seeds and prompts: written into ``plans``, and how the planner's cuts differ from the paper's.
 
     The teacher has no distillation: its one score stands for both.
     """
-    matches = {(twin(paper, match), paper): match for paper in s.paper for match in s.match}
+    matches = {(matched_name(paper, match), paper): match for paper in s.paper for match in s.match}
     pairs = [pair for pair in matches if pair[0] in planned]
-    leads: dict[str, dict[tuple[str, str], Any]] = {}
+    differences: dict[str, dict[tuple[str, str], Any]] = {}
     for when in WHEN:
         values: dict[str, Sequence[Values]] = {
-            name: [found[name].get(when, found[name]["before"])["values"] for found in results.values()]
+            name: [
+                students[name].get(when, students[name]["before"])["values"] for students in results.values()
+            ]
             for name in planned
         }
-        totals, leads[when] = score_repeats(values, pairs, s.resamples, seed)
+        totals, differences[when] = score_repeats(SCALE, values, pairs, s.resamples, seed)
         for name, interval in totals.items():
             plans[name][when] = asdict(interval)
     table = [
@@ -67,10 +71,12 @@ def comparisons(
             "planner": ours,
             "paper": paper,
             "equal": matches[ours, paper],
-            **{when: asdict(leads[when][ours, paper]) for when in WHEN},
+            "difference": {when: asdict(differences[when][ours, paper]) for when in WHEN},
             "seeds": {
-                str(number): {when: _total(found[ours][when]) - _total(found[paper][when]) for when in WHEN}
-                for number, found in results.items()
+                str(number): {
+                    when: _total(students[ours][when]) - _total(students[paper][when]) for when in WHEN
+                }
+                for number, students in results.items()
             },
         }
         for ours, paper in pairs
@@ -91,10 +97,13 @@ def text_table(metrics: Mapping[str, Any]) -> str:
             f"{'' if name == TEACHER else _words(one, 'after'):22}"
         )
     if "comparisons" in metrics:
-        lines += ["", "lead of the planner's cut in the total, points of 100 [95 % over seeds and prompts]"]
         lines += [
-            f"{one['planner']:26} over {one['paper']:18} before {_points(one['before']):26}"
-            f" after {_points(one['after'])}"
+            "",
+            "total of the planner's cut less the paper's, points of 100 [95 % over seeds and prompts]",
+        ]
+        lines += [
+            f"{one['planner']:26} less {one['paper']:18} before {_points(one['difference']['before']):26}"
+            f" after {_points(one['difference']['after'])}"
             for one in metrics["comparisons"]
         ]
         lines.append(f"seeds: {', '.join(map(str, metrics['scored_seeds']))}")
@@ -113,10 +122,12 @@ def _points(interval: Mapping[str, float], sign: str = "+") -> str:
     return f"{value:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
 
 
-def _total(found: Mapping[str, Any]) -> float:
-    return _parts(found["values"])["total"]
+def _total(scored: Mapping[str, Any]) -> float:
+    return _parts(scored["values"])["total"]
 
 
 def _parts(values: Values) -> dict[str, float]:
-    found = score_table(raw_table(values))
-    return {"total": found.total, "quality": found.quality, "semantic": found.semantic}
+    score = ValueTable(SCALE, values).score()
+    if score.total is None:
+        raise ValueError("a total cannot be computed without all its dimensions")
+    return {"total": score.total, **score.parts}

@@ -14,8 +14,8 @@ from typing import Any
 from tqdm import tqdm
 
 from hummingbird.benchmarks.drawn_cache import draw_cache
-from hummingbird.benchmarks.plan_candidates import Planned, find_plans
-from hummingbird.benchmarks.plan_students import Cell, Study, run_cell
+from hummingbird.benchmarks.plan_candidates import PlanCandidate, find_plans
+from hummingbird.benchmarks.plan_students import StudentRun, StudyContext, run_student
 from hummingbird.benchmarks.plan_table import comparisons, summary, text_table
 from hummingbird.config.settings import Settings
 from hummingbird.core.devices import describe_device, resolve_device
@@ -23,12 +23,13 @@ from hummingbird.core.errors import InputError
 from hummingbird.core.files import write_atomically
 from hummingbird.core.hashes import weights_hash
 from hummingbird.core.model_references import pipeline_folder
-from hummingbird.core.parallel import spread
-from hummingbird.evaluation.score import SCORE_VERSION
+from hummingbird.core.parallel import parallel_map
+from hummingbird.evaluation.suites.shapes.suite import ShapesSuite
 from hummingbird.lake.runs import open_run
 from hummingbird.models.pipeline import load_pipeline
 
 VERSION = 1
+SUITE = {"name": "shapes", "version": ShapesSuite.version}
 ELSEWHERE = frozenset({"folder", "workers", "judges", "minutes", "device", "resamples"})
 """Settings of the benchmark that change no student and no video."""
 
@@ -67,7 +68,7 @@ def study_inputs(settings: Settings) -> dict[str, Any]:
     return {
         "seed": settings.seed,
         "teacher": weights_hash(unet),
-        "score_version": SCORE_VERSION,
+        "suite": SUITE,
         "distill": tree["distill"],
         "training": {key: tree["training"][key] for key in training},
         "plan": {key: tree["plan"][key] for key in calibration},
@@ -81,7 +82,7 @@ def run_study(settings: Settings, folder: Path) -> dict[str, Any]:
     Returns:
         JSON: ``plans`` by name (costs with the share of the teacher's, ``before`` and ``after`` distillation with
         intervals over seeds and prompts, ``seeds`` with what each gave, the ``plan`` itself), the ``teacher``
-        likewise, ``comparisons`` of the paper's cuts with the planner's (``lead`` of the planner, paired),
+        likewise, ``comparisons`` of the paper's cuts with the planner's (paired ``difference`` of their totals),
         ``unfinished`` students, ``unmet`` budgets of milliseconds, ``inputs`` and ``device``.
 
     Raises:
@@ -93,46 +94,46 @@ def run_study(settings: Settings, folder: Path) -> dict[str, Any]:
     teacher = pipeline_folder(settings.models.teacher)
     inputs = study_inputs(settings)
     _check_folder(folder, inputs)
-    with spread(s.workers) as each:
+    with parallel_map(s.workers) as parallel:
         pipeline = load_pipeline(teacher).to(device)
-        cache = draw_cache(pipeline, folder / "cache", settings.seed, s.clips, each)
-        planned, unmet = find_plans(settings, pipeline, teacher, cache, folder / "plans", device, each)
-        study = Study(settings, folder, teacher, cache, device, deadline)
-        cells = [
-            Cell(name, one.plan, seed) for seed in s.seeds for name, one in planned.items()
+        cache = draw_cache(pipeline, folder / "cache", settings.seed, s.clips, parallel)
+        planned, unmet = find_plans(settings, pipeline, teacher, cache, folder / "plans", device, parallel)
+        study = StudyContext(settings, folder, teacher, cache, device, deadline)
+        runs = [
+            StudentRun(name, one.plan, seed) for seed in s.seeds for name, one in planned.items()
         ]  # a seed after the other: what is cut off has whole seeds to show
-        made = each(partial(run_cell, study), cells)
-        results = list(tqdm(made, total=len(cells), desc="students", unit="student"))
-    metrics = _metrics(settings, planned, cells, results)
-    metrics |= {"unmet": unmet, "inputs": inputs, "device": describe_device(), "score_version": SCORE_VERSION}
+        students = parallel(partial(run_student, study), runs)
+        results = list(tqdm(students, total=len(runs), desc="students", unit="student"))
+    metrics = _metrics(settings, planned, runs, results)
+    metrics |= {"unmet": unmet, "inputs": inputs, "device": describe_device(), "suite": SUITE}
     print(text_table(metrics))
     return metrics
 
 
 def _metrics(
     settings: Settings,
-    planned: Mapping[str, Planned],
-    cells: list[Cell],
+    planned: Mapping[str, PlanCandidate],
+    runs: list[StudentRun],
     results: list[dict[str, Any] | None],
 ) -> dict[str, Any]:
     s = settings.plan_benchmark
     by_seed: dict[int, dict[str, dict[str, Any]]] = {seed: {} for seed in s.seeds}
-    for cell, result in zip(cells, results, strict=True):
+    for run, result in zip(runs, results, strict=True):
         if result is not None:
-            by_seed[cell.seed][cell.name] = result
-    whole = {seed: found for seed, found in by_seed.items() if len(found) == len(planned)}
+            by_seed[run.seed][run.name] = result
+    whole = {seed: students for seed, students in by_seed.items() if len(students) == len(planned)}
     metrics = summary(planned, by_seed)
     if whole:
         metrics |= comparisons(s, planned, whole, settings.seed, metrics["plans"])
-    unfinished = [cell for cell, result in zip(cells, results, strict=True) if result is None]
-    return {**metrics, "unfinished": [f"{cell.name}, seed {cell.seed}" for cell in unfinished]}
+    unfinished = [run for run, result in zip(runs, results, strict=True) if result is None]
+    return {**metrics, "unfinished": [f"{run.name}, seed {run.seed}" for run in unfinished]}
 
 
 def _check_folder(folder: Path, inputs: Mapping[str, Any]) -> None:
     path = folder / "study.json"
     if path.is_file():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        changed = [key for key in inputs if found.get(key) != inputs[key]]
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        changed = [key for key in inputs if stored.get(key) != inputs[key]]
         if changed:
             raise InputError(
                 f"{folder} holds a study with other settings or another teacher ({', '.join(changed)} "

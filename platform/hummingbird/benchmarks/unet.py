@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,22 +10,22 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from tqdm import tqdm
 
 from hummingbird.benchmarks.unet_memory import estimated_gib, measured_gib
 from hummingbird.benchmarks.unet_pair import (
-    Contestant,
     Inputs,
+    TimedUNet,
     compile_pair,
-    contestants_of,
     draw_inputs,
     equal_pair,
-    output,
+    predicted_noise,
+    timed_unets,
 )
 from hummingbird.config.settings import Settings
 from hummingbird.config.unet_benchmark import UnetBenchmarkSettings
-from hummingbird.core.devices import describe_device, resolve_device, synchronized_time
+from hummingbird.core.devices import describe_device, resolve_device
 from hummingbird.core.files import write_atomically
+from hummingbird.core.timing import seconds_of, time_in_turns
 from hummingbird.lake.runs import open_run
 
 MATMUL_SIZE = {"cpu": 2048, "cuda": 8192}
@@ -58,10 +58,10 @@ def unet_benchmark(settings: Settings) -> Path:
 
 
 def compare(s: UnetBenchmarkSettings, seed: int) -> dict[str, Any]:
-    """Times both, and prints a line a task and contestant.
+    """Times both, and prints a line a task and model.
 
     Returns:
-        ``seconds`` (medians) by task (``forward``, ``training``) and contestant, ``speedup`` over diffusers by
+        ``seconds`` (medians) by task (``forward``, ``training``) and model, ``speedup`` over diffusers by
         task, ``largest_difference`` of the outputs in float32 as a share of the largest value, ``tflop`` of a
         forward pass, ``matmul_tflop_per_second`` and ``mfu`` (the share of that rate that each reaches; a training
         step counts three forward passes), ``compile_seconds`` (first calls), ``memory_gib`` of each beyond the
@@ -89,18 +89,15 @@ def compare(s: UnetBenchmarkSettings, seed: int) -> dict[str, Any]:
         kind = getattr(torch, s.precision) if task == "forward" else torch.float32
         for model in (ours, theirs):
             model.to(kind)
-        given: Inputs = (inputs[0].to(kind), inputs[1], inputs[2].to(kind))
-        running = dict(
-            contestants_of(s, ours, theirs, s.compile and (task == "forward" or s.compile_training))
-        )
+        cast: Inputs = (inputs[0].to(kind), inputs[1], inputs[2].to(kind))
+        running = dict(timed_unets(s, ours, theirs, s.compile and (task == "forward" or s.compile_training)))
         memory[task] = {}
         for name in list(running):
-            step = partial(_step, running[name], run, given, s, task)
-            start = synchronized_time()
+            step = partial(_step, running[name], run, cast, s, task)
             try:
-                step()
+                first = seconds_of(step)
                 if name.endswith("compiled"):
-                    compiling[f"{task}, {name}"] = synchronized_time() - start
+                    compiling[f"{task}, {name}"] = first
                 if s.device == "cuda":
                     memory[task][name] = measured_gib(step, s.device)
             except torch.OutOfMemoryError:
@@ -110,7 +107,9 @@ def compare(s: UnetBenchmarkSettings, seed: int) -> dict[str, Any]:
             ):  # only here, where the error no longer holds the pass's tensors
                 running.pop(name).model.zero_grad(set_to_none=True)
                 torch.cuda.empty_cache()
-        seconds[task] = _time(run, running, given, s, task)
+        steps = {name: partial(_step, unet, run, cast, s, task) for name, unet in running.items()}
+        repeats = time_in_turns(steps, s.warmup_passes, s.repeats, label=task)
+        seconds[task] = {name: statistics.median(values) for name, values in repeats.items()}
     work = {"forward": flop, "training": 3 * flop}
     metrics |= {
         "seconds": seconds,
@@ -148,19 +147,19 @@ def compare(s: UnetBenchmarkSettings, seed: int) -> dict[str, Any]:
 @torch.no_grad()
 def largest_difference(ours: nn.Module, theirs: nn.Module, inputs: Inputs) -> float:
     """In float32, as a share of the largest value."""
-    expected = output(theirs, inputs)
-    return float((output(ours, inputs) - expected).abs().max() / expected.abs().max())
+    expected = predicted_noise(theirs, inputs)
+    return float((predicted_noise(ours, inputs) - expected).abs().max() / expected.abs().max())
 
 
 @torch.no_grad()
 def forward(model: nn.Module, inputs: Inputs) -> None:
     """One pass without gradients."""
-    output(model, inputs)
+    predicted_noise(model, inputs)
 
 
 def training_step(model: nn.Module, inputs: Inputs) -> None:
     """One pass, and the gradients of all weights."""
-    output(model, inputs).float().square().mean().backward()
+    predicted_noise(model, inputs).float().square().mean().backward()
     model.zero_grad(set_to_none=True)
 
 
@@ -168,7 +167,7 @@ def training_step(model: nn.Module, inputs: Inputs) -> None:
 def count_flop(model: nn.Module, inputs: Inputs) -> float:
     """Floating-point operations of one pass; a multiplication and an addition are two."""
     with FlopCounterMode(display=False) as counter:
-        output(model, inputs)
+        predicted_noise(model, inputs)
     return float(counter.get_total_flops())
 
 
@@ -184,31 +183,13 @@ def matmul_rate(s: UnetBenchmarkSettings, repeats: int = 5) -> float:
 def _product(size: int, dtype: torch.dtype, device: str) -> float:
     """Seconds of the product of two square matrices."""
     a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    start = synchronized_time()
-    a @ b
-    return synchronized_time() - start
+    return seconds_of(lambda: a @ b)
 
 
-def _step(contestant: Contestant, run: Task, inputs: Inputs, s: UnetBenchmarkSettings, task: str) -> None:
+def _step(unet: TimedUNet, run: Task, inputs: Inputs, s: UnetBenchmarkSettings, task: str) -> None:
     autocast = s.precision == "bfloat16" and task == "training"
     with (
-        torch.compiler.set_stance("default" if contestant.compiled else "force_eager"),
+        torch.compiler.set_stance("default" if unet.compiled else "force_eager"),
         torch.autocast(s.device, torch.bfloat16, enabled=autocast),
     ):
-        run(contestant.model, inputs)
-
-
-def _time(
-    run: Task, contestants: Mapping[str, Contestant], inputs: Inputs, s: UnetBenchmarkSettings, task: str
-) -> dict[str, float]:
-    """Median seconds of every contestant; they take turns."""
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    with tqdm(total=len(contestants) * (s.warmup_passes + s.repeats), desc=task, unit="pass") as bar:
-        for turn in range(s.warmup_passes + s.repeats):
-            for name, contestant in contestants.items():
-                start = synchronized_time()
-                _step(contestant, run, inputs, s, task)
-                if turn >= s.warmup_passes:
-                    times[name].append(synchronized_time() - start)
-                bar.update()
-    return {name: statistics.median(values) for name, values in times.items()}
+        run(unet.model, inputs)

@@ -40,8 +40,8 @@ def estimated_gib(s: UnetBenchmarkSettings, task: str) -> float:
     def run(unet: nn.Module) -> torch.Tensor:
         inputs = unet_inputs(config, shape, "cpu")
         cast = {key: inputs[key].to(kind) for key in ("sample", "encoder_hidden_states")}
-        made: torch.Tensor = unet(**{**inputs, **cast})
-        return made
+        noise: torch.Tensor = unet(**{**inputs, **cast})
+        return noise
 
     timeline = estimated_peak(build, run, device=s.device, backward=trains, bf16=low and trains)
     return timeline.peak() / GIB

@@ -19,7 +19,7 @@ VARIANTS = 256
 
 
 @dataclass(frozen=True)
-class Contestant:
+class TimedUNet:
     """A model, run as it was compiled, or as if it had not been."""
 
     model: nn.Module
@@ -80,21 +80,21 @@ def compile_pair(s: UnetBenchmarkSettings, ours: VideoUNet, theirs: UNet3DCondit
                 module.compile(dynamic=False)
 
 
-def contestants_of(
+def timed_unets(
     s: UnetBenchmarkSettings, ours: VideoUNet, theirs: UNet3DConditionModel, compiled: bool
-) -> Mapping[str, Contestant]:
+) -> Mapping[str, TimedUNet]:
     """By name, diffusers' first; the compiled ones too where asked for."""
     models: dict[str, nn.Module] = {"diffusers": theirs, "hummingbird": ours}
-    found = {name: Contestant(model, False) for name, model in models.items()}
+    timed = {name: TimedUNet(model, False) for name, model in models.items()}
     if compiled and s.compile_diffusers != "none":
-        found["diffusers, compiled"] = Contestant(theirs, True)
+        timed["diffusers, compiled"] = TimedUNet(theirs, True)
     if compiled:
-        found["hummingbird, compiled"] = Contestant(ours, True)
-    return found
+        timed["hummingbird, compiled"] = TimedUNet(ours, True)
+    return timed
 
 
-def output(model: nn.Module, inputs: Inputs) -> Tensor:
+def predicted_noise(model: nn.Module, inputs: Inputs) -> Tensor:
     """The predicted noise of either."""
-    made: Any = model(*inputs)
-    noise: Tensor = made if isinstance(made, Tensor) else made.sample
+    output: Any = model(*inputs)
+    noise: Tensor = output if isinstance(output, Tensor) else output.sample
     return noise

@@ -1,9 +1,8 @@
 """The benchmark: teacher and student, eager and compiled, end to end, in one run on one machine."""
 
 from pathlib import Path
-from typing import Any
 
-from hummingbird.benchmarks.speed import Contestant, time_all
+from hummingbird.benchmarks.speed import TimedPipeline, time_pipelines
 from hummingbird.compiling.compile import compile_model
 from hummingbird.compiling.package import CompiledPipeline
 from hummingbird.config.settings import Settings
@@ -13,7 +12,9 @@ from hummingbird.core.files import AnyPath
 from hummingbird.core.model_references import pipeline_folder
 from hummingbird.core.scratch import local_copy
 from hummingbird.evaluation.evaluated_models import is_few_step, own_guidance, pipeline_hash
-from hummingbird.evaluation.suites.shapes.prompts import evaluation_prompts
+from hummingbird.evaluation.sampling import SamplingParameters
+from hummingbird.evaluation.suites import resolve_suite
+from hummingbird.evaluation.suites.prompt_files import evaluation_prompts
 from hummingbird.lake.runs import load_result, open_run
 from hummingbird.models.pipeline import load_pipeline
 
@@ -24,6 +25,7 @@ def benchmark(settings: Settings, folder: Path | None = None) -> Path:
     Metrics: ``timings`` by name (median ``seconds``, ``parts``, every repeat, a ``note``),
     ``seconds_per_video`` (``teacher``: eager, ``student``: compiled), ``speedup`` (their ratio),
     ``speedup_compiled`` (compiled teacher to compiled student; None where ``compile_teacher`` is off), ``device``.
+    The prompts are the suite's (``evaluate.suite``, ``evaluate.prompts``).
     A package that is not named is compiled first, once; a benchmark that finished is not run again.
 
     Raises:
@@ -34,7 +36,12 @@ def benchmark(settings: Settings, folder: Path | None = None) -> Path:
     student = pipeline_folder(s.student or settings.models.student or "shapes-student")
     if not is_few_step(student):
         raise InputError(f"{student} is no few-step student: feedback makes one (benchmark.student)")
+    # Each repeat shows another prompt, the same to all.
+    suite = resolve_suite(settings.evaluate).build()
+    count = max(s.warmup_videos + s.repeats, 2)
+    prompts = [p.text for p in evaluation_prompts(settings.evaluate, suite, count)]
     inputs = {
+        "prompts": prompts,
         "teacher": pipeline_hash(teacher, s.teacher_decoder),
         "student": pipeline_hash(student, s.student_decoder),
     }
@@ -47,13 +54,11 @@ def benchmark(settings: Settings, folder: Path | None = None) -> Path:
             run.metrics.update(run.previous["metrics"])
             run.outputs.update(run.previous["outputs"])
             return run.result_path
-        # Each repeat shows another prompt, the same to all.
-        prompts = [p.text for p in evaluation_prompts(max(s.warmup_videos + s.repeats, 2), settings.seed)]
-        contestants = _contestants(settings, (teacher, student), packages)
-        timings = time_all(contestants, prompts, s.warmup_videos, s.repeats)
+        pipelines = _timed_pipelines(settings, (teacher, student), packages)
+        timings = time_pipelines(pipelines, prompts, s.warmup_videos, s.repeats)
         seconds = {name: timing.seconds for name, timing in timings.items()}
         run.metrics.update(
-            timings={c.name: timings[c.name].as_json() | {"note": c.note} for c in contestants},
+            timings={one.name: timings[one.name].as_json() | {"note": one.note} for one in pipelines},
             seconds_per_video={"teacher": seconds["teacher, eager"], "student": seconds["student, compiled"]},
             speedup=seconds["teacher, eager"] / seconds["student, compiled"],
             speedup_compiled=(
@@ -76,31 +81,27 @@ def _package(settings: Settings, given: AnyPath | None, model: Path, decoder: st
     return local_copy(result["outputs"]["package"])
 
 
-def _contestants(
+def _timed_pipelines(
     settings: Settings, folders: tuple[Path, Path], packages: tuple[Path | None, Path]
-) -> list[Contestant]:
+) -> list[TimedPipeline]:
     s = settings.benchmark
     sampling = (
         (s.teacher_inference_steps, s.teacher_decoder),
         (s.student_inference_steps, s.student_decoder),
     )
-    made = []
+    pipelines = []
     for name, folder, package, (steps, decoder) in zip(
         ("teacher", "student"), folders, packages, sampling, strict=True
     ):
-        options: dict[str, Any] = {
-            "num_inference_steps": steps,
-            "guidance_scale": own_guidance(folder),
-            "num_frames": settings.compile.num_frames,
-            "fps": s.fps,
-            "decoder": decoder,
-        }
+        parameters = SamplingParameters(
+            steps, own_guidance(folder), decoder, settings.compile.num_frames, s.fps
+        )
         note = f"{steps} steps, {'two passes' if name == 'teacher' else 'one pass'} each, {decoder} decoder"
         eager = load_pipeline(folder).to(settings.compile.device)
         eager.set_progress_bar_config(disable=True)
-        made.append(Contestant(f"{name}, eager", eager, options, s.fps, note))
+        pipelines.append(TimedPipeline(f"{name}, eager", eager, parameters, note))
         if package is not None:
             compiled = CompiledPipeline.load(package)
             compiled.set_progress_bar_config(disable=True)
-            made.append(Contestant(f"{name}, compiled", compiled, options, s.fps, note))
-    return made
+            pipelines.append(TimedPipeline(f"{name}, compiled", compiled, parameters, note))
+    return pipelines

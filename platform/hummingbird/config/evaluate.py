@@ -4,12 +4,13 @@ from typing import Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from hummingbird.config.section import Section
+from hummingbird.config.plugins import PluginChoice
+from hummingbird.config.section import AbsolutePath, Section
 
 Decoder = Literal["full", "small"]
 
 
-class Candidate(Section):
+class EvaluatedModel(Section):
     """One model as it is evaluated. What is not given follows from the settings and from the model."""
 
     name: str = Field(
@@ -26,11 +27,19 @@ class Candidate(Section):
 class EvaluateSettings(Section):
     """Which models are scored on how many prompts, and how they sample."""
 
-    models: tuple[Candidate, ...] = Field(
+    models: tuple[EvaluatedModel, ...] = Field(
         (), description="models, the first being the one compared with; empty: teacher and student"
     )
-    prompts: int = Field(200, ge=2, description="number of prompts, of one object and of two in turn")
-    seed: NonNegativeInt = Field(0, description="seed of prompts, of their noise and of the intervals")
+    suite: PluginChoice | None = Field(
+        None,
+        description="what is measured on what: shapes, vbench, prompts, or module:Class, alone or with its settings; "
+        "none: prompts for a file of prompts, else shapes",
+    )
+    prompts: PositiveInt | AbsolutePath = Field(
+        200,
+        description='how many of the suite\'s own prompts, or a file with lines {"prompt": "...", "seed": 3}',
+    )
+    seed: NonNegativeInt = Field(0, description="seed of prompts, of noise and of the intervals")
     num_inference_steps: PositiveInt = Field(
         50, description="DDIM steps of models that are no few-step students"
     )
@@ -40,7 +49,7 @@ class EvaluateSettings(Section):
     )
     decoder: Decoder = Field("full", description="decoder of models that are no few-step students")
     few_step_decoder: Decoder = Field("small", description="decoder of few-step students")
-    num_frames: int = Field(16, ge=16, description="frames of a video")
+    num_frames: PositiveInt = Field(16, description="frames of a video")
     fps: PositiveInt = Field(8, description="frames a second")
     batch_size: PositiveInt = Field(4, description="videos a pass of the model")
     mixed_precision: Literal["auto", "fp32", "bf16"] = Field(

@@ -32,7 +32,7 @@ class CurationScore:
         caption_before, caption_after: share of true attributes that the kept clips' captions state.
         true_captions: by ``clip_id`` of kept clips, whether all attributes are right before and after.
         by_defect: name of the defect to (right, all): clips, and those dropped for a right reason.
-        mistakes: file, time, what was wanted and what was given, for people.
+        mistakes: file, time, what it shows and what it was dropped for, for people.
     """
 
     precision: float
@@ -59,13 +59,13 @@ class CurationScore:
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _JudgedClip:
     """A clip, its shot, and the reasons it may rightly be dropped for: none for a sound one."""
 
     row: Row
     uri: str
     shot: TrueShot
-    wanted: frozenset[str]
+    right_reasons: frozenset[str]
 
     @property
     def dropped(self) -> bool:
@@ -73,13 +73,13 @@ class _Judged:
 
     @property
     def right(self) -> bool:
-        return bool(self.wanted & set(self.row["reasons"])) if self.wanted else not self.dropped
+        return bool(self.right_reasons & set(self.row["reasons"])) if self.right_reasons else not self.dropped
 
     @property
     def mistake(self) -> str:
         where = f"{self.uri} {self.row['start_seconds']:.2f} to {self.row['end_seconds']:.2f} s"
-        given = ", ".join(self.row["reasons"]) or "kept"
-        return f"{where}: {self.shot.defect or 'sound'}, was {given}"
+        reasons = ", ".join(self.row["reasons"]) or "kept"
+        return f"{where}: {self.shot.defect or 'sound'}, was {reasons}"
 
 
 def of_footage(rows: pa.Table, folder: str | Path, truth: Sequence[TrueFile]) -> pa.Table:
@@ -101,14 +101,14 @@ def score_curation(
     if not clips:
         raise ValueError("there are no clips to score")
     judged = _judge(clips, truth)
-    defective = [j for j in judged if j.wanted]
-    sound = [j for j in judged if not j.wanted]
+    defective = [j for j in judged if j.right_reasons]
+    sound = [j for j in judged if not j.right_reasons]
     hits, alarms = sum(j.dropped for j in defective), sum(j.dropped for j in sound)
     kept = [(j, j.shot.attributes) for j in judged if not j.dropped]
     # What does not move has no true caption; kept, it is a mistake of dropping already.
-    told = [(j.row, shown) for j, shown in kept if shown is not None]
-    before = [stated(row["caption_original"] or "", shown) for row, shown in told]
-    after = [stated(row["caption"] or "", shown) for row, shown in told]
+    captioned = [(j.row, shown) for j, shown in kept if shown is not None]
+    before = [stated(row["caption_original"] or "", shown) for row, shown in captioned]
+    after = [stated(row["caption"] or "", shown) for row, shown in captioned]
     shown_shots = {(j.uri, j.shot.start_frame) for j in judged}
     quarantined = {Path(row["source_uri"]).name for row in quarantine if row["error"]}
     return CurationScore(
@@ -121,7 +121,7 @@ def score_curation(
         caption_before=_share(before),
         caption_after=_share(after),
         true_captions={
-            row["clip_id"]: (all(b), all(a)) for (row, _), b, a in zip(told, before, after, strict=True)
+            row["clip_id"]: (all(b), all(a)) for (row, _), b, a in zip(captioned, before, after, strict=True)
         },
         by_defect=_by_defect(defective),
         mistakes=[j.mistake for j in judged if not j.right],
@@ -137,19 +137,19 @@ def stated(text: str, truth: Attributes) -> list[bool]:
     if said is None:
         words = " ".join(text.lower().replace(",", " ").replace(".", " ").split())
         names = {name for name in (*COLORS, *SHAPES, *MOTIONS, *BACKGROUNDS) if f" {name} " in f" {words} "}
-        found = [word in names for pair in truth.objects for word in pair]
-        found += [truth.motion in names, truth.background in names]
-        return found + ([False] if truth.relation else [])
-    said = _as_told(said, truth)
-    found = []
+        answers = [word in names for pair in truth.objects for word in pair]
+        answers += [truth.motion in names, truth.background in names]
+        return answers + ([False] if truth.relation else [])
+    said = _in_truth_order(said, truth)
+    answers = []
     for index, pair in enumerate(truth.objects):
         there = said.objects[index] if index < len(said.objects) else (None, None)
-        found += [a == b for a, b in zip(there, pair, strict=True)]
-    found += [said.motion == truth.motion, said.background == truth.background]
-    return found + ([said.relation == truth.relation] if truth.relation else [])
+        answers += [a == b for a, b in zip(there, pair, strict=True)]
+    answers += [said.motion == truth.motion, said.background == truth.background]
+    return answers + ([said.relation == truth.relation] if truth.relation else [])
 
 
-def _as_told(said: Attributes, truth: Attributes) -> Attributes:
+def _in_truth_order(said: Attributes, truth: Attributes) -> Attributes:
     """The same statement with its objects in the order of the truth: A left of B is B right of A."""
     if len(said.objects) < 2 or said.relation is None:
         return said
@@ -157,12 +157,14 @@ def _as_told(said: Attributes, truth: Attributes) -> Attributes:
 
     def agreement(order: Attributes) -> int:
         pairs = zip(order.objects, truth.objects, strict=False)
-        return sum(a == b for told, true in pairs for a, b in zip(told, true, strict=True))
+        return sum(
+            a == b for stated_pair, true_pair in pairs for a, b in zip(stated_pair, true_pair, strict=True)
+        )
 
     return turned if agreement(turned) > agreement(said) else said
 
 
-def _judge(clips: Sequence[Row], truth: Sequence[TrueFile]) -> list[_Judged]:
+def _judge(clips: Sequence[Row], truth: Sequence[TrueFile]) -> list[_JudgedClip]:
     files = {file.uri: file for file in truth}
     pairs = []
     for row in clips:
@@ -174,10 +176,12 @@ def _judge(clips: Sequence[Row], truth: Sequence[TrueFile]) -> list[_Judged]:
     own: dict[int | None, str | None] = {
         s.group: s.reason for f in truth if f.copy_of is None for s in f.shots if s.group is not None
     }
-    return [_Judged(row, name, shot, _wanted(shot, groups, own)) for row, name, shot in pairs]
+    return [_JudgedClip(row, name, shot, _right_reasons(shot, groups, own)) for row, name, shot in pairs]
 
 
-def _wanted(shot: TrueShot, kept: set[int | None], own: Mapping[int | None, str | None]) -> frozenset[str]:
+def _right_reasons(
+    shot: TrueShot, kept: set[int | None], own: Mapping[int | None, str | None]
+) -> frozenset[str]:
     """Why a clip of ``shot`` may be dropped: a copy of a shot that was kept, or for the shot's own defect."""
     if shot.reason != "duplicate":
         return frozenset([shot.reason] if shot.reason else [])
@@ -192,10 +196,10 @@ def _overlap(row: Row, shot: TrueShot) -> float:
     return ends - max(float(row["start_seconds"]), shot.start_seconds)
 
 
-def _by_defect(defective: Sequence[_Judged]) -> dict[str, tuple[int, int]]:
+def _by_defect(defective: Sequence[_JudgedClip]) -> dict[str, tuple[int, int]]:
     names = sorted({str(j.shot.defect) for j in defective})
-    found = {name: [j.right for j in defective if j.shot.defect == name] for name in names}
-    return {name: (sum(right), len(right)) for name, right in found.items()}
+    by_name = {name: [j.right for j in defective if j.shot.defect == name] for name in names}
+    return {name: (sum(right), len(right)) for name, right in by_name.items()}
 
 
 def _rate(part: int, whole: int, empty: float = 1.0) -> float:

@@ -1,110 +1,178 @@
-"""Evaluation: models and prompts to scores with intervals, videos, and how far the teacher can be trusted."""
+"""Evaluation: models and prompts to scores with intervals, and videos."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from hummingbird.config.cluster import connect
+from hummingbird.config.plugins import Plugin
 from hummingbird.config.settings import Settings
 from hummingbird.core.devices import describe_device
+from hummingbird.core.errors import InputError
 from hummingbird.core.files import as_path
 from hummingbird.core.scratch import origin
-from hummingbird.evaluation.evaluated_models import Sampling, choose
-from hummingbird.evaluation.generation import VideoResult, examine
-from hummingbird.evaluation.intervals import ModelScore, score_models
-from hummingbird.evaluation.score import SCORE_VERSION
-from hummingbird.evaluation.suites.shapes.prompts import evaluation_prompts
+from hummingbird.evaluation.evaluated_models import ResolvedModel, resolve_models
+from hummingbird.evaluation.generation import evaluate_model
+from hummingbird.evaluation.intervals import ModelScore, Scale, ValueTable, score_models
+from hummingbird.evaluation.results import (
+    VideoResult,
+    VideoTask,
+    tasks_of,
+    write_prompts,
+    write_table,
+)
+from hummingbird.evaluation.suites import resolve_suite
+from hummingbird.evaluation.suites.base import (
+    EvaluationPrompt,
+    Measurement,
+    Suite,
+    check_declaration,
+)
+from hummingbird.evaluation.suites.prompt_files import evaluation_prompts
+from hummingbird.evaluation.summary import score_lines
 from hummingbird.lake.lake import Lake
-from hummingbird.lake.runs import open_run
+from hummingbird.lake.runs import code_version, open_run
+
+VERSIONS = ("torch", "diffusers", "transformers", "ray", "numpy")
+"""Packages whose versions stand beside the scores."""
 
 
 def evaluate(settings: Settings, folder: Path | None = None) -> Path:
     """Score the models of ``evaluate.models`` on the same prompts and seeds; returns the path of
     ``result.json``.
 
-    Metrics: ``models`` by name (total, quality, semantic and dimensions with intervals, raw means, paired
-    lead over the first model, acceptance), ``prompts``, ``score_version``, ``device``. Outputs: ``videos``
-    (a folder), ``rows`` (parquet, one row a video), ``sampling`` by model. Interrupted and run again, it
-    goes on where it was.
+    Metrics: ``models`` by name (`ModelScore`, the ``figures`` of the suite, ``failed``: videos that could not be made,
+    with their errors), ``missing`` dimensions with the reasons, ``suite`` (name, version, settings, and what it
+    declares), ``prompts`` and ``videos`` (how many), ``seeds``, ``stamps`` by model (what its videos depend on),
+    ``versions``, ``device``. Outputs: ``videos`` (a folder), ``rows`` (Parquet, one row a video), ``prompts`` (ids to
+    prompts). Interrupted and run again, it goes on where it was.
 
     Raises:
-        InputError: a model is no pipeline folder.
+        InputError: a model is no pipeline folder, or prompts or a suite that cannot be used.
+        RuntimeError: a model could make no video at all.
+        ValueError: a value that its dimension cannot have.
     """
     s = settings.evaluate
-    models = choose(settings)
-    prompts = evaluation_prompts(s.prompts, s.seed)
-    inputs = {"models": {m.name: m.key for m in models}, "score_version": SCORE_VERSION}
+    plugin = resolve_suite(s)
+    suite = plugin.build()
+    check_declaration(suite, plugin.name)
+    if s.num_frames < suite.min_frames:
+        raise InputError(
+            f"evaluate.num_frames={s.num_frames}: the suite {plugin.name} measures videos of at least "
+            f"{suite.min_frames} frames"
+        )
+    prompts = evaluation_prompts(s, suite)
+    models = resolve_models(settings)
+    tasks = tasks_of(prompts)
+    inputs = {
+        "models": {m.name: m.key for m in models},
+        "suite": {"name": plugin.name, "version": suite.version},
+        "prompts": _prompts_hash(tasks),
+    }
     with open_run(settings, "evaluate", inputs=inputs, folder=folder) as run:
         connect(settings.ray)
         _quiet_ray_data()
-        results = {m.name: examine(m, prompts, run.folder, s.batch_size) for m in models}
-        scores = score_models(
-            {n: [r.values for r in rows] for n, rows in results.items()}, s.resamples, s.seed
-        )
+        results = {m.name: evaluate_model(m, plugin, tasks, run.folder, s.batch_size) for m in models}
+        scale = Scale(suite.dimensions, suite.parts)
+        tables = {
+            name: ValueTable(scale, [r.values for r in rows], [(r.prompt.id, r.seed) for r in tasks])
+            for name, rows in results.items()
+        }
+        scores = score_models(tables, s.resamples, s.seed)
+        write_prompts(prompts, run.folder / "prompts.jsonl")
+        write_table(results, run.folder / "videos.parquet")
         run.metrics.update(
             models={
-                n: score.as_json() | {"acceptance": acceptance(results[n])} for n, score in scores.items()
+                name: score.as_json()
+                | {"figures": _figures(suite, tasks, results[name]), "failed": _failed(results[name])}
+                for name, score in scores.items()
             },
+            missing=missing_dimensions(suite, prompts),
+            suite=declaration(plugin, suite),
             prompts=len(prompts),
-            score_version=SCORE_VERSION,
+            videos=len(tasks),
+            seeds=[r.seed for r in tasks],
+            stamps={m.name: m.stamp | _made_by(results[m.name]) for m in models},
+            versions={"hummingbird": code_version(), **{name: version(name) for name in VERSIONS}},
             device=describe_device(),
         )
-        _write_rows(results, run.folder / "videos.parquet")
         run.outputs.update(
             rows=run.folder / "videos.parquet",
             videos=run.folder / "videos",
-            sampling={m.name: asdict(m) | {"description": m.description} for m in models},
+            prompts=run.folder / "prompts.jsonl",
         )
         for model in models:
-            _record_scores(run.lake, model, scores[model.name])
+            _record_scores(run.lake, model, scores[model.name], plugin.name, suite.version)
+        print("\n".join(score_lines(run.metrics)), flush=True)
     return run.result_path
 
 
-def _record_scores(lake: Lake, model: Sampling, found: ModelScore) -> None:
-    """Writes the scores into the row of the table ``models`` whose folder was evaluated, if there is one."""
-    for row in lake.read("models").to_pylist():
-        if row["path"] is not None and as_path(row["path"]) == origin(Path(model.folder)):
-            summary = {part: asdict(getattr(found, part)) for part in ("total", "quality", "semantic")}
-            lake.add_model(
-                {**row, "scores": {**summary, "version": SCORE_VERSION, "sampling": model.description}}
-            )
+def missing_dimensions(suite: Suite, prompts: Sequence[EvaluationPrompt]) -> dict[str, str]:
+    """Dimensions that have no value here, and why."""
+    asked = frozenset().union(*(suite.asked_by(prompt) for prompt in prompts))
+    unasked = {d.name: "no prompt asks for it" for d in suite.dimensions if d.name not in asked}
+    reasons = {**unasked, **suite.missing}
+    return {d.name: reasons[d.name] for d in suite.dimensions if d.name in reasons}
 
 
-def acceptance(results: Sequence[VideoResult]) -> dict[str, float]:
-    """For prompts of one object: the share of videos with each attribute right, and with all."""
-    single = [r.right for r in results if "relation" not in r.right]
-    names = ("color", "motion", "shape", "background", "count")
+def declaration(plugin: Plugin[Suite], suite: Suite) -> dict[str, Any]:
+    """What a suite declares, as JSON: reports read this, and know no suite."""
     return {
-        **{name: float(np.mean([right[name] for right in single])) for name in names},
-        "all": float(np.mean([all(right.values()) for right in single])),
+        "name": plugin.name,
+        "version": suite.version,
+        "settings": plugin.settings.model_dump(mode="json"),
+        "dimensions": [asdict(dimension) for dimension in suite.dimensions],
+        "parts": dict(suite.parts),
+        "left_out": dict(suite.left_out),
     }
 
 
-def _write_rows(results: Mapping[str, Sequence[VideoResult]], path: Path) -> None:
-    rows: list[dict[str, Any]] = [
-        {
-            "model": model,
-            "index": row.index,
-            "prompt": row.prompt,
-            "seed": row.seed,
-            "video": row.video,
-            **row.values,
-            **{f"right {name}": value for name, value in row.right.items()},
-        }
-        for model, videos in results.items()
-        for row in videos
+def _prompts_hash(tasks: Sequence[VideoTask]) -> str:
+    content = [[r.id, r.prompt.text, r.seed, sorted(r.prompt.asks or ())] for r in tasks]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _figures(suite: Suite, tasks: Sequence[VideoTask], results: Sequence[VideoResult]) -> dict[str, float]:
+    measured = [None if r.error is not None else Measurement(r.values, r.checks) for r in results]
+    return dict(suite.figures([(r.prompt, one) for r, one in zip(tasks, measured, strict=True)]))
+
+
+def _failed(results: Sequence[VideoResult]) -> list[dict[str, Any]]:
+    return [
+        {"id": r.id, "prompt": r.prompt, "seed": r.seed, "error": r.error}
+        for r in results
+        if r.error is not None
     ]
-    columns = dict.fromkeys(name for row in rows for name in row)
-    pq.write_table(pa.table({name: [row.get(name) for row in rows] for name in columns}), path)
+
+
+def _made_by(results: Sequence[VideoResult]) -> dict[str, Any]:
+    """Size, precision and device as they were: lists, as workers may differ."""
+    finished = [r for r in results if r.error is None]
+    shapes = sorted({r.shape for r in finished})
+    return {
+        "sizes": [{"frames": t, "height": h, "width": w} for t, h, w in shapes],
+        "precisions": sorted({r.precision for r in finished}),
+        "devices": sorted({r.device for r in finished}),
+    }
+
+
+def _record_scores(lake: Lake, model: ResolvedModel, score: ModelScore, suite: str, version: int) -> None:
+    """Writes the scores into the row of the table ``models`` whose folder was evaluated, if there is one."""
+    means = {part: asdict(interval) for part, interval in score.parts.items()}
+    if score.total is not None:
+        means["total"] = asdict(score.total)
+    stamp = {"suite": suite, "version": version, "sampling": model.description, "raw": dict(score.raw)}
+    for row in lake.read("models").to_pylist():
+        if row["path"] is not None and as_path(row["path"]) == origin(Path(model.folder)):
+            lake.add_model({**row, "scores": {**means, **stamp}})
 
 
 def _quiet_ray_data() -> None:
-    """The bar of `examine` is enough."""
+    """The bar of `evaluate_model` is enough."""
     from ray.data import DataContext
 
     DataContext.get_current().enable_progress_bars = False

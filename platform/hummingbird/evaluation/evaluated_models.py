@@ -4,29 +4,36 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from hummingbird.config.evaluate import Candidate, EvaluateSettings
+from hummingbird.config.evaluate import EvaluatedModel, EvaluateSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.hashes import file_hash
 from hummingbird.core.model_references import pipeline_folder, pipeline_part
+from hummingbird.evaluation.sampling import SamplingParameters
 from hummingbird.models.pipeline import PARTS, scheduler_config
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """One model, with every choice made: what a worker needs, and what the result depends on."""
+class ResolvedModel:
+    """One model, with every choice made: what a worker needs, and what the result depends on.
+
+    Attributes:
+        name: of tables and files.
+        folder: of the pipeline.
+        weights_hash: of all its parts that take part.
+        few_steps: whether it is a few-step student.
+        parameters: how it samples.
+        mixed_precision: of its U-Net: ``auto`` is decided where it runs.
+    """
 
     name: str
     folder: str
     weights_hash: str
     few_steps: bool
-    steps: int
-    guidance: float
-    decoder: str
-    frames: int
-    fps: int
-    precision: str
+    parameters: SamplingParameters
+    mixed_precision: str
 
     @property
     def key(self) -> str:
@@ -37,11 +44,21 @@ class Sampling:
     @property
     def description(self) -> str:
         """How it samples, for people."""
-        way = "one pass a step" if self.few_steps or self.guidance == 1 else "two passes a step"
-        return f"{self.steps} steps, guidance {self.guidance:g}, {way}, {self.decoder} decoder"
+        sampled = self.parameters
+        passes = "one pass" if self.few_steps or sampled.guidance_scale == 1 else "two passes"
+        return (
+            f"{sampled.num_inference_steps} steps, guidance {sampled.guidance_scale:g}, {passes} a step, "
+            f"{sampled.decoder} decoder"
+        )
+
+    @property
+    def stamp(self) -> dict[str, Any]:
+        """What the videos depend on, as JSON."""
+        values = {k: v for k, v in asdict(self).items() if k not in ("name", "parameters")}
+        return {**values, **asdict(self.parameters), "description": self.description}
 
 
-def choose(settings: Settings) -> list[Sampling]:
+def resolve_models(settings: Settings) -> list[ResolvedModel]:
     """The models of ``evaluate.models``, or teacher and student where it is empty, ready to sample.
 
     Raises InputError where a folder is no pipeline.
@@ -49,18 +66,21 @@ def choose(settings: Settings) -> list[Sampling]:
     s = settings.evaluate
     student = settings.models.student or "shapes-student"
     models = s.models or (
-        Candidate(name="teacher", path=settings.models.teacher),
-        Candidate(name="student", path=student),
+        EvaluatedModel(name="teacher", path=settings.models.teacher),
+        EvaluatedModel(name="student", path=student),
     )
-    return [sampling(model, s) for model in models]
+    return [resolve_model(model, s) for model in models]
 
 
-def sampling(model: Candidate, settings: EvaluateSettings) -> Sampling:
-    """Fill in what a candidate leaves open. The scheduler says whether it is a few-step student.
+def resolve_model(model: EvaluatedModel, settings: EvaluateSettings) -> ResolvedModel:
+    """Fills in what the settings of a model leave open. The scheduler says whether it is a few-step student.
 
     Raises InputError where the folder is no pipeline or lacks the decoder.
     """
-    folder = pipeline_folder(model.path)
+    try:
+        folder = pipeline_folder(model.path)
+    except InputError as error:
+        raise InputError(f"evaluate.models: {model.name}: {error}") from error
     few = is_few_step(folder)
     decoder = model.decoder or (settings.few_step_decoder if few else settings.decoder)
     if decoder == "small" and not pipeline_part(folder, "decoder").is_dir():
@@ -68,20 +88,21 @@ def sampling(model: Candidate, settings: EvaluateSettings) -> Sampling:
             f"{model.name}: the pipeline in {folder} has no small decoder: set evaluate.few_step_decoder=full, "
             "or the model's own decoder"
         )
-    return Sampling(
+    scales = (model.guidance_scale, settings.guidance_scale, own_guidance(folder))
+    default_steps = settings.few_step_inference_steps if few else settings.num_inference_steps
+    return ResolvedModel(
         name=model.name,
         folder=str(folder),
         weights_hash=pipeline_hash(folder, decoder),
         few_steps=few,
-        steps=model.num_inference_steps
-        or (settings.few_step_inference_steps if few else settings.num_inference_steps),
-        guidance=next(
-            g for g in (model.guidance_scale, settings.guidance_scale, own_guidance(folder)) if g is not None
+        parameters=SamplingParameters(
+            num_inference_steps=model.num_inference_steps or default_steps,
+            guidance_scale=next(scale for scale in scales if scale is not None),
+            decoder=decoder,
+            num_frames=settings.num_frames,
+            fps=settings.fps,
         ),
-        decoder=decoder,
-        frames=settings.num_frames,
-        fps=settings.fps,
-        precision=settings.mixed_precision,
+        mixed_precision=settings.mixed_precision,
     )
 
 

@@ -1,14 +1,18 @@
-"""Scores of models from their videos' raw values, with 95 % bootstrap intervals over prompts."""
+"""Scores of models from their videos' raw values, with 95 % bootstrap intervals over prompts and seeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hummingbird.evaluation.score import SHAPES, Score, score
+from hummingbird.evaluation.score import TOTAL, Dimension, Score, score
 
 LEVEL = 0.95
+
+Values = Sequence[Mapping[str, float]]
+"""One mapping of dimension to raw value a video."""
 
 
 @dataclass(frozen=True)
@@ -21,87 +25,140 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class ModelScore:
-    """Total, parts and normalised dimensions in [0, 1], the raw means, and the total's lead over the first
-    model.
+class Scale:
+    """What a suite declares of its score: dimensions, and the weights of the parts in the total."""
 
-    ``lead`` is paired: its interval resamples prompts for both models at once, so it is much narrower than
-    the two totals' intervals suggest. It is None for the first model itself.
+    dimensions: Sequence[Dimension]
+    parts: Mapping[str, float]
+
+
+class ValueTable:
+    """Raw values of one model's videos: a row a video, a column a dimension, NaN where a prompt does not ask for it.
+
+    Args:
+        values: by dimension, a mapping a video.
+        videos: the prompt and the seed of every video, the same for all models that are compared; none: a video a
+            prompt, known by its place.
     """
 
-    total: Interval
-    quality: Interval
-    semantic: Interval
+    def __init__(self, scale: Scale, values: Values, videos: Sequence[tuple[str, int]] | None = None) -> None:
+        self.scale = scale
+        self.videos = tuple(videos or ((str(place), 0) for place in range(len(values))))
+        names = [d.name for d in scale.dimensions]
+        self._values = np.array([[row.get(name, np.nan) for name in names] for row in values], np.float64)
+
+    def is_of_the_same_videos(self, other: "ValueTable") -> bool:
+        """Whether both have the same prompts and seeds, asking for the same dimensions."""
+        return self.videos == other.videos and bool((np.isnan(self._values) == np.isnan(other._values)).all())
+
+    @cached_property
+    def _prompts(self) -> list[NDArray[np.intp]]:
+        """The rows of each prompt."""
+        rows: dict[str, list[int]] = {}
+        for row, (prompt, _) in enumerate(self.videos):
+            rows.setdefault(prompt, []).append(row)
+        return [np.array(own, np.intp) for own in rows.values()]
+
+    @cached_property
+    def _strata(self) -> list[NDArray[np.intp]]:
+        """Prompts that ask for the same dimensions belong together."""
+        first = np.isnan(self._values[[own[0] for own in self._prompts]])
+        _, kinds = np.unique(first, axis=0, return_inverse=True)
+        kinds = kinds.ravel()
+        return [np.flatnonzero(kinds == kind) for kind in range(int(kinds.max()) + 1)]
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Rows drawn with replacement: prompts within those that ask for the same, as their numbers are set and not
+        drawn, then of each prompt its seeds."""
+        chosen = np.concatenate([rng.choice(stratum, len(stratum)) for stratum in self._strata])
+        groups = [self._prompts[prompt] for prompt in chosen]
+        return np.concatenate([own if len(own) == 1 else rng.choice(own, len(own)) for own in groups])
+
+    def rows(self, chosen: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
+        """The values of some rows, or of all."""
+        return self._values if chosen is None else self._values[chosen]
+
+    def means(self, rows: NDArray[np.float64] | None = None) -> dict[str, float]:
+        """Means by dimension, of these rows or of all; without the dimensions that have no value."""
+        table = self.rows() if rows is None else rows
+        measured = np.flatnonzero(~np.isnan(table).all(axis=0))
+        names = [self.scale.dimensions[column].name for column in measured]
+        return dict(zip(names, np.nanmean(table[:, measured], axis=0).tolist(), strict=True))
+
+    def score(self, rows: NDArray[np.float64] | None = None) -> Score:
+        """The score of the means."""
+        return score(self.means(rows), self.scale.dimensions, self.scale.parts)
+
+
+@dataclass(frozen=True)
+class ModelScore:
+    """What is known of one model.
+
+    Attributes:
+        total: in [0, 1]; None where a part of it is missing.
+        parts, dimensions: likewise, those that could be computed.
+        raw: mean raw values by dimension.
+        differences: total, parts and dimensions less those of the first model; none for the first itself. They are
+            paired: an interval resamples prompts for both models at once, and is much narrower than the intervals of
+            the two suggest.
+    """
+
+    total: Interval | None
+    parts: Mapping[str, Interval]
     dimensions: Mapping[str, Interval]
     raw: Mapping[str, float]
-    lead: Interval | None
+    differences: Mapping[str, Interval]
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
 
 
-Values = Sequence[Mapping[str, float]]
-"""One mapping of dimension to raw value a prompt, in the same order of prompts for every model."""
+def score_models(tables: Mapping[str, ValueTable], resamples: int, seed: int) -> dict[str, ModelScore]:
+    """Scores every model on the same videos, all sharing the draws.
 
-
-def score_models(videos: Mapping[str, Values], resamples: int, seed: int) -> dict[str, ModelScore]:
-    """Score every model on the same prompts.
-
-    Prompts are resampled within those of one object and those of two, as their numbers are set and not
-    drawn, and in the same way for all models. Raises ValueError where models have different prompts or a
-    dimension has no value at all.
+    Raises:
+        ValueError: models that were measured on other prompts, seeds or dimensions; names both.
     """
-    tables = {model: raw_table(values) for model, values in videos.items()}
-    first = next(iter(tables.values()))
-    for model, table in tables.items():
-        if table.shape != first.shape or (np.isnan(table) != np.isnan(first)).any():
-            raise ValueError(f"{model} was not measured on the same prompts as {next(iter(tables))}")
-    strata = [np.flatnonzero(mask) for mask in strata_of(first)]
+    first_name, first = next(iter(tables.items()))
+    for name, table in tables.items():
+        if not table.is_of_the_same_videos(first):
+            raise ValueError(f"{name} was not measured on the same prompts as {first_name}")
     rng = np.random.default_rng(seed)
-    drawn = [np.concatenate([rng.choice(s, len(s)) for s in strata]) for _ in range(resamples)]
-    samples = {model: [score_table(table[chosen]) for chosen in drawn] for model, table in tables.items()}
-    base = next(iter(tables))
-    return {model: _model_score(tables, samples, model, base) for model in tables}
+    drawn = [first.draw(rng) for _ in range(resamples)]
+    scores = {name: _flat(table.score()) for name, table in tables.items()}
+    samples = {
+        name: [_flat(table.score(table.rows(chosen))) for chosen in drawn] for name, table in tables.items()
+    }
+    return {name: _model_score(table, scores, samples, name, first_name) for name, table in tables.items()}
 
 
-def raw_table(values: Values) -> NDArray[np.float64]:
-    """Raw values, a row a prompt and a column a dimension; NaN where a prompt has no value."""
-    return np.array([[row.get(d.name, np.nan) for d in SHAPES] for row in values], np.float64)
-
-
-def strata_of(table: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
-    """Prompts that have the same dimensions belong together."""
-    _, kind = np.unique(np.isnan(table), axis=0, return_inverse=True)
-    return [kind.ravel() == k for k in range(int(kind.max()) + 1)]
-
-
-def _raw(table: NDArray[np.float64]) -> dict[str, float]:
-    return dict(zip((d.name for d in SHAPES), np.nanmean(table, axis=0).tolist(), strict=True))
-
-
-def score_table(table: NDArray[np.float64]) -> Score:
-    """The score of a table's means."""
-    return score(_raw(table))
+def _flat(scored: Score) -> dict[str, float]:
+    """Everything by name. Parts go after dimensions, which may have any name but a part's."""
+    whole = {} if scored.total is None else {TOTAL: scored.total}
+    return {**scored.dimensions, **scored.parts, **whole}
 
 
 def _model_score(
-    tables: Mapping[str, NDArray[np.float64]], samples: Mapping[str, list[Score]], model: str, base: str
+    table: ValueTable,
+    scores: Mapping[str, Mapping[str, float]],
+    samples: Mapping[str, Sequence[Mapping[str, float]]],
+    model: str,
+    base: str,
 ) -> ModelScore:
-    value, drawn = score_table(tables[model]), samples[model]
-    lead = None
-    if model != base:
-        differences = [a.total - b.total for a, b in zip(drawn, samples[base], strict=True)]
-        lead = interval_of(value.total - score_table(tables[base]).total, differences)
+    def interval(name: str) -> Interval:
+        return interval_of(scores[model][name], [sample[name] for sample in samples[model]])
+
+    def difference(name: str) -> Interval:
+        pairs = zip(samples[model], samples[base], strict=True)
+        return interval_of(scores[model][name] - scores[base][name], [a[name] - b[name] for a, b in pairs])
+
+    own = scores[model]
     return ModelScore(
-        total=interval_of(value.total, [s.total for s in drawn]),
-        quality=interval_of(value.quality, [s.quality for s in drawn]),
-        semantic=interval_of(value.semantic, [s.semantic for s in drawn]),
-        dimensions={
-            name: interval_of(found, [s.dimensions[name] for s in drawn])
-            for name, found in value.dimensions.items()
-        },
-        raw=_raw(tables[model]),
-        lead=lead,
+        total=interval(TOTAL) if TOTAL in own else None,
+        parts={part: interval(part) for part in table.scale.parts if part in own},
+        dimensions={d.name: interval(d.name) for d in table.scale.dimensions if d.name in own},
+        raw=table.means(),
+        differences={} if model == base else {name: difference(name) for name in own},
     )
 
 

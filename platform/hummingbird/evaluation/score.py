@@ -1,154 +1,105 @@
-"""The score: dimensions, normalisation, weights and parts, in VBench's form (arXiv 2311.17982).
+"""The arithmetic of a score, in VBench's form (arXiv 2311.17982), for whatever dimensions a suite declares.
 
-This file alone says what a score means, and it was fixed before any student was trained. A dimension's raw
-value is min-max normalised and weighted; Quality and Semantic are weighted means, Total = (4 Quality +
-Semantic) / 5. `VBENCH` is the published table, kept to check the arithmetic against published rows.
-`SHAPES` is the table for the shapes world: the same weights, with raw values that
-`hummingbird.evaluation.suites.shapes.metrics` computes from pixels and from the judge's observations, without a
-model.
-
-How the shapes table was set: ``maximum`` is what scenes drawn by `hummingbird.shapes.scene` get (their
-mean, rounded down), ``minimum`` a level at which nobody would call the quality acceptable: a background
-that changes by 15 % of the range, paths that jitter by half a radius, edges blurred by a twentieth of the
-side. So drawn scenes score 1 and noise near 0. Values outside [minimum, maximum] are clipped: no dimension
-pays for another.
-
-VBench's other dimensions are left out of the shapes table, with the reasons in `LEFT_OUT`.
+A dimension's raw values are averaged over videos, min-max normalized and weighted; a part (Quality, Semantic) is the
+weighted mean of its dimensions, the total the weighted mean of the parts (VBench's: (4 Quality + Semantic) / 5).
+Averages outside [minimum, maximum] are clipped: no dimension pays for another. A dimension without a value is missing:
+the parts that need it, and the total, are then not computed.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-SCORE_VERSION = 2
-"""Changes with any definition, bound or weight; stands beside every score that is written. 2: the world's things turn
-more slowly, and the judge asks for less of it."""
+TOTAL = "total"
 
-Part = Literal["quality", "semantic"]
+VBENCH_PARTS: Mapping[str, float] = {"quality": 4.0, "semantic": 1.0}
+"""The weights of VBench's parts in its total."""
+
+_ROUNDING = 1e-6  # by which a value may leave its range: means of float32
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One dimension: raw values from ``minimum`` (worth 0) to ``maximum`` (worth 1), its weight and part."""
+    """One dimension of a suite; larger is better.
+
+    Attributes:
+        minimum, maximum: averages worth 0 and 1.
+        weight: in its part.
+        part: the part of the total that it belongs to; none: reported beside the total.
+        definition: one sentence, for reports.
+        lowest, highest: the range of a video's raw value. Values outside it are errors, and a video that could not be
+            made counts as ``lowest``.
+    """
 
     name: str
     minimum: float
     maximum: float
     weight: float
-    part: Part
+    part: str | None
     definition: str = ""
+    lowest: float = 0.0
+    highest: float = 1.0
 
-    def normalise(self, raw: float) -> float:
-        """Raw value to [0, 1], clipped."""
+    def normalize(self, raw: float) -> float:
+        """An average to [0, 1], clipped."""
         return min(max((raw - self.minimum) / (self.maximum - self.minimum), 0.0), 1.0)
 
-
-VBENCH = (
-    Dimension("subject consistency", 0.1462, 1.0, 1.0, "quality"),
-    Dimension("background consistency", 0.2615, 1.0, 1.0, "quality"),
-    Dimension("temporal flickering", 0.6293, 1.0, 1.0, "quality"),
-    Dimension("motion smoothness", 0.706, 0.9975, 1.0, "quality"),
-    Dimension("aesthetic quality", 0.0, 1.0, 1.0, "quality"),
-    Dimension("imaging quality", 0.0, 1.0, 1.0, "quality"),
-    Dimension("dynamic degree", 0.0, 1.0, 0.5, "quality"),
-    Dimension("object class", 0.0, 1.0, 1.0, "semantic"),
-    Dimension("multiple objects", 0.0, 1.0, 1.0, "semantic"),
-    Dimension("human action", 0.0, 1.0, 1.0, "semantic"),
-    Dimension("color", 0.0, 1.0, 1.0, "semantic"),
-    Dimension("spatial relationship", 0.0, 1.0, 1.0, "semantic"),
-    Dimension("scene", 0.0, 0.8222, 1.0, "semantic"),
-    Dimension("appearance style", 0.0009, 0.2855, 1.0, "semantic"),
-    Dimension("temporal style", 0.0, 0.364, 1.0, "semantic"),
-    Dimension("overall consistency", 0.0, 0.364, 1.0, "semantic"),
-)
-
-SHAPES = (
-    Dimension(
-        "subject consistency", 0.0, 1.0, 1.0, "quality",
-        "share of objects and quarters of the clip in which an object keeps the clip's shape and color",
-    ),
-    Dimension(
-        "background consistency", 0.85, 1.0, 1.0, "quality",
-        "1 - mean absolute difference between each frame's background and the first frame's, outside objects",
-    ),
-    Dimension(
-        "temporal flickering", 0.85, 1.0, 1.0, "quality",
-        "1 - mean absolute difference between neighbouring frames, outside objects",
-    ),
-    Dimension(
-        "motion smoothness", 0.5, 0.98, 1.0, "quality",
-        "1 - mean second difference of the objects' centres and radii, in units of their radius",
-    ),
-    Dimension(
-        "imaging quality", 0.2, 0.8, 1.0, "quality",
-        "sharpness of edges (steepest step over local contrast) times cleanness (1 - noise level / 0.1)",
-    ),
-    Dimension(
-        "dynamic degree", 0.0, 1.0, 0.5, "quality",
-        "share of videos in which an object moves, grows or turns",
-    ),
-    Dimension(
-        "object class", 0.0, 1.0, 1.0, "semantic",
-        "prompts of one object: share that show exactly one object, of the prompted shape",
-    ),
-    Dimension(
-        "multiple objects", 0.0, 1.0, 1.0, "semantic",
-        "prompts of two objects: share that show exactly two objects, of the prompted shapes",
-    ),
-    Dimension(
-        "motion", 0.0, 1.0, 1.0, "semantic",
-        "share of videos whose prompted objects all move as prompted; stands where VBench has human action",
-    ),
-    Dimension(
-        "color", 0.0, 1.0, 1.0, "semantic",
-        "share of videos whose prompted objects all have the prompted color",
-    ),
-    Dimension(
-        "spatial relationship", 0.0, 1.0, 1.0, "semantic",
-        "prompts of two objects: share whose two objects lie to each other as prompted",
-    ),
-    Dimension("scene", 0.0, 1.0, 1.0, "semantic", "share of videos with the prompted background"),
-)  # fmt: skip
-
-LEFT_OUT = {
-    "aesthetic quality": "all scenes are drawn by the same few rules: there is no better or worse taste",
-    "human action": "the world has no people; an object's motion stands in its place",
-    "appearance style": "the world has one style, and prompts name none",
-    "temporal style": "the world has one camera and one rhythm, and prompts name none",
-    "overall consistency": "it asks a video-text model, as the reward in training does; the score asks none",
-}
-"""VBench's dimensions without a counterpart in the shapes table, and why."""
+    def check(self, value: float, video: str) -> None:
+        """Raises ValueError, with the names of both, where the value of a video is NaN or outside its range."""
+        if not math.isfinite(value):
+            raise ValueError(f"{video}: {self.name} is {value}, which is no number")
+        if not self.lowest - _ROUNDING <= value <= self.highest + _ROUNDING:
+            raise ValueError(
+                f"{video}: {self.name} is {value:g}, outside its range of {self.lowest:g} to {self.highest:g}"
+            )
 
 
 @dataclass(frozen=True)
 class Score:
-    """Normalised dimensions and the weighted means, all in [0, 1]; ``dimensions`` holds the measured ones."""
+    """Normalized dimensions and weighted means, all in [0, 1].
+
+    Attributes:
+        dimensions: those that were measured.
+        parts: those all of whose dimensions were measured.
+        total: None where a part is missing.
+    """
 
     dimensions: Mapping[str, float]
-    quality: float
-    semantic: float
-    total: float
+    parts: Mapping[str, float]
+    total: float | None
 
 
-def part_mean(normalised: Mapping[str, float], table: Sequence[Dimension], part: Part) -> float:
+def part_mean(normalized: Mapping[str, float], table: Sequence[Dimension], part: str) -> float:
     """The weighted mean of one part. Raises ValueError where a dimension of the part is missing."""
     members = [d for d in table if d.part == part]
-    missing = [d.name for d in members if d.name not in normalised]
+    missing = [d.name for d in members if d.name not in normalized]
     if missing:
         raise ValueError(f"{part} cannot be computed without {', '.join(missing)}")
-    return sum(d.weight * normalised[d.name] for d in members) / sum(d.weight for d in members)
+    return sum(d.weight * normalized[d.name] for d in members) / sum(d.weight for d in members)
 
 
-def score(raw: Mapping[str, float], table: Sequence[Dimension] = SHAPES) -> Score:
-    """Score raw values of all dimensions of ``table``. ValueError for a missing or unknown one."""
+def score(raw: Mapping[str, float], table: Sequence[Dimension], parts: Mapping[str, float]) -> Score:
+    """Scores averages of raw values, by dimension.
+
+    Args:
+        raw: of the dimensions that were measured.
+        table: all dimensions.
+        parts: the weights of the parts in the total.
+
+    Raises:
+        ValueError: a value of a dimension that the table does not have.
+    """
     unknown = set(raw) - {d.name for d in table}
     if unknown:
         raise ValueError(f"not in the table: {', '.join(sorted(unknown))}")
-    normalised = {d.name: d.normalise(raw[d.name]) for d in table if d.name in raw}
-    quality, semantic = (part_mean(normalised, table, part) for part in ("quality", "semantic"))
-    return Score(normalised, quality, semantic, total(quality, semantic))
+    normalized = {d.name: d.normalize(raw[d.name]) for d in table if d.name in raw}
+    whole = [
+        part for part in parts if all(d.name in normalized for d in table if d.part == part)
+    ]  # parts that can be computed
+    means = {part: part_mean(normalized, table, part) for part in whole}
+    return Score(normalized, means, total(means, parts) if len(whole) == len(parts) else None)
 
 
-def total(quality: float, semantic: float) -> float:
-    """VBench's total of the two parts."""
-    return (4.0 * quality + semantic) / 5.0
+def total(means: Mapping[str, float], parts: Mapping[str, float] = VBENCH_PARTS) -> float:
+    """The weighted mean of all parts."""
+    return sum(weight * means[part] for part, weight in parts.items()) / sum(parts.values())

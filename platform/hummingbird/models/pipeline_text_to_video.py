@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ class TextToVideoPipeline(DiffusionPipeline):
 
     _optional_components = ("decoder",)
     _callback_tensor_inputs = ("latents", "prompt_embeds")
+    unet_dtype: torch.dtype | None = None
+    """What the U-Net's passes compute in, by autocast, while pixels keep all their bits; none: as its weights are."""
 
     def __init__(
         self,
@@ -99,8 +102,9 @@ class TextToVideoPipeline(DiffusionPipeline):
     @torch.no_grad()
     def __call__(
         self,
-        prompt: str | Sequence[str],
+        prompt: str | Sequence[str] | None = None,
         *,
+        prompt_embeds: Tensor | None = None,
         num_frames: int = 16,
         height: int | None = None,
         width: int | None = None,
@@ -119,6 +123,7 @@ class TextToVideoPipeline(DiffusionPipeline):
 
         Args:
             prompt: one, or one a video.
+            prompt_embeds: text embeddings (B, L, D) of `encode_prompts`, in place of the prompts.
             num_frames: of each video.
             height, width: pixels; default: what the scheduler's configuration says, else a square.
             num_inference_steps: default: what the scheduler's configuration says.
@@ -141,12 +146,22 @@ class TextToVideoPipeline(DiffusionPipeline):
         Raises:
             ValueError: numbers of prompts, generators and latents differ, or a setting is out of range.
         """
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        self._check_call(prompts, output_type, callback_on_step_end_tensor_inputs)
+        self._check_call(output_type, callback_on_step_end_tensor_inputs)
+        if prompt_embeds is None:
+            prompts = [prompt] if isinstance(prompt, str) else list(prompt or ())
+            if not prompts:
+                raise ValueError("no prompt: give at least one")
+            prompt_embeds = self.encode_prompts(prompts)
+        elif prompt is not None:
+            raise ValueError("give prompt or prompt_embeds, not both")
         config = self.scheduler.config
         scale = config.guidance_scale if guidance_scale is None else guidance_scale
-        shape = (len(prompts), self.unet.config.in_channels, num_frames, *self.latent_shape(height, width))
-        prompt_embeds = self.encode_prompts(prompts)
+        shape = (
+            len(prompt_embeds),
+            self.unet.config.in_channels,
+            num_frames,
+            *self.latent_shape(height, width),
+        )
         self.scheduler.set_timesteps(num_inference_steps or config.num_inference_steps)
         x = self._first_noise(shape, generator, latents).to(prompt_embeds.device)
         predict = self._predictor(prompt_embeds, float(fps), float(scale))
@@ -167,9 +182,7 @@ class TextToVideoPipeline(DiffusionPipeline):
         self.maybe_free_model_hooks()
         return TextToVideoPipelineOutput(frames=frames) if return_dict else (frames,)
 
-    def _check_call(self, prompts: Sequence[str], output_type: str, tensor_inputs: Sequence[str]) -> None:
-        if not prompts:
-            raise ValueError("no prompt: give at least one")
+    def _check_call(self, output_type: str, tensor_inputs: Sequence[str]) -> None:
         if output_type not in OUTPUT_TYPES:
             raise ValueError(f"output_type must be one of {', '.join(OUTPUT_TYPES)}, not {output_type!r}")
         if unknown := sorted(set(tensor_inputs) - set(self._callback_tensor_inputs)):
@@ -192,19 +205,26 @@ class TextToVideoPipeline(DiffusionPipeline):
         rates = torch.full((count,), fps, device=text.device)
         if self.embeds_guidance:  # as the w of cond + w (cond - uncond)
             embedded = torch.full((count,), scale - 1, device=text.device)
-            return lambda x, t, text: self.unet(x, t, text, rates, embedded).float()
+            return lambda x, t, text: self._pass(x, t, text, rates, embedded)
         if scale == 1:  # the unconditional pass cancels out
-            return lambda x, t, text: self.unet(x, t, text, rates).float()
+            return lambda x, t, text: self._pass(x, t, text, rates)
         empty = self.encode_prompts([""]).expand_as(text)
 
         def guided(x: Tensor, t: Tensor, text: Tensor) -> Tensor:
             both = torch.cat([text, empty])
-            outputs = self.unet(torch.cat([x, x]), torch.cat([t, t]), both, torch.cat([rates, rates]))
-            conditional, unconditional = outputs.float().chunk(2)
+            outputs = self._pass(torch.cat([x, x]), torch.cat([t, t]), both, torch.cat([rates, rates]))
+            conditional, unconditional = outputs.chunk(2)
             mixed: Tensor = unconditional + scale * (conditional - unconditional)
             return mixed
 
         return guided
+
+    def _pass(self, *inputs: Tensor) -> Tensor:
+        """The U-Net's output in float32, computed in ``unet_dtype``."""
+        kind = self.unet_dtype
+        with torch.autocast(inputs[0].device.type, kind) if kind is not None else nullcontext():
+            output: Tensor = self.unet(*inputs)
+        return output.float()
 
     def _output(self, latents: Tensor, decoder: str, output_type: str) -> Any:
         if output_type == "latent":

@@ -73,10 +73,10 @@ def histogram(
     span = (high - low) or 1.0
 
     def counts(values: Sequence[float]) -> list[int]:
-        made = [0] * bins
+        counted = [0] * bins
         for value in values:
-            made[min(int((value - low) / span * bins), bins - 1)] += 1
-        return made
+            counted[min(int((value - low) / span * bins), bins - 1)] += 1
+        return counted
 
     above, below = counts(kept), counts(dropped)
     most = max([*above, *below, 1])
@@ -123,7 +123,7 @@ def _smooth(values: Sequence[float]) -> list[float]:
 
 
 def curves(curve: Curve) -> Markup:
-    """Lines over steps; what was measured in faint, its running mean in full colour."""
+    """Lines over steps; what was measured in faint, its running mean in full color."""
     width, height, left, bottom, top = 640.0, 240.0, 56.0, 30.0, 10.0
     points = [(s, v) for steps, values in curve.series.values() for s, v in zip(steps, values, strict=True)]
     points = [(s, v) for s, v in points if math.isfinite(v)]
@@ -165,9 +165,12 @@ def curves(curve: Curve) -> Markup:
 
 
 def intervals(
-    rows: Sequence[str], values: Mapping[str, Mapping[str, Interval]], models: Sequence[str]
+    rows: Sequence[str],
+    values: Mapping[str, Mapping[str, Interval]],
+    models: Sequence[str],
+    summary: Sequence[str] = (),
 ) -> Markup:
-    """A bar with its 95 % interval for every model in every row, on one scale from 0 to 1."""
+    """A bar with its 95 % interval for every model in every row, on one scale from 0 to 1; ``summary`` rows in bold."""
     thick, gap = 9.0, 14.0
     left = max((len(row) for row in rows), default=0) * _CHARACTER + 20
     width, top = 1060.0, 22.0
@@ -180,23 +183,21 @@ def intervals(
         body += [_line(x, top - 4, x, height - 6), _text(x, 12, f"{100 * tick:.0f}", "small", "middle")]
     for index, row in enumerate(rows):
         y = top + index * block
-        strong = "strong" if row in ("total", "quality", "semantic") else ""
+        strong = "strong" if row in summary else ""
         body.append(_text(left - 12, y + thick * len(models) / 2 + 4, row, strong, "end"))
         for place, model in enumerate(models):
-            found = values[model].get(row)
-            if found is None:
+            interval = values[model].get(row)
+            if interval is None:
                 continue
             here = y + place * thick
             middle = here + thick / 2 - 1
-            hint = (
-                f"{model}, {row}: {100 * found.value:.1f} ({100 * found.low:.1f} to {100 * found.high:.1f})"
-            )
-            body.append(_rect(left, here, scale * found.value, thick - 2, series_color(place), hint, 2))
-            low, high = left + scale * found.low, left + scale * found.high
+            hint = f"{model}, {row}: {100 * interval.value:.1f} ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
+            body.append(_rect(left, here, scale * interval.value, thick - 2, series_color(place), hint, 2))
+            low, high = left + scale * interval.low, left + scale * interval.high
             body.append(_line(low, middle, high, middle, "whisker"))
             body += [_line(x, middle - 3, x, middle + 3, "whisker") for x in (low, high)]
-            end = max(left + scale * found.value, high) + 6
-            body.append(_text(end, middle + 3.5, f"{100 * found.value:.1f}", "tiny"))
+            end = max(left + scale * interval.value, high) + 6
+            body.append(_text(end, middle + 3.5, f"{100 * interval.value:.1f}", "tiny"))
     return _svg(width, height, "".join(body), "scores with 95 % intervals")
 
 

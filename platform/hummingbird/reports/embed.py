@@ -12,8 +12,8 @@ def frame_uri(frame: NDArray[np.uint8], height: int = 96) -> str:
     """One uint8 RGB frame (H, W, 3) as a JPEG of ``height`` pixels; small ones grow without smoothing."""
     tall, wide = frame.shape[:2]
     size = (max(round(wide * height / tall), 1), height)
-    way = cv2.INTER_AREA if height < tall else cv2.INTER_NEAREST
-    resized = cv2.resize(frame, size, interpolation=way)
+    interpolation = cv2.INTER_AREA if height < tall else cv2.INTER_NEAREST
+    resized = cv2.resize(frame, size, interpolation=interpolation)
     done, data = cv2.imencode(
         ".jpg", cv2.cvtColor(resized, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 82]
     )

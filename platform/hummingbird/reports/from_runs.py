@@ -3,6 +3,7 @@
 import fnmatch
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import pyarrow.parquet as pq
 
 from hummingbird.core.scratch import local_copy
 from hummingbird.evaluation.intervals import Interval
-from hummingbird.evaluation.score import LEFT_OUT, SHAPES
 from hummingbird.models.stages import UNetSpec
 from hummingbird.reports.embed import video_uri
 from hummingbird.reports.report_data import (
     Curve,
+    GridVideo,
     Plan,
     PlanBlock,
     PlanStage,
@@ -22,15 +23,12 @@ from hummingbird.reports.report_data import (
     Scores,
     Speed,
     SpeedBar,
-    Video,
     VideoGrid,
     VideoRow,
 )
 
 Result = Mapping[str, Any]
 """A ``result.json``."""
-
-_SUMMARY = ("total", "quality", "semantic")
 
 
 def plan_part(
@@ -87,40 +85,58 @@ def curve_part(
 
 
 def grid_part(evaluated: Result, rows: int = 6) -> VideoGrid:
-    """The first ``rows`` prompts of an evaluation with every model's video."""
-    videos = local_copy(evaluated["outputs"]["videos"])
-    sampling = evaluated["outputs"]["sampling"]
-    table = pq.read_table(local_copy(evaluated["outputs"]["rows"])).to_pylist()
-    chosen: dict[int, VideoRow] = {}
-    for row in table:
-        if row["index"] < rows:
-            line = chosen.setdefault(row["index"], VideoRow(row["prompt"], row["seed"], {}))
-            wrong = tuple(key.removeprefix("right ") for key, value in row.items() if value is False)
-            found = {**line.videos, row["model"]: Video(video_uri(videos / row["video"]), wrong)}
-            chosen[row["index"]] = VideoRow(line.prompt, line.seed, found)
-    notes = {name: f"{s['steps']} steps, guidance {s['guidance']:g}" for name, s in sampling.items()}
-    return VideoGrid(tuple(sampling), tuple(chosen[i] for i in sorted(chosen)), notes)
+    """The first ``rows`` videos of an evaluation by every model; one that could not be made has its error."""
+    folder = local_copy(evaluated["outputs"]["videos"])
+    stamps = evaluated["metrics"]["stamps"]
+    lines: dict[str, VideoRow] = {}
+    for row in pq.read_table(local_copy(evaluated["outputs"]["rows"])).to_pylist():
+        if row["id"] not in lines and len(lines) == rows:
+            continue
+        line = lines.setdefault(row["id"], VideoRow(row["prompt"], row["seed"], {}))
+        video = GridVideo(None, error=row["error"])
+        if row["error"] is None:
+            checks = {k.removeprefix("check "): v for k, v in row.items() if k.startswith("check ")}
+            known = {name: right for name, right in checks.items() if right is not None}
+            wrong = tuple(name for name, right in known.items() if not right) if known else None
+            video = GridVideo(video_uri(folder / row["video"]), wrong)
+        lines[row["id"]] = replace(line, videos={**line.videos, row["model"]: video})
+    notes = {
+        name: f"{stamp['num_inference_steps']} steps, guidance {stamp['guidance_scale']:g}"
+        for name, stamp in stamps.items()
+    }
+    return VideoGrid(tuple(stamps), tuple(lines.values()), notes)
 
 
 def scores_part(evaluated: Result) -> Scores:
-    """Scores with intervals, definitions, and the first model's acceptance rates."""
-    models = evaluated["metrics"]["models"]
-    names = [d.name for d in SHAPES]
+    """Scores with intervals, what the suite declares, and the first model's figures."""
+    metrics = evaluated["metrics"]
+    models, suite = metrics["models"], metrics["suite"]
     values = {}
-    for model, found in models.items():
-        flat = {**{row: found[row] for row in _SUMMARY}, **{row: found["dimensions"][row] for row in names}}
-        values[model] = {row: Interval(**interval) for row, interval in flat.items()}
+    for name, model in models.items():
+        whole = {} if model["total"] is None else {"total": model["total"]}
+        measured = {**whole, **model["parts"], **model["dimensions"]}
+        values[name] = {row: Interval(**interval) for row, interval in measured.items()}
     first = next(iter(models))
-    accepted = models[first]["acceptance"]
+    summary = ("total", *suite["parts"])
+    dimensions = suite["dimensions"]
     return Scores(
+        suite=suite["name"],
         models=tuple(models),
-        rows=(*_SUMMARY, *names),
+        summary=summary,
+        rows=tuple(
+            row
+            for row in (*summary, *(d["name"] for d in dimensions))
+            if any(row in v for v in values.values())
+        ),
         values=values,
-        parts={d.name: d.part for d in SHAPES},
-        prompts=evaluated["metrics"]["prompts"],
-        acceptance={f"{first}, one object, {name} right": rate for name, rate in accepted.items()},
-        definitions={d.name: d.definition for d in SHAPES},
-        left_out=LEFT_OUT,
+        parts={d["name"]: d["part"] or "" for d in dimensions},
+        weights=suite["parts"],
+        prompts=metrics["prompts"],
+        figures={f"{first}: {name}": value for name, value in models[first]["figures"].items()},
+        failed={name: len(model["failed"]) for name, model in models.items() if model["failed"]},
+        definitions={d["name"]: d["definition"] for d in dimensions},
+        missing=metrics["missing"],
+        left_out=suite["left_out"],
     )
 
 

@@ -110,11 +110,15 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Video:
-    """An mp4 as a data URI; ``wrong`` names what the judge missed, None where it was not asked."""
+class GridVideo:
+    """An mp4 as a data URI; ``wrong`` names what the suite did not find, None where it looks for nothing.
 
-    source: str
+    A video that could not be made has an ``error`` in place of a source.
+    """
+
+    source: str | None
     wrong: tuple[str, ...] | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ class VideoRow:
 
     prompt: str
     seed: int
-    videos: Mapping[str, Video]
+    videos: Mapping[str, GridVideo]
 
 
 @dataclass(frozen=True)
@@ -137,16 +141,36 @@ class VideoGrid:
 
 @dataclass(frozen=True)
 class Scores:
-    """``values``: model to row (total, quality, semantic, dimensions) to interval. ``parts``: row to part."""
+    """What an evaluation found, by the declaration of its suite.
 
+    ``values``: model to row (total, parts, dimensions) to interval, as far as they were measured. ``summary``: the
+    rows above the dimensions. ``parts``: dimension to part. ``weights``: of the parts in the total. ``failed``: how
+    many videos of a model could not be made. ``missing``: dimensions without values, and why.
+    """
+
+    suite: str
     models: tuple[str, ...]
+    summary: tuple[str, ...]
     rows: tuple[str, ...]
     values: Mapping[str, Mapping[str, Interval]]
     parts: Mapping[str, str]
+    weights: Mapping[str, float]
     prompts: int
-    acceptance: Mapping[str, float] = field(default_factory=dict)
+    figures: Mapping[str, float] = field(default_factory=dict)
+    failed: Mapping[str, int] = field(default_factory=dict)
     definitions: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def formula(self) -> str:
+        """The total in words."""
+        terms = " + ".join(f"{w:g} {part}" if w != 1 else part for part, w in self.weights.items())
+        return (
+            f"total = ({terms}) / {sum(self.weights.values()):g}"
+            if len(self.weights) > 1
+            else f"total = {terms}"
+        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from hummingbird.benchmarks.drawn_cache import draw_cache
-from hummingbird.benchmarks.plan_candidates import twin
+from hummingbird.benchmarks.plan_candidates import matched_name
+from hummingbird.benchmarks.plan_table import SCALE
 from hummingbird.benchmarks.plans import plan_benchmark
 from hummingbird.config.distill import DistillSettings
 from hummingbird.config.plan import PlanSettings
@@ -16,9 +17,9 @@ from hummingbird.config.plan_benchmark import PlanBenchmarkSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.model_references import SHIPPED_WEIGHTS
-from hummingbird.core.parallel import spread
+from hummingbird.core.parallel import parallel_map
 from hummingbird.evaluation.repeats import score_repeats
-from hummingbird.evaluation.score import SHAPES
+from hummingbird.evaluation.suites.shapes.dimensions import SHAPES
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.pipeline import TextToVideoPipeline, load_parts
 from hummingbird.models.unet import VideoUNet
@@ -75,19 +76,19 @@ def test_students_of_equal_size_are_made_once_and_compared(
 
     asked = small(settings, teacher, folder=folder)
     metrics = json.loads(plan_benchmark(asked).read_text())["metrics"]
-    plans, ours = metrics["plans"], twin(PAPER, "params")
+    plans, ours = metrics["plans"], matched_name(PAPER, "params")
     assert plans[ours]["parameters"] <= plans[PAPER]["parameters"]
     assert plans["params-0.4"]["share"] <= 0.4
     assert plans["teacher"]["share"] == 1
     for name in (PAPER, ours, "params-0.4"):
         assert plans[name]["after"]["low"] <= plans[name]["after"]["value"] <= plans[name]["after"]["high"]
         assert plans[name]["seeds"]["0"]["training"]["steps"] == 2
-    (lead,) = metrics["comparisons"]
-    assert lead["before"]["value"] == pytest.approx(
+    (comparison,) = metrics["comparisons"]
+    assert comparison["difference"]["before"]["value"] == pytest.approx(
         plans[ours]["before"]["value"] - plans[PAPER]["before"]["value"]
     )
     assert metrics["unfinished"] == []
-    assert f"{ours:26} over {PAPER}" in capsys.readouterr().out
+    assert f"{ours:26} less {PAPER}" in capsys.readouterr().out
     assert not settings.storage.exists()
 
     times = {path: path.stat().st_mtime_ns for path in folder.glob("students/*/result.json")}
@@ -100,10 +101,10 @@ def test_students_of_equal_size_are_made_once_and_compared(
 
 def test_drawn_clips_make_a_cache_that_training_reads(teacher: Path, tmp_path: Path) -> None:
     pipeline = TextToVideoPipeline.from_pretrained(teacher)
-    with spread(1) as each:
-        cache = LatentCache(draw_cache(pipeline, tmp_path / "cache", 3, 3, each))
+    with parallel_map(1) as parallel:
+        cache = LatentCache(draw_cache(pipeline, tmp_path / "cache", 3, 3, parallel))
         before = (tmp_path / "cache" / "cache.json").stat().st_mtime_ns
-        draw_cache(pipeline, tmp_path / "cache", 3, 3, each)
+        draw_cache(pipeline, tmp_path / "cache", 3, 3, parallel)
     assert (tmp_path / "cache" / "cache.json").stat().st_mtime_ns == before
     batch = cache.load([0, 2])
     assert batch["latents"].shape == (2, 16, 16, 8, 8)
@@ -111,7 +112,7 @@ def test_drawn_clips_make_a_cache_that_training_reads(teacher: Path, tmp_path: P
     assert not torch.equal(batch["latents"][0], batch["latents"][1])
 
 
-def test_a_lead_is_paired_over_repeats_and_prompts() -> None:
+def test_a_difference_is_paired_over_repeats_and_prompts() -> None:
     rng = np.random.default_rng(0)
 
     def row(level: float, objects: int) -> dict[str, float]:
@@ -120,21 +121,21 @@ def test_a_lead_is_paired_over_repeats_and_prompts() -> None:
 
     base = [[row(level, 1 + i % 2) for i, level in enumerate(rng.uniform(0.86, 0.9, 20))] for _ in range(3)]
     better = [[{name: value + 0.01 for name, value in one.items()} for one in repeat] for repeat in base]
-    totals, leads = score_repeats({"base": base, "better": better}, [("better", "base")], 200, 0)
-    lead = leads["better", "base"]
+    totals, differences = score_repeats(SCALE, {"base": base, "better": better}, [("better", "base")], 200, 0)
+    difference = differences["better", "base"]
     assert totals["base"].low < totals["base"].value < totals["base"].high
-    assert lead.value == pytest.approx(totals["better"].value - totals["base"].value)
-    assert 0 < lead.low <= lead.value <= lead.high
-    assert lead.high - lead.low < 0.1 * (totals["base"].high - totals["base"].low)
+    assert difference.value == pytest.approx(totals["better"].value - totals["base"].value)
+    assert 0 < difference.low <= difference.value <= difference.high
+    assert difference.high - difference.low < 0.1 * (totals["base"].high - totals["base"].low)
     with pytest.raises(ValueError, match="not measured on the same repeats"):
-        score_repeats({"base": base, "short": base[:2]}, [], 100, 0)
+        score_repeats(SCALE, {"base": base, "short": base[:2]}, [], 100, 0)
 
 
 def test_processes_give_results_in_order_and_pass_errors_on() -> None:
-    with spread(2) as each:
-        assert list(each(abs, [-3, 2, -1])) == [3, 2, 1]
+    with parallel_map(2) as parallel:
+        assert list(parallel(abs, [-3, 2, -1])) == [3, 2, 1]
         with pytest.raises(TypeError):
-            list(each(abs, ["x"]))
+            list(parallel(abs, ["x"]))
 
 
 def test_neither_ray_nor_the_lake_is_imported() -> None:

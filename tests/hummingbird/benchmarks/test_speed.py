@@ -6,8 +6,12 @@ from typing import Any
 import pytest
 import torch
 from hummingbird.benchmarks import speed
-from hummingbird.benchmarks.speed import PARTS, Contestant, time_all, time_video
-from hummingbird.models.pipeline import TextToVideoPipelineOutput, load_pipeline
+from hummingbird.benchmarks.speed import PARTS, TimedPipeline, time_pipelines, time_video
+from hummingbird.evaluation.sampling import SamplingParameters, decode_frames, denoise, sample_videos
+from hummingbird.models.pipeline import load_pipeline
+from torch import Tensor
+
+PARAMETERS = SamplingParameters(2, 3.0)
 
 
 class Clock:
@@ -32,44 +36,46 @@ class Slow:
     def __init__(self, clock: Clock, log: list[str], name: str) -> None:
         self.clock, self.log, self.name = clock, log, name
 
-    def encode_prompts(self) -> None:
+    def encode_prompts(self, prompts: list[str]) -> Tensor:
+        self.log.append(f"{self.name} {prompts[0]}")
         self.clock.pass_by(2)
+        return torch.zeros(1, 3, 4)
 
-    def decode(self) -> None:
+    def sample(self, text: Tensor, generators: list[torch.Generator], *options: Any) -> Tensor:
+        self.log[-1] += f" {generators[0].initial_seed()}"
+        self.clock.pass_by(10 + generators[0].initial_seed())
+        return torch.zeros(1, 4, 4, 2, 2)
+
+    def decode(self, latents: Tensor, decoder: str) -> Tensor:
         self.clock.pass_by(5)
-
-    def __call__(self, prompt: str, *, generator: torch.Generator, **options: Any) -> Any:
-        seed = generator.initial_seed()
-        self.log.append(f"{self.name} {prompt} {seed}")
-        self.encode_prompts()
-        self.encode_prompts()
-        self.clock.pass_by(10 + seed)
-        self.decode()
-        return TextToVideoPipelineOutput(frames=torch.zeros(1, 4, 3, 16, 16))
+        return torch.zeros(1, 4, 3, 16, 16)
 
 
 def test_parts_are_told_apart(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "write_mp4", lambda *args: clock.pass_by(3))
-    parts = time_video(Contestant("slow", Slow(clock, [], ""), {}, 8), "a", 0)
-    assert parts == {"text": 4, "denoising": 10, "decoding": 5, "mp4": 3}
+    parts = time_video(TimedPipeline("slow", Slow(clock, [], ""), PARAMETERS), "a", 0)
+    assert parts == {"text": 2, "denoising": 10, "decoding": 5, "mp4": 3}
 
 
 def test_models_take_turns_on_the_same_prompts_and_warm_up(clock: Clock) -> None:
     log: list[str] = []
-    contestants = [Contestant(name, Slow(clock, log, name), {}, 8) for name in "xy"]
-    timings = time_all(contestants, ["p", "q"], warmup=1, repeats=3)
+    pipelines = [TimedPipeline(name, Slow(clock, log, name), PARAMETERS) for name in "xy"]
+    timings = time_pipelines(pipelines, ["p", "q"], warmup=1, repeats=3)
     assert log[:4] == ["x p 0", "y p 0", "x q 1", "y q 1"]
     assert len(log) == 8
     # The medians of the repeats after the warm-up: seeds 1, 2 and 3.
-    assert timings["x"].parts == {"text": 4, "denoising": 12, "decoding": 5, "mp4": 0}
-    assert timings["x"].seconds == 21
+    assert timings["x"].parts == {"text": 2, "denoising": 12, "decoding": 5, "mp4": 0}
+    assert timings["x"].seconds == 19
 
 
-def test_a_real_pipeline_is_timed_and_left_as_it_was(tiny_pipelines: dict[str, Path]) -> None:
-    pipeline = load_pipeline(tiny_pipelines["teacher"])
-    options = {"num_inference_steps": 2, "guidance_scale": 3.0, "decoder": "full"}
-    parts = time_video(Contestant("teacher", pipeline, options, 8), "red", 0)
+@pytest.mark.parametrize("name", ["teacher", "student"])
+def test_the_timed_parts_make_the_video_that_the_pipeline_makes(
+    name: str, tiny_pipelines: dict[str, Path]
+) -> None:
+    pipeline = load_pipeline(tiny_pipelines[name])
+    parts = time_video(TimedPipeline(name, pipeline, PARAMETERS), "red", 0)
     assert set(parts) == set(PARTS)
     assert min(parts.values()) > 0
-    assert "decode" not in vars(pipeline)
-    assert pipeline.decode.__func__ is type(pipeline).decode
+    latents = denoise(pipeline, pipeline.encode_prompts(["red"]), [7], PARAMETERS)
+    frames = decode_frames(pipeline, latents, PARAMETERS)
+    assert (frames == sample_videos(pipeline, ["red"], [7], PARAMETERS)).all()

@@ -1,9 +1,18 @@
 """The arithmetic of the score, against VBench's published rows."""
 
 import pytest
-from hummingbird.evaluation.score import LEFT_OUT, SHAPES, VBENCH, Score, part_mean, score, total
+from hummingbird.evaluation.score import VBENCH_PARTS, Dimension, Score, part_mean, score, total
+from hummingbird.evaluation.suites.shapes.dimensions import LEFT_OUT, SHAPES
+from hummingbird.evaluation.suites.vbench.dimensions import VBENCH
 
-QUALITY = tuple(d.name for d in VBENCH if d.part == "quality")
+QUALITY = (
+    "subject consistency", "background consistency", "temporal flickering", "motion smoothness", "aesthetic quality",
+    "imaging quality", "dynamic degree",
+)  # fmt: skip
+
+
+def shapes_score(raw: dict[str, float]) -> Score:
+    return score(raw, SHAPES, VBENCH_PARTS)
 
 
 @pytest.mark.parametrize(
@@ -14,44 +23,60 @@ QUALITY = tuple(d.name for d in VBENCH if d.part == "quality")
     ],
 )
 def test_published_rows_give_the_published_quality(percent: tuple[float, ...], quality: float) -> None:
-    table = {d.name: d for d in VBENCH}
-    normalised = {n: table[n].normalise(v / 100) for n, v in zip(QUALITY, percent, strict=True)}
-    assert 100 * part_mean(normalised, VBENCH, "quality") == pytest.approx(quality, abs=0.005)
+    raw = {name: value / 100 for name, value in zip(QUALITY, percent, strict=True)}
+    found = score(raw, VBENCH, VBENCH_PARTS)
+    assert 100 * found.parts["quality"] == pytest.approx(quality, abs=0.01)
+    # Nine dimensions are missing: the other part and the total are not guessed.
+    assert set(found.parts) == {"quality"}
+    assert found.total is None
 
 
 def test_the_total_weighs_quality_four_times() -> None:
     # VideoCrafter2's published total and quality leave this for its semantic part.
-    assert 100 * total(0.8220, 0.7340) == pytest.approx(80.44, abs=0.005)
+    assert 100 * total({"quality": 0.8220, "semantic": 0.7340}) == pytest.approx(80.44, abs=0.01)
 
 
-def test_weights_and_parts_are_vbenchs() -> None:
+def test_the_worst_and_the_best_of_all_dimensions_are_0_and_1() -> None:
+    for table in (VBENCH, SHAPES):
+        nothing, everything = (
+            score({d.name: getattr(d, bound) for d in table}, table, VBENCH_PARTS)
+            for bound in ("minimum", "maximum")
+        )
+        assert (nothing.total, nothing.parts) == (0, {"quality": 0, "semantic": 0})
+        assert everything.total == pytest.approx(1)
+
+
+def test_weights_and_parts_of_the_shapes_table_are_vbenchs() -> None:
     published = {d.name: (d.weight, d.part) for d in VBENCH}
     for dimension in SHAPES:
         name = "human action" if dimension.name == "motion" else dimension.name
         assert (dimension.weight, dimension.part) == published[name]
-    kept = {d.name for d in SHAPES}
-    assert set(published) - kept == set(LEFT_OUT)
+    assert set(published) - {d.name for d in SHAPES} == set(LEFT_OUT)
 
 
-def test_bounds_are_worth_none_and_all() -> None:
-    nothing, everything = (score({d.name: getattr(d, b) for d in SHAPES}) for b in ("minimum", "maximum"))
-    assert isinstance(nothing, Score)
-    assert (nothing.quality, nothing.semantic, nothing.total) == (0, 0, 0)
-    assert everything.total == pytest.approx(1)
-
-
-def test_values_beyond_the_bounds_are_clipped() -> None:
+def test_averages_beyond_the_bounds_are_clipped() -> None:
     flicker = next(d for d in SHAPES if d.name == "temporal flickering")
-    assert flicker.normalise(0.0) == 0
-    assert flicker.normalise(2.0) == 1
+    assert flicker.normalize(0.0) == 0
+    assert flicker.normalize(2.0) == 1
 
 
-@pytest.mark.parametrize("change", ["missing", "unknown"])
-def test_a_missing_or_unknown_dimension_is_an_error(change: str) -> None:
-    raw = {d.name: 0.9 for d in SHAPES}
-    if change == "missing":
-        del raw["color"]
-    else:
-        raw["aesthetic quality"] = 0.5
-    with pytest.raises(ValueError, match=r"color|aesthetic quality"):
-        score(raw)
+def test_a_missing_dimension_leaves_its_part_and_the_total_out() -> None:
+    raw = {d.name: 0.9 for d in SHAPES if d.name != "color"}
+    found = shapes_score(raw)
+    assert (set(found.parts), found.total) == ({"quality"}, None)
+    assert "color" not in found.dimensions
+    with pytest.raises(ValueError, match="semantic cannot be computed without color"):
+        part_mean(found.dimensions, SHAPES, "semantic")
+
+
+def test_an_unknown_dimension_is_an_error() -> None:
+    with pytest.raises(ValueError, match="aesthetic quality"):
+        shapes_score({"aesthetic quality": 0.5})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1.7, -0.1])
+def test_a_value_out_of_range_names_video_and_dimension(value: float) -> None:
+    dimension = Dimension("color", 0.0, 1.0, 1.0, "semantic")
+    with pytest.raises(ValueError, match=r"teacher, video 0007: color is"):
+        dimension.check(value, "teacher, video 0007")
+    dimension.check(1.0, "teacher, video 0007")

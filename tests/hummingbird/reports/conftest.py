@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from hummingbird.evaluation.intervals import Interval
-from hummingbird.evaluation.score import LEFT_OUT, SHAPES
+from hummingbird.evaluation.score import VBENCH_PARTS
+from hummingbird.evaluation.suites.shapes.dimensions import LEFT_OUT, SHAPES
 from hummingbird.models.video import write_mp4
 from hummingbird.reports.embed import strip_uris, video_uri
 from hummingbird.reports.report_data import (
@@ -15,6 +16,7 @@ from hummingbird.reports.report_data import (
     Captions,
     Curation,
     Curve,
+    GridVideo,
     Headline,
     LineageNode,
     Plan,
@@ -26,7 +28,6 @@ from hummingbird.reports.report_data import (
     Speed,
     SpeedBar,
     Strip,
-    Video,
     VideoGrid,
     VideoRow,
 )
@@ -168,13 +169,14 @@ def _grid(scenes: list[Scene]) -> VideoGrid:
     rows = []
     for i, scene in enumerate(scenes):
         source = video_uri(mp4(render_clip(scene)))
-        videos = {m: Video(source, ("motion",) if (i + j) % 3 == 0 else ()) for j, m in enumerate(MODELS)}
+        videos = {m: GridVideo(source, ("motion",) if (i + j) % 3 == 0 else ()) for j, m in enumerate(MODELS)}
         rows.append(VideoRow(caption(scene), 100 + i, videos))
     return VideoGrid(MODELS, tuple(rows), {"teacher": "50 steps, guidance 7.5", "feedback": "4 steps"})
 
 
 def _scores(rng: np.random.Generator) -> Scores:
-    rows = ("total", "quality", "semantic", *(d.name for d in SHAPES))
+    summary = ("total", *VBENCH_PARTS)
+    rows = (*summary, *(d.name for d in SHAPES))
     values = {}
     for index, model in enumerate(MODELS):
         drawn = np.clip(0.6 + 0.08 * index + rng.normal(0, 0.08, len(rows)), 0, 0.98)
@@ -183,12 +185,16 @@ def _scores(rng: np.random.Generator) -> Scores:
             for row, v in zip(rows, drawn, strict=True)
         }
     return Scores(
-        MODELS,
-        rows,
-        values,
-        {d.name: d.part for d in SHAPES},
-        24,
-        {"teacher: color": 0.97, "teacher: motion": 0.93, "teacher: shape": 0.88},
-        {d.name: d.definition for d in SHAPES},
-        LEFT_OUT,
+        suite="shapes",
+        models=MODELS,
+        summary=summary,
+        rows=rows,
+        values=values,
+        parts={d.name: d.part or "" for d in SHAPES},
+        weights=VBENCH_PARTS,
+        prompts=24,
+        figures={"teacher: color": 0.97, "teacher: motion": 0.93, "teacher: shape": 0.88},
+        failed={"pruned": 1},
+        definitions={d.name: d.definition for d in SHAPES},
+        left_out=LEFT_OUT,
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hummingbird.models.unet import VideoUNet
-from hummingbird.pruning.planner.cost import InputShape, measure_milliseconds, time_in_turns
+from hummingbird.pruning.planner.cost import InputShape, measure_milliseconds, pass_milliseconds
 
 Config = Mapping[str, Any]
 
@@ -29,5 +29,5 @@ class Clock:
     def __call__(self, config: Config) -> float:
         """Milliseconds of a student's pass."""
         student: VideoUNet = VideoUNet(**config).to(self._device)
-        times = time_in_turns({"teacher": self._unet, "student": student}, self._shape, WARMUP, REPEATS)
+        times = pass_milliseconds({"teacher": self._unet, "student": student}, self._shape, WARMUP, REPEATS)
         return times["student"] / times["teacher"] * self.teacher

@@ -11,6 +11,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hummingbird.core.devices import synchronized_time
 from hummingbird.core.hashes import public_config
+from hummingbird.core.timing import seconds_of, time_in_turns
 from hummingbird.models.stages import UNetSpec
 from hummingbird.models.unet import VideoUNet
 
@@ -155,13 +157,13 @@ def measure_milliseconds(
     inputs = _timed_inputs(unet, shape)
     for _ in range(warmup):
         unet(**inputs)
-    whole = statistics.median(_timed(unet, inputs) for _ in range(repeats))
+    whole = statistics.median(seconds_of(lambda: unet(**inputs)) for _ in range(repeats))
     clock = _PartClock(unet)
     try:
         rounds = []
         for _ in range(repeats):
             clock.spent.clear()
-            seconds = _timed(unet, inputs)
+            seconds = seconds_of(lambda: unet(**inputs))
             rounds.append({**clock.spent, "shared": max(seconds - sum(clock.spent.values()), 0.0)})
     finally:
         clock.remove()
@@ -171,18 +173,13 @@ def measure_milliseconds(
 
 
 @torch.no_grad()
-def time_in_turns(
+def pass_milliseconds(
     unets: Mapping[str, VideoUNet], shape: InputShape, warmup: int, repeats: int
 ) -> dict[str, float]:
-    """Milliseconds of one pass of each: medians, taken in turns, so that what else the machine does hits all."""
-    ready = {name: _timed_inputs(unet.eval(), shape) for name, unet in unets.items()}
-    times: dict[str, list[float]] = {name: [] for name in unets}
-    for turn in range(warmup + repeats):
-        for name, unet in unets.items():
-            seconds = _timed(unet, ready[name])
-            if turn >= warmup:
-                times[name].append(1000 * seconds)
-    return {name: statistics.median(values) for name, values in times.items()}
+    """Milliseconds of one pass of each: medians, taken in turns."""
+    passes = {name: partial(unet.eval(), **_timed_inputs(unet, shape)) for name, unet in unets.items()}
+    times = time_in_turns(passes, warmup, repeats)
+    return {name: 1000 * statistics.median(seconds) for name, seconds in times.items()}
 
 
 class _PartClock:
@@ -219,9 +216,3 @@ def _timed_inputs(unet: VideoUNet, shape: InputShape) -> dict[str, Tensor]:
         key: value.to(parameter.dtype) if key in ("sample", "encoder_hidden_states") else value
         for key, value in unet_inputs(config, shape, parameter.device).items()
     }
-
-
-def _timed(unet: VideoUNet, inputs: Mapping[str, Tensor]) -> float:
-    start = synchronized_time()
-    unet(**inputs)
-    return synchronized_time() - start

@@ -1,4 +1,4 @@
-"""What the judge and the pixels say of one video: the raw values behind `hummingbird.evaluation.score`.
+"""What the judge and the pixels say of one video: raw values by dimension of the shapes table.
 
 No model is asked. Quality is measured on the pixels, with the judge's objects telling subject from
 background; semantics are the judge's comparison with the prompt. A video in which the judge sees no object
@@ -6,12 +6,12 @@ has no subject to be consistent and no motion to be smooth: both are 0 there, no
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hummingbird.evaluation.suites.base import Measurement
 from hummingbird.shapes.judge import Observation, SeenObject, matches, observe
 from hummingbird.shapes.scene import Attributes
 
@@ -26,23 +26,20 @@ _EDGE_WINDOW = 7  # pixels
 _LEAST_EDGE = 0.1  # local contrast below which there is no edge to be sharp
 _LEAST_EDGES = 0.02  # of the picture
 
-
-@dataclass(frozen=True)
-class Measured:
-    """``values``: raw values by dimension, without those the prompt says nothing about; ``right``: the
-    judge's comparison with the prompt, by attribute (count, color, shape, motion, background, relation)."""
-
-    values: Mapping[str, float]
-    right: Mapping[str, bool]
+LEAST_FRAMES = 4 * _PARTS
+"""Frames of the shortest video that can be judged."""
 
 
-def measure(frames: NDArray[np.uint8], attributes: Attributes) -> Measured:
-    """Measure one video, uint8 RGB (T >= 16, H, W, 3), made for a prompt with ``attributes``.
+def measure(frames: NDArray[np.uint8], attributes: Attributes) -> Measurement:
+    """Measure one video, uint8 RGB (T >= `LEAST_FRAMES`, H, W, 3), made for a prompt with ``attributes``.
+
+    The checks are the judge's comparison with the prompt, by attribute (count, color, shape, motion, background,
+    relation).
 
     Raises ValueError for frames of another kind or too few.
     """
-    if len(frames) < 4 * _PARTS:
-        raise ValueError(f"a video of at least {4 * _PARTS} frames is needed, not {len(frames)}")
+    if len(frames) < LEAST_FRAMES:
+        raise ValueError(f"a video of at least {LEAST_FRAMES} frames is needed, not {len(frames)}")
     seen = observe(frames)
     pixels = frames.astype(np.float32) / 255.0
     still = still_region(pixels, seen.objects)
@@ -56,7 +53,15 @@ def measure(frames: NDArray[np.uint8], attributes: Attributes) -> Measured:
         "dynamic degree": float(any(thing.motion is not None for thing in seen.objects)),
         **semantics(right, len(attributes.objects)),
     }
-    return Measured(values, right)
+    return Measurement(values, right)
+
+
+def semantic_dimensions(objects: int) -> frozenset[str]:
+    """The semantic dimensions that a prompt of one or two ``objects`` asks for."""
+    every = {"motion", "color", "scene"}
+    return frozenset(
+        every | ({"object class"} if objects == 1 else {"multiple objects", "spatial relationship"})
+    )
 
 
 def semantics(right: Mapping[str, bool], objects: int) -> dict[str, float]:
@@ -80,10 +85,10 @@ def still_region(pixels: Frames, objects: tuple[SeenObject, ...]) -> NDArray[np.
     still = np.ones((count, height, width), np.bool_)
     for thing in objects:
         for t in np.flatnonzero(thing.areas > 0):
-            centre_x = width / 2 + (thing.centres[t, 0] - 32.0) * scale
-            centre_y = height / 2 + (thing.centres[t, 1] - 32.0) * scale
+            center_x = width / 2 + (thing.centres[t, 0] - 32.0) * scale
+            center_y = height / 2 + (thing.centres[t, 1] - 32.0) * scale
             radius = (_REACH * np.sqrt(thing.areas[t] / np.pi) + _BORDER) * scale
-            still[t] &= (x - centre_x) ** 2 + (y - centre_y) ** 2 > radius**2
+            still[t] &= (x - center_x) ** 2 + (y - center_y) ** 2 > radius**2
     return still
 
 
@@ -91,15 +96,15 @@ def subject_consistency(frames: NDArray[np.uint8], seen: Observation) -> float:
     """The share of objects and quarters of the clip in which an object keeps the clip's color and shape."""
     if not seen.objects:
         return 0.0
-    kept = []
+    consistent = []
     for quarter in np.array_split(frames, _PARTS):
         there = [(o.color, o.shape) for o in observe(quarter).objects]
         for thing in seen.objects:
             same = thing.shape is not None and (thing.color, thing.shape) in there
             if same:
                 there.remove((thing.color, thing.shape))
-            kept.append(same)
-    return float(np.mean(kept))
+            consistent.append(same)
+    return float(np.mean(consistent))
 
 
 def background_consistency(pixels: Frames, still: NDArray[np.bool_]) -> float:
@@ -108,7 +113,7 @@ def background_consistency(pixels: Frames, still: NDArray[np.bool_]) -> float:
 
 
 def temporal_stillness(pixels: Frames, still: NDArray[np.bool_]) -> float:
-    """1 - mean absolute difference of neighbouring frames outside objects (VBench's temporal flickering)."""
+    """1 - mean absolute difference of neighboring frames outside objects (VBench's temporal flickering)."""
     return _agreement(pixels[1:], pixels[:-1], still[1:] & still[:-1])
 
 
@@ -119,7 +124,7 @@ def _agreement(left: Frames, right: Frames, where: NDArray[np.bool_]) -> float:
 
 
 def motion_smoothness(objects: tuple[SeenObject, ...]) -> float:
-    """1 - mean second difference of centre and radius over the radius, at most 1 each; 0 where not seen."""
+    """1 - mean second difference of center and radius over the radius, at most 1 each; 0 where not seen."""
     if not objects:
         return 0.0
     values = []

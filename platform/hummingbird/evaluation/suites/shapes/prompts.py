@@ -1,33 +1,26 @@
 """Evaluation prompts of the shapes world: seeded, balanced over attributes, each with a seed of its own."""
 
 from collections import Counter
-from dataclasses import dataclass
 
 import numpy as np
 
-from hummingbird.shapes.scene import Attributes, Scene, caption, parse_caption, sample_scene
+from hummingbird.core.errors import InputError
+from hummingbird.evaluation.suites.base import EvaluationPrompt
+from hummingbird.shapes.scene import Scene, caption, sample_scene
 
 _CANDIDATES = 48  # drawn for each prompt; the one whose attributes are rarest so far is taken
 
 
-@dataclass(frozen=True)
-class Prompt:
-    """A prompt, the attributes it states, and the seed that every model uses for it."""
-
-    index: int
-    text: str
-    seed: int
-    attributes: Attributes
-
-
-def evaluation_prompts(count: int, seed: int) -> list[Prompt]:
+def draw_prompts(count: int, seed: int) -> list[EvaluationPrompt]:
     """``count`` distinct prompts, of one object and of two in turn, the same for the same arguments.
 
-    Shapes, colors, motions, backgrounds and relations appear about equally often. Raises ValueError where
-    ``count`` is below 2, as some dimensions need prompts of two objects.
+    Shapes, colors, motions, backgrounds and relations appear about equally often.
+
+    Raises:
+        InputError: ``count`` is below 2, as some dimensions need prompts of two objects, or more than there are.
     """
     if count < 2:
-        raise ValueError(f"evaluation needs at least 2 prompts (one object, two objects), not {count}")
+        raise InputError(f"the suite shapes needs at least 2 prompts (one object, two objects), not {count}")
     rng = np.random.default_rng(seed)
     used: set[str] = set()
     seen: Counter[str] = Counter()
@@ -36,13 +29,11 @@ def evaluation_prompts(count: int, seed: int) -> list[Prompt]:
         scenes = [sample_scene(rng, objects=1 + index % 2) for _ in range(_CANDIDATES)]
         fresh = {caption(s): s for s in scenes if caption(s) not in used}
         if not fresh:
-            raise ValueError(f"no distinct prompts left after {index}: ask for fewer than {count}")
+            raise InputError(f"no distinct prompts left after {index}: ask for fewer than {count}")
         text = min(fresh, key=lambda t: _commonness(fresh[t], seen))
-        attributes = parse_caption(text)
-        assert attributes is not None, text
         used.add(text)
         seen.update(_names(fresh[text]))
-        prompts.append(Prompt(index, text, int(rng.integers(2**31)), attributes))
+        prompts.append(EvaluationPrompt(f"{index:04d}", text, (int(rng.integers(2**31)),)))
     return prompts
 
 
