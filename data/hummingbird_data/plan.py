@@ -36,7 +36,7 @@ _SPEED = {
     "caption_prompt", "rewrite_prompt", "caption_tokenizer",
 }  # fmt: skip
 _JUDGING = {*THRESHOLDS, "copy_luma", "copy_colour", "copy_likeness"}
-_SCORES_VERSION = 4
+_SCORES_VERSION = 5
 """Goes up where the same settings and models come to give other scores. 2: embeddings; 3: cuts, text, freezes and
 flicker; 4: cuts that colour alone shows."""
 _SHAPES_SIDE = 256  # pixels: the largest pictures that the shapes world's quality model was trained on
