@@ -118,9 +118,12 @@ def _measured(frame: NDArray[np.uint8]) -> dict[str, float]:
 
 
 def detail(luma: Luma) -> dict[str, float]:
-    """``fine``: the finest details over those twice as large, where they are strongest; ``middle``: these over those
-    four times as large, and ``coarse``: these over the next; ``sharpness``; ``grain``: as ``fine``, in the middle of the blocks and with noise left in. Of a picture
-    without any detail nothing can be said: it has 1, and no grain."""
+    """Ratios of the strength of details, where they are highest, and what else is seen in them.
+
+    ``fine``: the finest over those twice as large; ``middle``: these over those four times as large; ``coarse``: these
+    over the next; ``sharpness``: see above; ``grain``: as ``fine``, in the middle of the blocks and with noise left in.
+    Of a picture without any detail nothing can be said: it has 1, and no grain.
+    """
     picture, sigma = luma, noise(luma)
     raw, clean = [], []
     for octave in range(4):
