@@ -12,9 +12,8 @@ _SCALES = np.arange(0.88, 1.13, 0.02)
 _FLAT = 3.0  # standard deviation, in levels, below which a plane holds nothing to compare
 _MOMENTS = 4
 _BROAD = 5.0  # pixels: a blur that leaves the sky and takes what is small before it
-_SLACK = (
-    0.25  # by so much small things may be less alike than the whole: they suffer most from shifts and coding
-)
+_SLACK = 0.2
+"""By so much small things may be less alike than the whole: they suffer most from shifts and coding."""
 
 Thumbnails = NDArray[np.float32]
 
