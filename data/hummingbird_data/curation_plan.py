@@ -42,7 +42,7 @@ _JUDGING = {*(kind.threshold.setting for kind in ALWAYS), *_COPIES}
 _SCORES_VERSION = 5
 """Goes up where the same settings and models come to give other scores. 2: embeddings; 3: cuts, text, freezes and
 flicker; 4: cuts that colour alone shows; 5: gradual transitions, blanks in
-no clip, the clock of files, mirrored and interlaced pictures."""
+no clip, the clock of files, mirrored and interlaced pictures, text that changes, details of three sizes."""
 _NONCOMMERCIAL = re.compile(r"(^|[-_. ])nc($|[-_. 0-9])|non-?commercial|research-only|^unknown$|^other$")
 
 

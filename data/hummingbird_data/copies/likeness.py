@@ -11,6 +11,9 @@ _MARGIN = 8  # pixels that the two may be shifted against each other
 _SCALES = np.arange(0.88, 1.13, 0.02)
 _FLAT = 3.0  # standard deviation, in levels, below which a plane holds nothing to compare
 _MOMENTS = 4
+_BROAD = 5.0  # pixels: a blur that leaves the sky and takes what is small before it
+_SLACK = 0.2
+"""By so much small things may be less alike than the whole: they suffer most from shifts and coding."""
 
 Thumbnails = NDArray[np.float32]
 
@@ -26,11 +29,25 @@ def likeness(a: Thumbnails, b: Thumbnails) -> float:
     """Correlation (-1..1) of two clips where they fit best, of luma or of colour, whichever is lower.
 
     One shift and one scale (up to 12 %) must hold for all moments. Colour weighs as much as luma, because
-    before a common background little else tells two clips apart; clips without colour are compared by luma.
+    before a common background little else tells two clips apart; clips without colour are compared by luma. Nor may
+    what is small differ much: two clips of one sky correlate whatever flies there.
     """
+    whole = _fit(a, b)
+    return min(whole, _fit(_small_things(a), _small_things(b), together=True) + _SLACK)
+
+
+def _small_things(moments: Thumbnails) -> Thumbnails:
+    broad = [cv2.GaussianBlur(moment, (0, 0), _BROAD) for moment in moments]
+    return np.asarray(moments - np.stack(broad))
+
+
+def _fit(a: Thumbnails, b: Thumbnails, together: bool = False) -> float:
+    """See `likeness`; ``together``: of all planes at once."""
     planes = [(0, 1)]
     if min(a[..., 1:].std(), b[..., 1:].std()) > _FLAT or abs(a[..., 1:].std() - b[..., 1:].std()) > _FLAT:
         planes.append((1, 3))
+    if together:
+        planes = [(0, 3)]
     best = -1.0
     inner = _SIDE - 2 * _MARGIN
     for scale in _SCALES:

@@ -117,7 +117,7 @@ class CurateSettings(Section):
         0.015, description="largest jump of brightness (rms): flicker"
     )
     max_text: NonNegativeFloat | Percentile = Field(
-        0.003, description="largest share of the picture under text: text"
+        0.003, description="largest share of time and picture under overlaid text: text"
     )
     filters: PluginTable = Field(
         default_factory=dict,
