@@ -1,7 +1,8 @@
 """Share of a clip, in time and picture, under overlaid text: subtitles, titles, tickers, logos, watermarks.
 
-A text detector looks at two pictures a second (`hummingbird_data.filters.text_detector`). What each line does between that
-picture and the next ones says whether it lies over the picture or in its scene (`hummingbird_data.filters.text_motion`).
+A text detector looks at two pictures a second (`hummingbird_data.filters.text_detector`). What each line does between
+that picture and the next ones says whether it lies over the picture or in its scene
+(`hummingbird_data.filters.text_motion`).
 """
 
 from collections.abc import Iterable
@@ -9,9 +10,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from hummingbird.config.curate import CurateSettings
+from hummingbird.config.settings import Settings as SettingsTree
 
-from hummingbird_data.filters.text_detector import text_lines
-from hummingbird_data.filters.text_motion import Pair
+from hummingbird_data.filters.base import Filter, Threshold
+from hummingbird_data.filters.text_detector import TextLine, text_lines
+from hummingbird_data.filters.text_motion import Fate, Pair
 from hummingbird_data.reading.clip_frames import Frames, clip_frames
 from hummingbird_data.stage import Row, Stage
 
@@ -78,4 +82,22 @@ def samples(total: int, fps: float) -> list[int]:
     return [int((part + 0.5) * total / count) for part in range(count)]
 
 
-from hummingbird_data.reading.clip_frames import Frames
+def _overlaid(line: TextLine, fates: list[Fate]) -> bool:
+    if "scene" in fates:
+        return False
+    if line.long:
+        return "stays" in fates or "alone" in fates
+    # Things side by side may be taken for a short word; they do not stay for long, and move by themselves.
+    return "stays" in fates and "alone" not in fates
+
+
+class TextFilter(Filter):
+    """Overlaid text."""
+
+    Settings = CurateSettings
+    reason = "text"
+    scores: ClassVar = {"text_share": "text"}
+    threshold = Threshold("max_text", "text_share", "above")
+
+    def stages(self, settings: SettingsTree) -> list[Stage]:
+        return [TextStage()]

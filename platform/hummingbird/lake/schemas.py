@@ -76,7 +76,7 @@ _CLIPS = Schema(
     _field(17, "motion_score", DoubleType(), "amount of motion"),
     _field(18, "zoom_score", DoubleType(), "share of the motion that is zoom"),
     _field(19, "flicker_score", DoubleType(), "change of brightness from frame to frame"),
-    _field(20, "text_share", DoubleType(), "share of the picture under overlaid text"),
+    _field(20, "text_share", DoubleType(), "share of the clip, in time and picture, under overlaid text"),
     _field(21, "shot_index", IntegerType(), "number of the shot in the source, from 0"),
     _field(22, "caption_original", StringType(), "the caption that came with the source"),
     _field(23, "caption", StringType(), "the caption in use"),
