@@ -65,7 +65,7 @@ def test_the_three_verbs_follow_each_other_and_leave_a_lineage(tiny: Settings) -
     assert model.scheduler.config.num_inference_steps == 4
     assert model.scheduler.few_step_timesteps(4) == [999, 749, 499, 249]  # sampled as it was trained
     assert load_pipeline(distilled["pipeline"]).scheduler.config.guidance_scale == 1.0  # guidance is built in
-    video = model(["a a"], [0], num_frames=4)
+    video = model("a a", num_frames=4).frames
     assert video.shape[:2] == (1, 4)
     lines = [json.loads(line) for line in Path(few["losses"]).read_text().splitlines()]
     assert {"consistency", "image_reward", "video_reward"} <= set(lines[0])
