@@ -61,7 +61,7 @@ def find_plans(
     """
     s, c = settings.plan_benchmark, settings.plan
     config = public_config(pipeline.unet.config)
-    size, tokens = pipeline.latent_size, int(pipeline.text_encoder.config.max_position_embeddings)
+    size, tokens = pipeline.latent_size, pipeline.family.text_tokens
     shape = InputShape(FRAMES, size, size, tokens)
     timed = InputShape(FRAMES, size, size, tokens, s.timed_batch_size)
     paper = {name: load_plan(name, config) for name in s.paper}

@@ -200,16 +200,16 @@ def _parts(
 ) -> dict[str, tuple[nn.Module, Callable[[int], tuple[Tensor, ...]], int]]:
     """Every part: a module to export, random inputs for a batch size, and the largest batch."""
     unet = pipeline.unet
-    channels, size, frames = unet.config.in_channels, pipeline.latent_shape(), settings.num_frames
-    text_config = pipeline.text_encoder.config
-    length, vocabulary = text_config.max_position_embeddings, text_config.vocab_size
+    family, frames = pipeline.family, settings.num_frames
+    channels, size = family.latent_channels, family.latent_shape()
+    length, vocabulary = family.text_tokens, pipeline.text_encoder.config.vocab_size
 
     def noise_inputs(batch: int) -> tuple[Tensor, ...]:
         sample = torch.randn(batch, channels, frames, *size)
         conditions = [torch.full((batch,), 8.0)]
-        if pipeline.embeds_guidance:
+        if family.embeds_guidance:
             conditions.append(torch.full((batch,), 7.5))
-        text = torch.randn(batch, length, unet.config.text_width)
+        text = torch.randn(batch, length, family.spec.text_width)
         return sample, torch.randint(0, 1000, (batch,)), text, *conditions
 
     def text_inputs(batch: int) -> tuple[Tensor, ...]:

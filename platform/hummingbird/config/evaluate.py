@@ -19,7 +19,7 @@ class EvaluatedModel(Section):
     path: str = Field(description="pipeline folder, or a name of shipped weights")
     num_inference_steps: PositiveInt | None = Field(None, description="denoising steps")
     guidance_scale: PositiveFloat | None = Field(
-        None, description="guidance scale, or what a few-step student embeds"
+        None, description="guidance scale, also of a few-step student, which embeds one less"
     )
     decoder: Decoder | None = Field(None, description="full: the autoencoder's; small: the small decoder")
 

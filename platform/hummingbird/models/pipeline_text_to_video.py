@@ -21,7 +21,7 @@ from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
 from .family import VideoUNetFamily
 from .saved_code import own_index, save_code
-from .stages import UNetSpec  # named here for diffusers, which copies what this file itself imports
+from .stages import UNetSpec  # noqa: F401 - diffusers copies what this file itself imports; family needs it
 
 ENCODE_BATCH = 1024  # frames encoded at a time on a GPU, whatever their number
 DECODE_BATCH = 32  # frames decoded at a time; diffusers' upsampling takes another branch from 64 on
@@ -83,11 +83,6 @@ class TextToVideoPipeline(DiffusionPipeline):
         text: Any = self.text_encoder.config
         text = text.to_dict() if hasattr(text, "to_dict") else text
         return VideoUNetFamily(self.unet.config, self.vae.config, text, self.scheduler.config)
-
-    @property
-    def spec(self) -> UNetSpec:
-        """The U-Net's stages and layers."""
-        return self.family.spec
 
     @property
     def few_steps(self) -> bool:
@@ -203,6 +198,7 @@ class TextToVideoPipeline(DiffusionPipeline):
         """What the guided model predicts at x and t: the scale is embedded or, else, two passes are mixed."""
         count = len(text)
         rates = torch.full((count,), fps, device=text.device)
+
         if self.embeds_guidance:  # as the w of cond + w (cond - uncond)
             embedded = torch.full((count,), scale - 1, device=text.device)
             return lambda x, t, text: self._pass(x, t, text, rates, embedded)
@@ -219,11 +215,11 @@ class TextToVideoPipeline(DiffusionPipeline):
 
         return guided
 
-    def _pass(self, *inputs: Tensor) -> Tensor:
-        """The U-Net's output in float32, computed in ``unet_dtype``."""
-        kind = self.unet_dtype
-        with torch.autocast(inputs[0].device.type, kind) if kind is not None else nullcontext():
-            output: Tensor = self.unet(*inputs)
+    def _pass(self, x: Tensor, t: Tensor, text: Tensor, *conditions: Tensor) -> Tensor:
+        """The U-Net's output in float32, computed in the type of its weights or, by autocast, in ``unet_dtype``."""
+        kind, own = self.unet_dtype, self.unet.dtype
+        with torch.autocast(x.device.type, kind) if kind is not None else nullcontext():
+            output: Tensor = self.unet(x.to(own), t, text.to(own), *conditions)
         return output.float()
 
     def _output(self, latents: Tensor, decoder: str, output_type: str) -> Any:
@@ -276,7 +272,7 @@ class TextToVideoPipeline(DiffusionPipeline):
     @torch.no_grad()
     def encode_frames(self, frames: NDArray[np.uint8]) -> Tensor:
         """Scaled latents (T, C, h, w) of frames (T, H, W, 3) uint8."""
-        pixels = torch.from_numpy(frames).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        pixels = torch.from_numpy(frames).to(self.device).permute(0, 3, 1, 2).to(self.vae.dtype) / 127.5 - 1
         batch = DECODE_BATCH if self.device.type == "cpu" else ENCODE_BATCH
         parts = [self.vae.encode(part).latent_dist.mode() for part in pixels.split(batch)]
         return torch.cat(parts) * self.vae.config.scaling_factor
@@ -291,7 +287,7 @@ class TextToVideoPipeline(DiffusionPipeline):
         module = self.vae if decoder == "full" else self.decoder
         if module is None:
             raise ValueError("this pipeline has no small decoder: choose the full one")
-        flat = latents.transpose(1, 2).flatten(0, 1)
+        flat = latents.transpose(1, 2).flatten(0, 1).to(module.dtype)
         if decoder == "small":  # which takes scaled latents, as published ones of its class do
             flat = flat.contiguous(memory_format=torch.channels_last)
         else:
@@ -313,9 +309,7 @@ class TextToVideoPipeline(DiffusionPipeline):
         self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **kwargs: Any
     ) -> None:
         """Writes the index, and the code beside it: what `save_pretrained` leaves loads without this package."""
+        if push_to_hub:
+            raise ValueError("an index alone is no model: use the pipeline's push_to_hub")
         super().save_config(save_directory)
         save_code(type(self), self.components, Path(save_directory))
-        if push_to_hub:
-            raise ValueError(
-                "an index alone is no model: push_to_hub and save_pretrained upload the whole pipeline"
-            )

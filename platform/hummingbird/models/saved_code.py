@@ -40,7 +40,7 @@ def own_index(index: Mapping[str, Any], pipeline: type) -> dict[str, Any]:
     """A pipeline's index that names the modules beside the pipeline's, in place of the code beside the weights.
 
     Raises:
-        ModuleNotFoundError: a component's module is not there: the folder was made by a later version.
+        ValueError: a component's module is not here: the folder was saved by another version.
     """
     package = pipeline.__module__.rpartition(".")[0]
     found = {**index, "_class_name": pipeline.__name__}
@@ -48,8 +48,17 @@ def own_index(index: Mapping[str, Any], pipeline: type) -> dict[str, Any]:
         if isinstance(entry, list | tuple) and not name.startswith("_") and entry[0] is not None:
             library, kind = entry
             if library.startswith(f"{package}.") or ("." not in library and library not in LOADABLE_CLASSES):
-                module = importlib.import_module(f"{package}.{library.rpartition('.')[2]}")
-                found[name] = [module.__name__, kind]
+                module = f"{package}.{library.rpartition('.')[2]}"
+                try:
+                    known = hasattr(importlib.import_module(module), kind)
+                except ModuleNotFoundError:
+                    known = False
+                if not known:
+                    raise ValueError(
+                        f"{name} is of {library}.{kind}, which this version does not have: load the folder with "
+                        "hummingbird.load_pipeline, or with trust_remote_code=True by diffusers' own class"
+                    )
+                found[name] = [module, kind]
     return found
 
 

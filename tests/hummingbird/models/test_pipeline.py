@@ -98,6 +98,14 @@ def test_a_student_embeds_one_less_than_the_guidance_scale(tiny_pipelines: dict[
     assert embedded == [7.5]
 
 
+def test_a_pipeline_in_16_bits_makes_videos_too(tiny_pipelines: dict[str, Path]) -> None:
+    for name in ("teacher", "student"):
+        half = load_pipeline(tiny_pipelines[name]).to(torch.bfloat16)
+        frames = videos(half, "red", [1])
+        assert frames.dtype == np.float32
+        assert np.isfinite(frames).all()
+
+
 def test_frames_are_encoded_as_scaled_latents_one_a_frame(pipeline: TextToVideoPipeline) -> None:
     frames = np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3), dtype=np.uint8)
     latents = pipeline.encode_frames(frames)

@@ -59,10 +59,10 @@ def test_the_three_verbs_follow_each_other_and_leave_a_lineage(tiny: Settings) -
 
     model = load_pipeline(few["pipeline"])
     assert model.few_steps
-    assert model.scheduler.config.steps == 4
+    assert model.scheduler.config.num_inference_steps == 4
     assert model.scheduler.few_step_timesteps(4) == [999, 749, 499, 249]  # sampled as it was trained
-    assert load_pipeline(distilled["pipeline"]).scheduler.config.guidance == 1.0  # guidance is built in
-    video = model(["a a"], [0], num_frames=4)
+    assert load_pipeline(distilled["pipeline"]).scheduler.config.guidance_scale == 1.0  # guidance is built in
+    video = model("a a", num_frames=4).frames
     assert video.shape[:2] == (1, 4)
     lines = [json.loads(line) for line in Path(few["losses"]).read_text().splitlines()]
     assert {"consistency", "reward/shapes_image", "reward/shapes_video"} <= set(lines[0])

@@ -15,6 +15,7 @@ from hummingbird.core.errors import InputError
 from hummingbird.core.hashes import count_parameters, public_config
 from hummingbird.core.model_references import pipeline_folder
 from hummingbird.models.architectures import videocrafter2
+from hummingbird.models.family import VideoUNetFamily
 from hummingbird.training.rewards.base import RewardDeclaration
 from hummingbird.training.rewards.published import PUBLISHED
 
@@ -92,13 +93,13 @@ def planned_model(name: str) -> PlannedModel:
     with torch.device("meta"):
         text_parameters = count_parameters(CLIPTextModel(text))
     vae, unet = _read(folder, "vae"), public_config(_read(folder, "unet"))
-    noise, side = _read(folder, "scheduler", "scheduler_config.json"), int(vae["sample_size"])
+    family = VideoUNetFamily(unet, vae, text.to_dict(), _read(folder, "scheduler", "scheduler_config.json"))
     has_small = any((home / "decoder").is_dir() for home in (folder, folder.parent / "components"))
     return PlannedModel(
         name=name,
         unet=unet,
-        size=(noise.get("height") or side, noise.get("width") or side),
-        text_tokens=int(text.max_position_embeddings),
+        size=family.size,
+        text_tokens=family.text_tokens,
         text_parameters=text_parameters,
         vae=vae,
         small=_read(folder, "decoder") if has_small else {"latent_channels": unet["in_channels"]},
