@@ -6,13 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hummingbird.config.feedback import FeedbackSettings
 from hummingbird.core.errors import InputError
 from hummingbird.core.model_references import SHIPPED_WEIGHTS
 from hummingbird.models.dover import DOVER
 from hummingbird.models.loading import check_weights, load_pretrained
 from hummingbird.models.pipeline import load_pipeline
-from hummingbird.training.feedback import load_scorer
+from hummingbird.models.rewards import TextVideoScorer
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText
 
@@ -74,9 +73,9 @@ def test_a_pipeline_with_a_spoiled_part_is_refused(
 def test_spoiled_rewards_and_quality_models_are_refused(tmp_path: Path, spoil: Spoil) -> None:
     rewards = copied(SHIPPED_WEIGHTS / "rewards", tmp_path / "rewards")
     quality = copied(SHIPPED_WEIGHTS / "quality", tmp_path / "quality")
-    load_scorer(rewards, FeedbackSettings())
+    load_pretrained(TextVideoScorer, rewards)
     with pytest.raises(InputError, match=spoil(next(rewards.glob("*.safetensors")))):
-        load_scorer(rewards, FeedbackSettings())
+        load_pretrained(TextVideoScorer, rewards)
     with pytest.raises(InputError, match=spoil(next(quality.glob("*.safetensors")))):
         load_pretrained(DOVER, quality)
 
