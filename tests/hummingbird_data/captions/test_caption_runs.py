@@ -12,6 +12,7 @@ from captions import BAD, GOOD
 from fake_endpoint import Endpoint, serving
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
+from hummingbird.core.model_references import SHIPPED_WEIGHTS
 from hummingbird.lake.lake import Lake
 from hummingbird.reports.review import write_review
 from hummingbird_data.curate import curate
