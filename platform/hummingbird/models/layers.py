@@ -7,6 +7,7 @@ spatial and temporal attention: going from one to the other is a change of strid
 Parameter names are those of diffusers' ``UNet3DConditionModel``, so its weights load unchanged.
 """
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -19,7 +20,13 @@ class GroupNorm(nn.GroupNorm):
     """Group normalisation of (N, ..., C) over all dimensions between the first and the last, then optionally SiLU.
 
     Statistics are taken in float32 whatever the input's type.
+
+    Attributes:
+        moments: whether to take them by sums (True), by torch's own kernel (False), or as is fast where the input
+            lies (None).
     """
+
+    moments: bool | None = None
 
     def __init__(self, num_groups: int, num_channels: int, eps: float, silu: bool = False) -> None:
         super().__init__(num_groups, num_channels, eps)
@@ -28,8 +35,10 @@ class GroupNorm(nn.GroupNorm):
     def forward(self, input: Tensor) -> Tensor:
         # torch 2.13's own crashes on a CPU going backward where its weight is frozen.
         frozen = torch.is_grad_enabled() and not self.weight.requires_grad
-        fused = input.device.type == "cpu" and not frozen
-        out = self._fused(input) if fused else self._by_moments(input)
+        moments = self.moments
+        if moments is None:
+            moments = input.device.type != "cpu" or frozen
+        out = self._by_moments(input) if moments else self._fused(input)
         return out.view(input.shape)
 
     def _fused(self, values: Tensor) -> Tensor:
@@ -151,7 +160,13 @@ class TemporalConv(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention without biases on query, key and value; heads x head size may differ from the width."""
+    """Multi-head attention without biases on query, key and value; heads x head size may differ from the width.
+
+    Attributes:
+        attend: the kernel: of (..., S, d) with (..., L, d) and (..., L, d).
+    """
+
+    attend: Callable[[Tensor, Tensor, Tensor], Tensor] = staticmethod(attend)
 
     def __init__(self, width: int, heads: int, head_size: int, context: int | None = None) -> None:
         super().__init__()
@@ -169,11 +184,11 @@ class Attention(nn.Module):
         )
         if over_time:  # (B, T, S, heads, d) -> (B, S heads, T, d), a view
             q, k, v = (p.permute(0, 2, 3, 1, 4).flatten(1, 2) for p in (q, k, v))
-            out = attend(q, k, v)
+            out = self.attend(q, k, v)
             out = out.unflatten(1, (x.shape[2], self.heads)).permute(0, 3, 1, 2, 4).flatten(-2)
         else:
             q, k, v = (p.transpose(1, 2) for p in (q, k, v))
-            out = attend(q, k, v).transpose(1, 2).flatten(-2)
+            out = self.attend(q, k, v).transpose(1, 2).flatten(-2)
         result: Tensor = self.to_out[0](out)
         return result
 

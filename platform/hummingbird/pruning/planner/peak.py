@@ -9,11 +9,9 @@ Checked against torch's allocator on a CPU at small width (tests): a training st
 """
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
-from unittest import mock
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +19,16 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from hummingbird.models import layers
+from hummingbird.models.layers import Attention, GroupNorm
 
 Step = Callable[[], object]
 
 
 class LiveBytes(TorchDispatchMode):
     """While open, notes when every new storage of tensors comes and goes.
+
+    torch's own trackers (`torch.distributed._tools.MemTracker`) tell the peak of one setting; what is kept here, when
+    which storage comes and goes, gives the peak for every number of workers that share out the gradients.
 
     Args:
         known: tensors whose storages do not count: weights and inputs.
@@ -85,23 +86,19 @@ class Timeline:
         return round(most)
 
 
-@contextmanager
-def layers_of(device: str) -> Iterator[None]:
+def compute_as_on(device: str, model: nn.Module) -> None:
     """Attention and norms as they are computed on the device, for tensors without data, which sit on the CPU.
 
     A GPU's fused attention keeps queries, keys, values, its output and one number a query, and its norms are taken
-    by moments; a CPU runs what `attend` says for it (in bf16 it keeps the whole matrix of weights), and needs no
-    stand-in.
+    by moments; a CPU runs what `attend` says for it (in bf16 it keeps the whole matrix of weights).
     """
     if device == "cpu":
-        yield
         return
-    norm = layers.GroupNorm
-    with (
-        mock.patch.object(layers, "attend", _fused_attention),
-        mock.patch.object(norm, "_fused", norm._by_moments),
-    ):
-        yield
+    for module in model.modules():
+        if isinstance(module, Attention):
+            module.attend = _fused_attention
+        elif isinstance(module, GroupNorm):
+            module.moments = True
 
 
 def _fused_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -141,8 +138,9 @@ def estimated_peak(
         backward: whether gradients are taken; they then count.
         bf16: mixed precision, as in the training loop.
     """
-    with FakeTensorMode(), layers_of(device):
+    with FakeTensorMode():
         model = build()
+        compute_as_on(device, model)
         weights = [*model.parameters(), *model.buffers()]
         with (
             LiveBytes(weights) as live,
