@@ -16,8 +16,8 @@ from hummingbird.reports.embed import video_uri
 from hummingbird.reports.report_data import (
     Curve,
     GridVideo,
-    Plan,
     PlanBlock,
+    PlanPicture,
     PlanStage,
     RunRow,
     Scores,
@@ -38,7 +38,7 @@ def plan_part(
     parameters: tuple[int, int],
     note: str = "",
     gone: Mapping[str, tuple[str, ...]] | None = None,
-) -> Plan:
+) -> PlanPicture:
     """The picture's data from the teacher's U-Net configuration and the layers that the plan keeps.
 
     Args:
@@ -63,7 +63,7 @@ def plan_part(
     if spec.middle:
         block = PlanBlock("middle", spec.deepest_width, middle, True)
         stages.append(PlanStage("middle", deepest, (block,)))
-    return Plan(tuple(stages), *parameters, note)
+    return PlanPicture(tuple(stages), *parameters, note)
 
 
 def curve_part(

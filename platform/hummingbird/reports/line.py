@@ -10,8 +10,7 @@ from hummingbird.core.scratch import local_copy
 from hummingbird.evaluation.curation import CurationScore, of_footage, score_curation
 from hummingbird.lake.lake import Lake
 from hummingbird.models.stages import UNetSpec
-from hummingbird.pruning.pruning_plan import Plan as PruningPlan
-from hummingbird.pruning.pruning_plan import parts_gone
+from hummingbird.pruning.pruning_plan import Plan, parts_gone
 from hummingbird.reports.from_lake import captions_part, curation_part, lineage_part
 from hummingbird.reports.from_runs import (
     curve_part,
@@ -22,7 +21,7 @@ from hummingbird.reports.from_runs import (
     speed_part,
 )
 from hummingbird.reports.page import duration, millions
-from hummingbird.reports.report_data import Captions, Curation, Headline, Plan, ReportData
+from hummingbird.reports.report_data import Captions, Curation, Headline, PlanPicture, ReportData
 from hummingbird.shapes.truth import read_truth
 
 _DISTILL = ("output", "feature_0", "feature_1", "feature_2")
@@ -123,7 +122,7 @@ def _headlines(metrics: Mapping[str, Any]) -> Iterator[Headline]:
         yield Headline("captions true", f"{captions['after']:.0%}", words)
 
 
-def _plan(pruned: Mapping[str, Any]) -> Plan:
+def _plan(pruned: Mapping[str, Any]) -> PlanPicture:
     report = json.loads(as_path(pruned["outputs"]["report"]).read_text(encoding="utf-8"))
     spec = UNetSpec.of(report["teacher"]["config"])
     kept: dict[str, list[list[int]]] = {side: [[] for _ in spec.stages(side)] for side in ("down", "up")}
@@ -134,5 +133,5 @@ def _plan(pruned: Mapping[str, Any]) -> Plan:
             kept[side][stage].append(number)
     middle = any(layer["layer"] == "middle" and layer["kept"] for layer in report["layers"])
     parameters = (report["teacher"]["parameters"], report["student"]["parameters"])
-    teacher, plan = report["teacher"]["config"], PruningPlan.model_validate(report["plan"])
+    teacher, plan = report["teacher"]["config"], Plan.model_validate(report["plan"])
     return plan_part(teacher, kept, middle, parameters, plan.name, parts_gone(plan, teacher))

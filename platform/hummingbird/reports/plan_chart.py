@@ -2,12 +2,12 @@
 
 from markupsafe import Markup, escape
 
-from hummingbird.reports.report_data import Plan, PlanBlock, PlanStage
+from hummingbird.reports.report_data import PlanBlock, PlanPicture, PlanStage
 
 _COLUMN, _TALL, _GAP, _LABEL = 36.0, 15.0, 5.0, 26.0
 
 
-def plan_picture(plan: Plan) -> Markup:
+def plan_picture(plan: PlanPicture) -> Markup:
     """Down stages on the left, the middle block below, up stages on the right; widths as the layers'."""
     down = [s for s in plan.stages if s.side == "down"]
     middle = [s for s in plan.stages if s.side == "middle"]

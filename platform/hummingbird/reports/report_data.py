@@ -90,7 +90,7 @@ class PlanStage:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlanPicture:
     """What the pruner kept, and the parameters of the U-Net before and after."""
 
     stages: tuple[PlanStage, ...]
@@ -228,7 +228,7 @@ class ReportData:
     headlines: tuple[Headline, ...] = ()
     curation: Curation | None = None
     captions: Captions | None = None
-    plan: Plan | None = None
+    plan: PlanPicture | None = None
     curves: tuple[Curve, ...] = ()
     grid: VideoGrid | None = None
     scores: Scores | None = None

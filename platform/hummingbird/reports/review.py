@@ -38,35 +38,35 @@ def write_review(
     Args:
         belongs: whether a source is one of the run's, of all that the lake holds; none: those below its folder.
     """
-    found = load_result(result)
-    curation, captions = reviewed_curation(lake, storage, found, belongs)
+    run_result = load_result(result)
+    curation, captions = reviewed_curation(lake, storage, run_result, belongs)
     data = ReportData(
         title="Curation",
-        subtitle=str(found["inputs"].get("given", found["inputs"]["source"])),
+        subtitle=str(run_result["inputs"].get("given", run_result["inputs"]["source"])),
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         headlines=(
             Headline("kept", str(curation.kept)),
             Headline("dropped", str(curation.dropped)),
             Headline("in quarantine", str(curation.quarantined), "files that could not be read"),
-            *_about_captions(found["metrics"]),
+            *_about_captions(run_result["metrics"]),
         ),
         curation=curation,
         captions=captions,
-        runs=runs_part([found]),
+        runs=runs_part([run_result]),
     )
     return write_report(data, origin(result).with_name("report.html"))
 
 
 def reviewed_curation(
-    lake: Lake, storage: AnyPath, found: Mapping[str, Any], belongs: Callable[[str], bool] | None = None
+    lake: Lake, storage: AnyPath, run_result: Mapping[str, Any], belongs: Callable[[str], bool] | None = None
 ) -> tuple[Curation, Captions | None]:
     """What became of the clips of a curation run, and their captions.
 
     Args:
-        found: its ``result.json``.
+        run_result: its ``result.json``.
         belongs: as `write_review` takes it.
     """
-    source, snapshot = str(found["inputs"]["source"]), found["input_snapshot"]
+    source, snapshot = str(run_result["inputs"]["source"]), run_result["input_snapshot"]
     if belongs is None:
         root = f"{source.rstrip('/')}/"
         belongs = lambda uri: uri.startswith(root)  # noqa: E731
@@ -78,7 +78,7 @@ def reviewed_curation(
         pa.Table.from_pylist(shown, schema=QUARANTINE),
         storage,
         counts=counts,
-        filters=found["metrics"].get("filters", ()),
+        filters=run_result["metrics"].get("filters", ()),
     )
     return replace(curation, quarantined=len(failed)), captions_part(clips, storage)
 

@@ -19,8 +19,8 @@ from hummingbird.reports.report_data import (
     GridVideo,
     Headline,
     LineageNode,
-    Plan,
     PlanBlock,
+    PlanPicture,
     PlanStage,
     ReportData,
     RunRow,
@@ -115,7 +115,7 @@ def make_example() -> ReportData:
             0.99,
             "shapes-captioner (transformers)",
         ),
-        plan=Plan(_stages(), 11_034_120, 6_201_544, "hummingbird-0.7b"),
+        plan=PlanPicture(_stages(), 11_034_120, 6_201_544, "hummingbird-0.7b"),
         curves=(
             Curve(
                 "Distillation", {"output": (steps, loss), "features": (steps, tuple(v * 0.4 for v in loss))}
