@@ -12,6 +12,7 @@ import torch
 from drawn_weights import drawn, drawn_state
 from hummingbird.core.errors import InputError
 from hummingbird.importing import autoencoder, text, unet
+from hummingbird.importing.dover import import_dover
 from hummingbird.importing.reader import open_weights
 from hummingbird.importing.table import listed
 from hummingbird.models.dover import DOVER
@@ -199,7 +200,8 @@ def _dover(case: Case, scratch: Path) -> Outputs:
     drawn_shapes = {name: shape for name, shape in shapes.items() if name not in computed}
     path = scratch / "DOVER.pth"
     torch.save({**drawn_state(drawn_shapes), **{n: computed[n] for n in shapes if n in computed}}, path)
-    model = DOVER.from_published(path)
+    with open_weights(path) as weights:
+        model = import_dover(weights)
     made: Outputs = {}
     for branch, compute in (("aesthetic", model.aesthetic_map), ("technical", model.technical_map)):
         if (view := _view(case, branch)) is None:

@@ -76,13 +76,10 @@ def load_quality(folder: Path) -> "DOVER":
     return model
 
 
-class TechnicalFilter(Filter):
-    """The technical score of the quality model, where there is one and it decides."""
+class QualityFilter(Filter):
+    """A score of the quality model, where there is one and it decides; without a threshold nothing is dropped."""
 
     Settings = CurateSettings
-    reason = "technical_quality"
-    scores: ClassVar = {"quality_technical": "technical quality", "quality_aesthetic": "aesthetic quality"}
-    threshold = Threshold("min_technical", "quality_technical", "below")
 
     def stages(self, settings: SettingsTree) -> list[Stage]:
         s = settings.curate
@@ -108,6 +105,44 @@ class TechnicalFilter(Filter):
     def check(self, settings: SettingsTree) -> None:
         for folder in self.models(settings).values():
             load_quality(folder)
+
+    def limit(self, settings: SettingsTree) -> float | str:
+        """The setting; where there is none, all pass.
+
+        Raises:
+            InputError: there is one, and no quality model that decides.
+        """
+        name = self.threshold.setting
+        value: float | str | None = getattr(settings.curate, name)
+        if value is None:
+            return -math.inf
+        if not self.models(settings):
+            raise InputError(f"curate.{name} needs a quality model: name its folder in models.quality")
+        return value
+
+
+class AestheticFilter(QualityFilter):
+    """What the quality model says of content and composition."""
+
+    reason = "aesthetic_quality"
+    scores: ClassVar = {"quality_aesthetic": "aesthetic quality"}
+    threshold = Threshold("min_aesthetic", "quality_aesthetic", "below")
+
+
+class OverallFilter(QualityFilter):
+    """The quality model's technical and aesthetic scores as one."""
+
+    reason = "overall_quality"
+    scores: ClassVar = {"quality_overall": "overall quality"}
+    threshold = Threshold("min_overall", "quality_overall", "below")
+
+
+class TechnicalFilter(QualityFilter):
+    """The technical score of the quality model."""
+
+    reason = "technical_quality"
+    scores: ClassVar = {"quality_technical": "technical quality"}
+    threshold = Threshold("min_technical", "quality_technical", "below")
 
     def limit(self, settings: SettingsTree) -> float | str:
         """The setting; where there is none, the threshold that the model came with."""

@@ -6,12 +6,13 @@ from hummingbird.core.errors import InputError
 
 from hummingbird_data.filters.base import Filter
 from hummingbird_data.filters.motion import FlickerFilter, FreezeFilter, StaticFilter, ZoomFilter
-from hummingbird_data.filters.quality import TechnicalFilter
+from hummingbird_data.filters.quality import AestheticFilter, OverallFilter, TechnicalFilter
 from hummingbird_data.filters.technical import WeightlessFilter
 from hummingbird_data.filters.text import TextFilter
 
 ALWAYS: tuple[type[Filter], ...] = (
-    TechnicalFilter, WeightlessFilter, StaticFilter, FreezeFilter, FlickerFilter, ZoomFilter, TextFilter,
+    TechnicalFilter, AestheticFilter, OverallFilter, WeightlessFilter, StaticFilter, FreezeFilter, FlickerFilter,
+    ZoomFilter, TextFilter,
 )  # fmt: skip
 """Filters of every run; their thresholds are settings of ``curate`` itself."""
 

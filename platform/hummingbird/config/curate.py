@@ -103,6 +103,12 @@ class CurateSettings(Section):
         description="least technical quality; none: the threshold that the quality model came with. Like all "
         "thresholds of scores, a number or a percentile of this run's clips ('10%')",
     )
+    min_aesthetic: float | Percentile | None = Field(
+        None, description="least aesthetic quality by the quality model; none: not looked at"
+    )
+    min_overall: float | Percentile | None = Field(
+        None, description="least of both as one, 0 to 1, by the quality model; none: not looked at"
+    )
     min_weightless: float | Percentile = Field(
         0.5, description="least technical quality, 0 to 1, without weights"
     )

@@ -10,10 +10,11 @@ from hummingbird.config.section import AbsolutePath, Section
 class ImportCheckpointSettings(Section):
     """What is imported, and on whose terms."""
 
-    format: Literal["videocrafter2", "t2v-turbo", "modelscope"] = Field(
+    format: Literal["videocrafter2", "t2v-turbo", "modelscope", "dover"] = Field(
         "videocrafter2",
         description="videocrafter2: one file with U-Net, autoencoder and text tower; t2v-turbo: the same file with "
-        "the U-Net or LoRA of T2V-Turbo; modelscope: a folder in diffusers' format",
+        "the U-Net or LoRA of T2V-Turbo; modelscope: a folder in diffusers' format; dover: DOVER.pth, "
+        "for models.quality",
     )
     checkpoint: AbsolutePath | None = Field(None, description="the file, or the folder of modelscope; needed")
     unet: AbsolutePath | None = Field(None, description="t2v-turbo: file with the merged U-Net")

@@ -1,4 +1,4 @@
-"""The verb: a published checkpoint to a pipeline folder in safetensors, recorded with licence and source."""
+"""The verb: a published checkpoint to a folder in safetensors, recorded with licence and source."""
 
 import hashlib
 import json
@@ -9,12 +9,14 @@ from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import write_atomically
 from hummingbird.core.hashes import count_parameters, identify
+from hummingbird.importing.dover import import_dover
 from hummingbird.importing.formats import t2v_turbo, videocrafter2
 from hummingbird.importing.modelscope import modelscope
 from hummingbird.importing.parts import Parts
-from hummingbird.importing.table import listed
+from hummingbird.importing.reader import open_weights
+from hummingbird.importing.table import Taken, listed
 from hummingbird.lake.lineage import put_model
-from hummingbird.lake.runs import open_run
+from hummingbird.lake.runs import Run, open_run
 from hummingbird.models.pipeline import TextToVideoPipeline
 
 REPORT_VERSION = 1
@@ -24,8 +26,8 @@ CHUNK = 1 << 24
 def import_checkpoint(settings: Settings) -> Path:
     """Imports ``import_checkpoint.checkpoint``; returns the path of ``result.json``.
 
-    The run folder holds ``pipeline`` (types as in the file, no small decoder: published checkpoints have none) and
-    the report ``import.json``: entries that are known and unused, and remarks.
+    The run folder holds ``pipeline`` (types as in the file, no small decoder: published checkpoints have none), or
+    of a quality model ``quality``, and the report ``import.json``: entries that are known and unused, and remarks.
 
     Raises:
         InputError: licence, source or checkpoint is not given, or the checkpoint cannot be used: the message names
@@ -42,41 +44,65 @@ def import_checkpoint(settings: Settings) -> Path:
         )
     inputs = {name: _digest(path) for name, path in _files(asked).items()}
     with open_run(settings, "import_checkpoint", inputs=inputs) as run:
-        parts = _read(asked)
-        pipeline = TextToVideoPipeline(
-            unet=parts.unet,
-            vae=parts.vae,
-            decoder=None,
-            text_encoder=parts.text_encoder,
-            tokenizer=parts.tokenizer,
-            scheduler=parts.scheduler,
-        )
-        folder = run.folder / "pipeline"
-        pipeline.save_pretrained(folder)
-        write_atomically(folder / "README.md", _card(asked).encode())
+        taken = _import_quality(asked, run) if asked.format == "dover" else _import_pipeline(asked, run)
         report = {
             "schema_version": REPORT_VERSION,
             "format": asked.format,
             "licence": asked.licence,
             "source": asked.source,
             "files": inputs,
-            "unused": parts.unused,
-            "notes": parts.notes,
+            "unused": taken.unused,
+            "notes": taken.notes,
         }
         write_atomically(run.folder / "import.json", (json.dumps(report, indent=2) + "\n").encode())
-        row = {"run_id": run.run_id, "settings_hash": run.settings_hash, "path": folder}
-        terms = {"licence": asked.licence, "source": asked.source}
-        run.outputs["pipeline"] = folder
         run.outputs["report"] = run.folder / "import.json"
-        run.outputs["model_id"] = put_model(run.lake, identify(parts.unet), "teacher", {**row, **terms})
-        run.metrics.update(
-            unet_parameters=count_parameters(parts.unet),
-            vae_parameters=count_parameters(parts.vae),
-            text_parameters=count_parameters(parts.text_encoder),
-            unused_entries=len(parts.unused),
-        )
-        _tell(parts)
+        run.metrics["unused_entries"] = len(taken.unused)
+        _print_taken(taken)
     return run.result_path
+
+
+def _import_pipeline(asked: ImportCheckpointSettings, run: Run) -> Taken:
+    parts = _read(asked)
+    pipeline = TextToVideoPipeline(
+        unet=parts.unet,
+        vae=parts.vae,
+        decoder=None,
+        text_encoder=parts.text_encoder,
+        tokenizer=parts.tokenizer,
+        scheduler=parts.scheduler,
+    )
+    folder = run.folder / "pipeline"
+    pipeline.save_pretrained(folder)
+    _write_card(folder, asked)
+    row = {"run_id": run.run_id, "settings_hash": run.settings_hash, "path": folder}
+    terms = {"licence": asked.licence, "source": asked.source}
+    run.outputs["pipeline"] = folder
+    run.outputs["model_id"] = put_model(run.lake, identify(parts.unet), "teacher", {**row, **terms})
+    run.metrics.update(
+        unet_parameters=count_parameters(parts.unet),
+        vae_parameters=count_parameters(parts.vae),
+        text_parameters=count_parameters(parts.text_encoder),
+    )
+    return Taken(parts.unused, parts.notes)
+
+
+def _import_quality(asked: ImportCheckpointSettings, run: Run) -> Taken:
+    others = [name for name in _files(asked) if name != "checkpoint"]
+    if others:
+        raise InputError(f"the format dover takes the checkpoint alone: leave {listed(others)} out")
+    folder = run.folder / "quality"
+    with open_weights(Path(str(asked.checkpoint))) as weights:
+        model = import_dover(weights)
+        model.save_pretrained(folder)
+    _write_card(folder, asked)
+    run.outputs["quality"] = folder
+    run.metrics["parameters"] = count_parameters(model)
+    return Taken(
+        notes=[
+            f"curate with models.quality={folder}; it came without a threshold: set curate.min_technical, "
+            "curate.min_aesthetic or curate.min_overall, such as '10%'"
+        ]
+    )
 
 
 def _read(asked: ImportCheckpointSettings) -> Parts:
@@ -112,14 +138,15 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _card(asked: ImportCheckpointSettings) -> str:
+def _write_card(folder: Path, asked: ImportCheckpointSettings) -> None:
     """The model card, which later runs take the licence from."""
     licence, source = json.dumps(asked.licence), asked.source
-    return f"---\nlicense: {licence}\n---\n# Imported {asked.format} checkpoint\nWeights from {source}.\n"
+    card = f"---\nlicense: {licence}\n---\n# Imported {asked.format} checkpoint\nWeights from {source}.\n"
+    write_atomically(folder / "README.md", card.encode())
 
 
-def _tell(parts: Parts) -> None:
-    if parts.unused:
-        print(f"known entries that nothing uses ({len(parts.unused)}): {listed(parts.unused)}")
-    for note in parts.notes:
+def _print_taken(taken: Taken) -> None:
+    if taken.unused:
+        print(f"known entries that nothing uses ({len(taken.unused)}): {listed(taken.unused)}")
+    for note in taken.notes:
         print(f"note: {note}")

@@ -91,16 +91,18 @@ def fill(
     what: str,
     prefix: str = "",
     unused: Iterable[str] = (),
+    computed: Mapping[str, Tensor] | None = None,
 ) -> list[str]:
     """Fills a module (made on the meta device) with published weights, in the types that they are stored in.
 
     Args:
-        module: gets every parameter and persistent buffer from the file.
+        module: gets every parameter and persistent buffer from the file, but for those that are ``computed``.
         table: where each of its tensors stands.
         weights: the part of the file that belongs to the module, names without ``prefix``.
         what: name of the part, for messages.
         prefix: of the names in the file, for messages.
         unused: regular expressions of entries that the format is known to hold beside them.
+        computed: entries that follow from the structure, whether the file has them or not.
 
     Returns:
         The full names of the known unused entries that are there.
@@ -108,7 +110,8 @@ def fill(
     Raises:
         InputError: entries are missing, of another shape, not finite, not of a floating-point type, or unknown.
     """
-    state = module.state_dict()
+    computed = computed or {}
+    state = {name: tensor for name, tensor in module.state_dict().items() if name not in computed}
     _check_table(table, state, what)
     missing = [prefix + e.source for e in table if e.source not in weights.tensors]
     if missing:
@@ -116,7 +119,7 @@ def fill(
             f"{weights.origin}: {len(set(missing))} entries of {what} are missing: "
             f"{listed(dict.fromkeys(missing))}; the file is incomplete or of another structure"
         )
-    left = dict(weights.tensors)
+    left = {name: tensor for name, tensor in weights.tensors.items() if name not in computed}
     for entry in table:
         left.pop(entry.source, None)
     report = known_unused(Weights(left, weights.origin), unused, what, prefix)
@@ -136,7 +139,7 @@ def fill(
         if entry.parts > 1:
             tensor = tensor.chunk(entry.parts)[entry.part]
         filled[entry.target] = tensor.reshape(state[entry.target].shape).contiguous()
-    module.load_state_dict(filled, assign=True)
+    module.load_state_dict({**filled, **computed}, assign=True)
     module.eval()
     return report
 

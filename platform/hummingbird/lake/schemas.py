@@ -33,6 +33,8 @@ TABLES: tuple[TableName, ...] = get_args(TableName)
 VERDICTS = ("kept", "dropped")
 REASONS = (
     "technical_quality",
+    "aesthetic_quality",
+    "overall_quality",
     "static",
     "freeze",
     "flicker",

@@ -6,8 +6,7 @@ configuration. The published weights are for non-commercial use.
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Self, TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -81,14 +80,6 @@ class DOVER(ModelMixin, ConfigMixin):
         self.aesthetic_backbone = ConvNext3D(aesthetic_widths, aesthetic_depths)
         self.aesthetic_head = ScoreHead(self.aesthetic_backbone.width, head_width)
         self.views = TechnicalView(**technical_view or {}), AestheticView(**aesthetic_view or {})
-
-    @classmethod
-    def from_published(cls, path: Path) -> Self:
-        """The full-size network with the weights of a ``DOVER.pth``, read as weights only."""
-        model: Self = cls()
-        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        model.eval()
-        return model
 
     def technical_map(self, view: Tensor) -> Tensor:
         """Normalised fragments (B, 3, T, H, W) to a map (B, 1, T/2, H/32, W/32); the score is its mean."""

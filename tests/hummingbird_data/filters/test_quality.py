@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hummingbird.config.settings import Settings
+from hummingbird.core.errors import InputError
 from hummingbird.models.dover import DOVER
-from hummingbird_data.filters.quality import QualityStage
+from hummingbird_data.filters.quality import AestheticFilter, OverallFilter, QualityStage
 from hummingbird_data.reading.clip_frames import clip_frames
 from hummingbird_data.stage import StageRunner
 
@@ -42,3 +44,17 @@ def test_a_score_that_is_no_number_is_an_error(
 def test_its_actors_leave_the_cores_to_the_tasks_that_feed_them(quality_model: Path) -> None:
     stage = QualityStage(model=quality_model, actors=4)
     assert stage.actors * stage.cpus == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "setting"), [(AestheticFilter, "min_aesthetic"), (OverallFilter, "min_overall")]
+)
+def test_a_threshold_without_a_quality_model_is_refused(
+    kind: type, setting: str, quality_model: Path
+) -> None:
+    without = Settings(curate={setting: "10%"})
+    with pytest.raises(InputError, match=f"curate.{setting} needs a quality model"):
+        kind(without.curate).limit(without)
+    settings = Settings(curate={setting: "10%"}, models={"quality": str(quality_model)})
+    assert kind(settings.curate).limit(settings) == "10%"
+    assert kind(settings.curate).limit(Settings()) == -np.inf

@@ -10,6 +10,8 @@ FILTERS = filters_of(Settings())
 LIMITS = {
     "min_seconds": 2.0,
     "min_technical": 0.0,
+    "min_aesthetic": -1.0,
+    "min_overall": 0.3,
     "min_weightless": 0.5,
     "min_motion": 0.002,
     "max_freeze": 0.5,
@@ -33,6 +35,8 @@ def test_a_sound_clip_is_kept() -> None:
     ("change", "reason"),
     [
         ({"quality_technical": -0.1}, "technical_quality"),
+        ({"quality_aesthetic": -1.1}, "aesthetic_quality"),
+        ({"quality_overall": 0.2}, "overall_quality"),
         ({"technical_by": "weightless", "quality_technical": None}, "technical_quality"),
         ({"motion_score": 0.001, "freeze_score": 2.0}, "static"),
         ({"freeze_score": 0.5}, "freeze"),
