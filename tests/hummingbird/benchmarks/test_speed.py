@@ -1,6 +1,7 @@
 """Timing: parts add up, models take turns, pipelines are left as they were."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -41,10 +42,10 @@ class Slow:
         self.clock.pass_by(2)
         return torch.zeros(1, 3, 4)
 
-    def sample(self, text: Tensor, generators: list[torch.Generator], *options: Any) -> Tensor:
-        self.log[-1] += f" {generators[0].initial_seed()}"
-        self.clock.pass_by(10 + generators[0].initial_seed())
-        return torch.zeros(1, 4, 4, 2, 2)
+    def __call__(self, *, generator: list[torch.Generator], **options: Any) -> SimpleNamespace:
+        self.log[-1:] = [f"{line} {generator[0].initial_seed()}" for line in self.log[-1:]]
+        self.clock.pass_by(10 + generator[0].initial_seed())
+        return SimpleNamespace(frames=torch.zeros(1, 4, 4, 2, 2))
 
     def decode(self, latents: Tensor, decoder: str) -> Tensor:
         self.clock.pass_by(5)

@@ -161,7 +161,7 @@ def test_pseudo_huber_on_known_values() -> None:
 
 
 def test_the_target_is_guided_as_the_teacher_is_sampled_unless_told_otherwise() -> None:
-    process = VideoScheduler(guidance=6.0)
+    process = VideoScheduler(guidance_scale=6.0)
     for scale, expected in ((None, 6.0), (2.0, 2.0)):
         settings = DistillationSettings(guidance_scale=scale, feature_weight=0.0)
         student = Known(0.5).eval()
