@@ -69,9 +69,13 @@ class Gradual:
         self._details.append(_detail(rgb))
 
     def alike(self, a: int, b: int) -> float:
-        """Correlation (-1 to 1) of the brightness of two frames; 0 where one shows nothing."""
-        first, second = (self._pictures[i].reshape(1, _CELLS, 3).astype(np.float32) for i in (a, b))
-        return float(_alike(first, second)[0])
+        """Correlation (-1 to 1) of the brightness of two frames, bars aside; 0 where one shows nothing."""
+        first, second = self._pictures[a], self._pictures[b]
+        lit = (np.maximum(first, second).max(-1) > _BLACK).astype(np.uint8)
+        inside = cv2.erode(lit, np.ones((3, 3), np.uint8)).astype(bool)  # where bars end, cells mix with them
+        if inside.mean() < _LIT:
+            inside[:] = True
+        return float(_alike(*(picture[inside][None].astype(np.float32) for picture in (first, second)))[0])
 
     def transitions(self, first: int, stop: int) -> list[Span]:
         """Dissolves and wipes among frames ``first`` to ``stop`` (not included), which hold no cut: first mixed frame,
