@@ -62,7 +62,7 @@ def curate(settings: Settings) -> Path:
         with open_run(settings, "curate", inputs=inputs) as run, Committed(run.lake, sources) as committed:
             connect(settings.ray)
             quiet_ray_data()
-            print(f"captions: {plan.words}", flush=True)
+            print(f"captions: {plan.caption_source}", flush=True)
             plan.check()
             declare_scores(run.lake, plan.filters)
             started = time.monotonic()
@@ -87,8 +87,8 @@ def curate(settings: Settings) -> Path:
                 quarantined=totals.pop("quarantined", 0),
                 reasons=totals,
                 without_caption=committed.without_caption(),
-                caption_engine=None if plan.captions is None else s.caption_engine,
-                captions=plan.words,
+                caption_engine=None if plan.captions is None else plan.captions.describe.engine.spec.engine,
+                captions=plan.caption_source,
                 licences=plan.licences,
                 filters=describe_filters(plan.filters, plan.limits),
                 seconds=round(time.monotonic() - started, 1),

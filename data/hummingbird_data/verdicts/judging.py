@@ -63,10 +63,10 @@ def judge(
         if plan.captions is not None:
             with progress.step("caption"):
                 captions = write_captions(wanted, plan.captions, plan.storage)
-            for told in captions.values():
-                progress.row("caption", told)
+            for caption in captions.values():
+                progress.row("caption", caption)
             _mark_repeated(wanted, captions, repeated)
-            repeated.check(plan.captions.describe.engine.name)
+            repeated.check(plan.captions.describe.engine.identity.name)
         for row in judged:
             made = _captioned(row, captions) if plan.captions is not None else _with_own(row)
             if made.get("error"):
@@ -89,10 +89,10 @@ def judge(
 def _mark_repeated(rows: list[Row], captions: dict[str, Row], repeated: RepeatedCaptions) -> None:
     """Gives captions that stand on many unlike clips the problem ``repeated``."""
     for row in rows:
-        told = captions[row["clip_id"]]
-        sound = not told.get("error") and not told["caption_problem"]
-        if sound and repeated.add(row["clip_id"], told["caption"], row["embedding"]):
-            captions[row["clip_id"]] = {**told, "caption_problem": "repeated"}
+        caption = captions[row["clip_id"]]
+        valid = not caption.get("error") and not caption["caption_problem"]
+        if valid and repeated.add(row["clip_id"], caption["caption"], row["embedding"]):
+            captions[row["clip_id"]] = {**caption, "caption_problem": "repeated"}
 
 
 def _with_own(row: Row) -> Row:

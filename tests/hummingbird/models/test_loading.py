@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hummingbird.config.feedback import FeedbackSettings
 from hummingbird.core.errors import InputError
-from hummingbird.core.model_references import weights_folder
+from hummingbird.core.model_references import model_folder
 from hummingbird.models.dover import DOVER
 from hummingbird.models.loading import check_weights, load_pretrained
 from hummingbird.models.pipeline import load_pipeline
@@ -72,8 +72,8 @@ def test_a_pipeline_with_a_spoiled_part_is_refused(
 
 @pytest.mark.parametrize("spoil", SPOILS)
 def test_spoiled_rewards_and_quality_models_are_refused(tmp_path: Path, spoil: Spoil) -> None:
-    rewards = copied(weights_folder("rewards"), tmp_path / "rewards")
-    quality = copied(weights_folder("quality"), tmp_path / "quality")
+    rewards = copied(model_folder("shapes-rewards"), tmp_path / "rewards")
+    quality = copied(model_folder("shapes-quality"), tmp_path / "quality")
     load_scorer(rewards, FeedbackSettings())
     with pytest.raises(InputError, match=spoil(next(rewards.glob("*.safetensors")))):
         load_scorer(rewards, FeedbackSettings())
@@ -83,7 +83,7 @@ def test_spoiled_rewards_and_quality_models_are_refused(tmp_path: Path, spoil: S
 
 @pytest.mark.parametrize("spoil", SPOILS)
 def test_a_spoiled_captioner_is_refused_without_loading_it(tmp_path: Path, spoil: Spoil) -> None:
-    folder = copied(weights_folder("captioner"), tmp_path / "captioner")
+    folder = copied(model_folder("shapes-captioner"), tmp_path / "captioner")
     check_weights(AutoModelForImageTextToText, folder)
     reason = spoil(folder / "model.safetensors")
     for check in (check_weights, load_pretrained):
@@ -92,7 +92,7 @@ def test_a_spoiled_captioner_is_refused_without_loading_it(tmp_path: Path, spoil
 
 
 def test_a_sharded_model_that_lacks_a_file_is_refused(tmp_path: Path) -> None:
-    folder = copied(weights_folder("captioner"), tmp_path / "captioner")
+    folder = copied(model_folder("shapes-captioner"), tmp_path / "captioner")
     tensors = load_file(folder / "model.safetensors")
     names = sorted(tensors)
     where = {}

@@ -12,7 +12,7 @@ from captions import BAD, GOOD
 from fake_endpoint import Endpoint, serving
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
-from hummingbird.core.model_references import weights_folder
+from hummingbird.core.model_references import model_folder
 from hummingbird.lake.lake import Lake
 from hummingbird.reports.review import write_review
 from hummingbird_data.curate import curate
@@ -116,7 +116,7 @@ def test_models_that_are_not_whole_are_refused_before_anything_is_read(
         if name == "rewriter":
             write_language_model(folder)
         else:
-            shutil.copytree(weights_folder(name), folder)
+            shutil.copytree(model_folder(f"shapes-{name}"), folder)
         (path,) = folder.glob("*.safetensors")
         save_file({f"net.{key}": value for key, value in load_file(path).items()}, path, {"format": "pt"})
         models = {"captioner": "shapes-captioner", name: str(folder)}
