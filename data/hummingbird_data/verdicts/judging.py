@@ -8,7 +8,7 @@ from hummingbird_data.copies.duplicate_index import DuplicateIndex
 from hummingbird_data.curation_plan import CurationPlan
 from hummingbird_data.runtime.committed import order
 from hummingbird_data.runtime.outcome import failure
-from hummingbird_data.runtime.progress import Progress
+from hummingbird_data.runtime.progress import CurationProgress
 from hummingbird_data.stage import Row
 from hummingbird_data.verdicts.verdict import score_reasons, with_verdict
 
@@ -18,7 +18,7 @@ def judge(
     plan: CurationPlan,
     index: DuplicateIndex,
     repeated: RepeatedCaptions,
-    progress: Progress,
+    progress: CurationProgress,
     stands: Callable[[Row], bool],
 ) -> tuple[list[Row], dict[str, Row]]:
     """Verdicts and captions of scored clips.
@@ -68,10 +68,10 @@ def judge(
             _mark_repeated(wanted, captions, repeated)
             repeated.check(plan.captions.describe.engine.identity.name)
         for row in judged:
-            made = _captioned(row, captions) if plan.captions is not None else _with_own(row)
-            if made.get("error"):
-                failures.setdefault(row["source_uri"], failure(made))
-            done[row["clip_id"]] = made
+            final = _captioned(row, captions) if plan.captions is not None else _with_own(row)
+            if final.get("error"):
+                failures.setdefault(row["source_uri"], failure(final))
+            done[row["clip_id"]] = final
         lost = {
             clip_id
             for clip_id, row in done.items()
