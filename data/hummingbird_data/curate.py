@@ -30,11 +30,11 @@ from hummingbird_data.copies.duplicate_index import DuplicateIndex
 from hummingbird_data.copies.duplicates import CopyLimits
 from hummingbird_data.curation_plan import CurationPlan
 from hummingbird_data.filters.base import declare_scores, describe_filters
-from hummingbird_data.reading.ahead import Begun, ahead
-from hummingbird_data.runtime.committed import Committed
+from hummingbird_data.reading.ahead import BackgroundTask, ahead
+from hummingbird_data.runtime.committed import CommittedSources
 from hummingbird_data.runtime.outcome import commit, counts, failure, publish
-from hummingbird_data.runtime.progress import Progress, stage_speeds
-from hummingbird_data.sources.batching import Pace, batches
+from hummingbird_data.runtime.progress import CurationProgress, stage_speeds
+from hummingbird_data.sources.batching import BatchSizer, batches
 from hummingbird_data.sources.manifests import ManifestColumns
 from hummingbird_data.sources.source_batches import Source, Sources, batch_id, find_sources
 from hummingbird_data.stage import Row, add_stages, quiet_ray_data, run_plain
@@ -59,10 +59,13 @@ def curate(settings: Settings) -> Path:
         inputs = {"source": sources.root, "models": plan.models}
         if sources.root != str(s.source):
             inputs["given"] = str(s.source)
-        with open_run(settings, "curate", inputs=inputs) as run, Committed(run.lake, sources) as committed:
+        with (
+            open_run(settings, "curate", inputs=inputs) as run,
+            CommittedSources(run.lake, sources) as committed,
+        ):
             connect(settings.ray)
             quiet_ray_data()
-            print(f"captions: {plan.words}", flush=True)
+            print(f"captions: {plan.caption_source}", flush=True)
             plan.check()
             declare_scores(run.lake, plan.filters)
             started = time.monotonic()
@@ -87,8 +90,8 @@ def curate(settings: Settings) -> Path:
                 quarantined=totals.pop("quarantined", 0),
                 reasons=totals,
                 without_caption=committed.without_caption(),
-                caption_engine=None if plan.captions is None else s.caption_engine,
-                captions=plan.words,
+                caption_engine=None if plan.captions is None else plan.captions.describe.engine.spec.engine,
+                captions=plan.caption_source,
                 licences=plan.licences,
                 filters=describe_filters(plan.filters, plan.limits),
                 seconds=round(time.monotonic() - started, 1),
@@ -109,39 +112,41 @@ def sources_of(settings: Settings) -> Sources:
 
 
 def _score_all(
-    plan: CurationPlan, lake: Lake, sources: Sources, committed: Committed, stages: Stages
+    plan: CurationPlan, lake: Lake, sources: Sources, committed: CommittedSources, stages: Stages
 ) -> None:
     """Commits the clips of all sources that have no scores yet, dropped as not judged."""
     committed.look(plan)
-    pace = _pace(plan)
-    with Progress(len(sources), stages) as progress:
+    sizer = _batch_sizer(plan)
+    with CurationProgress(len(sources), stages) as progress:
 
         def unscored() -> Iterator[_Batch]:
             for files in batches(
-                _waiting(sources, lambda s: not committed.unscored([s], plan), progress), pace
+                _waiting(sources, lambda s: not committed.unscored([s], plan), progress), sizer
             ):
                 yield _Batch(f"unjudged-{batch_id(files, plan.key)}", files, files)
 
-        with _scored(unscored(), plan, progress) as found:
-            for batch, scored in found:
+        with _scored(unscored(), plan, progress) as results:
+            for batch, scored in results:
                 clips, failures = _whole(scored)
                 rows = [
                     with_verdict({**row, "caption": row["caption_original"]}, ["unjudged"]) for row in clips
                 ]
                 commit(lake, batch.batch_id, *_finished(batch.sources, rows, failures, plan))
-                pace.done(len(batch.sources))
+                sizer.done(len(batch.sources))
 
 
-def _judge_all(plan: CurationPlan, lake: Lake, sources: Sources, committed: Committed, stages: Stages) -> int:
+def _judge_all(
+    plan: CurationPlan, lake: Lake, sources: Sources, committed: CommittedSources, stages: Stages
+) -> int:
     """All batches, in order; returns the number of those that were left to do."""
     s = plan.settings.curate
     committed.look(plan)
     limits = CopyLimits(s.copy_luma, s.copy_colour, s.copy_likeness)
-    pace, number = _pace(plan), 0
+    sizer, number = _batch_sizer(plan), 0
     with (
         DuplicateIndex(limits, plan.storage) as index,
         RepeatedCaptions(s.caption_share) as repeated,
-        Progress(len(sources), stages) as progress,
+        CurationProgress(len(sources), stages) as progress,
     ):
         index.add(committed.winners(plan))
         if plan.captions is not None:
@@ -149,14 +154,14 @@ def _judge_all(plan: CurationPlan, lake: Lake, sources: Sources, committed: Comm
                 repeated.add(row["clip_id"], row["caption"], row["embedding"])
 
         def unjudged() -> Iterator[_Batch]:
-            for files in batches(_waiting(sources, lambda s: committed.holds(s, plan), progress), pace):
+            for files in batches(_waiting(sources, lambda s: committed.holds(s, plan), progress), sizer):
                 clips, failures = committed.scored(files, plan)
                 new = [file for file in files if file.uri not in clips and file.uri not in failures]
                 progress.skip(len(files) - len(new))
                 yield _Batch(batch_id(files, plan.key), files, new, clips, failures)
 
-        with _scored(unjudged(), plan, progress) as found:
-            for batch, scored in found:
+        with _scored(unjudged(), plan, progress) as results:
+            for batch, scored in results:
                 clips, failures = _whole({**batch.clips, **scored})
                 stands = partial(committed.stands, plan=plan)
                 done, unanswered = judge(clips, plan, index, repeated, progress, stands)
@@ -165,12 +170,14 @@ def _judge_all(plan: CurationPlan, lake: Lake, sources: Sources, committed: Comm
                 commit(lake, batch.batch_id, rows, quarantined)
                 progress.add(**counts(rows), quarantined=len(quarantined))
                 publish(rows, quarantined)
-                pace.done(len(batch.sources))
+                sizer.done(len(batch.sources))
                 number += 1
     return number
 
 
-def _waiting(sources: Sources, done: Callable[[Source], bool], progress: Progress) -> Iterator[Source]:
+def _waiting(
+    sources: Sources, done: Callable[[Source], bool], progress: CurationProgress
+) -> Iterator[Source]:
     """The sources that are not done, in order."""
     for source in sources:
         if done(source):
@@ -179,9 +186,9 @@ def _waiting(sources: Sources, done: Callable[[Source], bool], progress: Progres
             yield source
 
 
-def _pace(plan: CurationPlan) -> Pace:
+def _batch_sizer(plan: CurationPlan) -> BatchSizer:
     s = plan.settings.curate
-    return Pace(s.batch_seconds, first=_TASKS * _cores(plan), most=s.batch_files)
+    return BatchSizer(s.batch_seconds, first=_TASKS * _cores(plan), most=s.batch_files)
 
 
 def _cores(plan: CurationPlan) -> int:
@@ -205,15 +212,15 @@ class _Batch:
 
 
 def _scored(
-    waiting: Iterable[_Batch], plan: CurationPlan, progress: Progress
+    waiting: Iterable[_Batch], plan: CurationPlan, progress: CurationProgress
 ) -> AbstractContextManager[Iterable[tuple[_Batch, dict[str, list[Row]]]]]:
     """Each batch with the scored rows of its new sources. On Ray the next one is scored meanwhile."""
 
-    def score(batch: _Batch, begun: Begun) -> dict[str, list[Row]]:
-        return _score(batch.new, plan, progress, begun)
+    def score(batch: _Batch, task: BackgroundTask) -> dict[str, list[Row]]:
+        return _score(batch.new, plan, progress, task)
 
     if plan.settings.curate.engine == "plain":
-        return nullcontext((batch, score(batch, Begun(Event()))) for batch in waiting)
+        return nullcontext((batch, score(batch, BackgroundTask(Event()))) for batch in waiting)
     return ahead(score, waiting)
 
 
@@ -239,11 +246,13 @@ def _finished(
     """Rows of clips of sources without a failure, and rows of quarantine, as they are committed."""
     keys = {source.uri: plan.source_key(source) for source in batch}
     whole = [row for row in clips if row["source_uri"] not in failures]
-    made = [{**r, "models_licence": plan.licences_of(r), "scoring_key": keys[r["source_uri"]]} for r in whole]
-    return made, [{**row, "scoring_key": keys[uri]} for uri, row in failures.items()]
+    rows = [{**r, "models_licence": plan.licences_of(r), "scoring_key": keys[r["source_uri"]]} for r in whole]
+    return rows, [{**row, "scoring_key": keys[uri]} for uri, row in failures.items()]
 
 
-def _score(batch: list[Source], plan: CurationPlan, progress: Progress, begun: Begun) -> dict[str, list[Row]]:
+def _score(
+    batch: list[Source], plan: CurationPlan, progress: CurationProgress, task: BackgroundTask
+) -> dict[str, list[Row]]:
     """The scored rows of each source, or what there is of them once nobody waits for them."""
     if not batch:
         return {}
@@ -251,36 +260,36 @@ def _score(batch: list[Source], plan: CurationPlan, progress: Progress, begun: B
         {"source_uri": source.uri, "storage": str(plan.storage), "caption_original": source.caption}
         for source in batch
     ]
-    found: dict[str, list[Row]] = defaultdict(list)
+    by_source: dict[str, list[Row]] = defaultdict(list)
     with progress.step("score"):
-        for row in _run(rows, plan, begun):
+        for row in _run(rows, plan, task):
             progress.row("score", row)
-            progress.add(files=0 if row["source_uri"] in found else 1)
-            found[row["source_uri"]].append(row)
-    if begun.left.is_set():
-        return found
-    missing = [source.uri for source in batch if source.uri not in found]
+            progress.add(files=0 if row["source_uri"] in by_source else 1)
+            by_source[row["source_uri"]].append(row)
+    if task.cancelled.is_set():
+        return by_source
+    missing = [source.uri for source in batch if source.uri not in by_source]
     if missing:
         raise RuntimeError(f"{len(missing)} sources gave no row, the first is {missing[0]}")
-    return found
+    return by_source
 
 
-def _run(rows: list[Row], plan: CurationPlan, begun: Begun) -> Iterator[Row]:
+def _run(rows: list[Row], plan: CurationPlan, task: BackgroundTask) -> Iterator[Row]:
     """The rows that come out of the stages of scoring, in any order."""
     if plan.settings.curate.engine == "plain":
         yield from run_plain(rows, plan.scoring)
         return
     import ray.data
 
-    from hummingbird_data.runtime.breaking_off import broken_off_by
+    from hummingbird_data.runtime.cancellation import cancelled_by
 
     cores = _cores(plan)
     tasks = min(len(rows), _TASKS * cores)
     seen = set()
-    with broken_off_by(begun.left):
-        made = add_stages(ray.data.from_items(rows, override_num_blocks=tasks), plan.scoring)
-        for row in made.iter_rows():
+    with cancelled_by(task.cancelled):
+        dataset = add_stages(ray.data.from_items(rows, override_num_blocks=tasks), plan.scoring)
+        for row in dataset.iter_rows():
             seen.add(row["source_uri"])
             if (len(rows) - len(seen)) * tasks < len(rows) * cores:  # some core has nothing more to do here
-                begun.ending.set()
+                task.nearly_done.set()
             yield row

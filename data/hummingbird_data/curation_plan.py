@@ -15,7 +15,8 @@ from hummingbird.core.hashes import folder_hash
 from hummingbird.core.model_references import model_licence
 
 from hummingbird_data.captions.caption_stages import Captioning
-from hummingbird_data.captions.captioning import AT_ENDPOINT, captioning_of
+from hummingbird_data.captions.captioning import plan_captioning
+from hummingbird_data.captions.engines import AT_ENDPOINT
 from hummingbird_data.copies.duplicates import HashStage
 from hummingbird_data.filters.base import Filter, Limits
 from hummingbird_data.filters.shipped import ALWAYS, chosen_filters, filters_of
@@ -66,12 +67,12 @@ class CurationPlan:
     def make(cls, settings: Settings) -> "CurationPlan":
         """Raises InputError for a missing model, or one whose licence the settings forbid."""
         s = settings.curate
-        words = captioning_of(settings)
+        captions = plan_captioning(settings)
         filters = filters_of(settings)
         folders = {name: folder for one in filters for name, folder in one.models(settings).items()}
-        models = {**{name: folder_hash(folder) for name, folder in folders.items()}, **words.models}
+        models = {**{name: folder_hash(folder) for name, folder in folders.items()}, **captions.models}
         licences = {name: model_licence(folder) or "unknown" for name, folder in folders.items()}
-        licences |= words.licences
+        licences |= captions.licences
         if s.shot_engine == "transnet":
             models = {"shots": shot_weights_hash(s.shot_weights), **models}
             licences = {"shots": "mit", **licences}
@@ -92,15 +93,15 @@ class CurationPlan:
             filters=tuple(filters),
             thresholds=thresholds,
             limits=thresholds.resolved(),
-            captions=words.captioning,
+            captions=captions.captioning,
             settings=settings,
             models=models,
             licences=licences,
-            scoring_key=_hash(changing, models, words.hashes, _SCORES_VERSION, *plugins),
+            scoring_key=_hash(changing, models, captions.hashes, _SCORES_VERSION, *plugins),
         )
 
     @property
-    def words(self) -> str:
+    def caption_source(self) -> str:
         """Where the captions come from, in words."""
         if self.captions is None:
             return "those that came with the files, where they did: models.captioner names no captioner"
@@ -123,7 +124,7 @@ class CurationPlan:
         """Actors keep their GPUs for as long as the run, so that one short of them would wait for ever."""
         stages = [
             *self.scoring,
-            *(engine.stage() for engine in (self.captions.engines if self.captions else ())),
+            *(self.captions.engines if self.captions else ()),
         ]
         needed = sum(stage.gpus * max(1, stage.actors) for stage in stages)
         if not needed:

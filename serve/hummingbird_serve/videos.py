@@ -47,26 +47,17 @@ class Video:
 
     def as_json(self) -> dict[str, Any]:
         """The video object of OpenAI's API, with this server's own fields."""
-        request = self.request
         return {
+            **asdict(self.request),
             "id": self.id,
             "object": "video",
             "status": self.status,
             "progress": self.progress,
-            "model": request.model,
             "created_at": self.created_at,
             "completed_at": self.completed_at,
             "expires_at": self.expires_at,
-            "prompt": request.prompt,
-            "seconds": request.seconds,
-            "size": request.size,
             "error": {"code": "generation_failed", "message": self.error} if self.error else None,
             "remixed_from_video_id": None,
-            "seed": request.seed,
-            "steps": request.steps,
-            "guidance": request.guidance,
-            "num_frames": request.num_frames,
-            "fps": request.fps,
             "generation_seconds": self.generation_seconds,
             "batch_size": self.batch_size,
         }

@@ -1,18 +1,21 @@
 """vLLM runs the shipped captioner and the published formats; ``make test-vllm`` makes the environment that has it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hummingbird.config.plugins import resolve_plugin
 from hummingbird.core.model_references import SHIPPED_WEIGHTS
 from hummingbird.evaluation.curation import stated
 from hummingbird.models.video import write_mp4
 from hummingbird.pretraining.captioner_samples import attributes_of
 from hummingbird.shapes.scene import Attributes, render, sample_scene
+from hummingbird_data.captions import CAPTION_ENGINES
 from hummingbird_data.captions.caption_checks import CaptionChecks
-from hummingbird_data.captions.caption_stages import Asking, Captioning, write_captions
+from hummingbird_data.captions.caption_stages import Captioning, CaptionStep, write_captions
 from hummingbird_data.captions.engine_actors import EngineActors
-from hummingbird_data.captions.engines import Engine, frames_hash
+from hummingbird_data.captions.engines import CaptionEngine, EngineSpec, frames_hash
 from hummingbird_data.captions.prompts import load_prompt
 from hummingbird_data.reading.clip_frames import clip_frames, evenly
 from hummingbird_data.stage import Row
@@ -37,16 +40,22 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row], li
     return folder, rows, truths
 
 
-def captioning(kind: str) -> Captioning:
-    engine = Engine(
-        kind=kind,  # type: ignore[arg-type]
+def engine_of(name: str, **spec: Any) -> CaptionEngine:
+    plugin = resolve_plugin("curate.caption_engine", name, CAPTION_ENGINES, CaptionEngine)
+    return plugin.build(EngineSpec(engine=name, **spec))
+
+
+def captioning(name: str) -> Captioning:
+    engine = engine_of(
+        name,
         model=str(SHIPPED_WEIGHTS / "captioner"),
-        name="shapes-captioner",
         frames=FRAMES,
         max_tokens=48,
         arguments={"max_model_len": 512, "max_num_seqs": 8},
     )
-    return Captioning(Asking(engine, load_prompt("shapes", "describe"), retries=1), None, CaptionChecks())
+    return Captioning(
+        CaptionStep(engine, load_prompt("shapes", "describe"), retries=1), None, CaptionChecks()
+    )
 
 
 def test_vllm_and_transformers_write_the_same_captions(
@@ -99,9 +108,8 @@ def test_a_language_model_answers_the_same_through_both(ray_cluster: None, tmp_p
     ]
     answers = {}
     for kind in ("vllm", "transformers"):
-        engine = Engine(
-            kind, str(folder), "l", frames=0, max_tokens=8, arguments={"max_model_len": 64, "max_num_seqs": 4}
-        )  # type: ignore[arg-type]
+        limits = {"max_model_len": 64, "max_num_seqs": 4}
+        engine = engine_of(kind, model=str(folder), frames=0, max_tokens=8, arguments=limits)
         actors = EngineActors()
         found = list(actors.ask(engine, rows))
         actors.close()

@@ -62,11 +62,11 @@ class CaptionChecks:
         answer = Answer(text, self.language)
         return next((problem for check in CHECKS.values() if (problem := check(answer))), None)
 
-    def caption(self, text: str, described: str | None = None) -> str | None:
+    def caption(self, text: str, description: str | None = None) -> str | None:
         """What is wrong with a caption, or None.
 
-        ``described``: what the captioner said of the frames, where ``text`` was rewritten from it: a caption of mostly
-        other words tells what nobody saw.
+        ``description``: what the captioner said of the frames, where ``text`` was rewritten from it: a caption of
+        mostly other words tells what nobody saw.
         """
         problem = self.description(text)
         if problem is not None:
@@ -81,7 +81,7 @@ class CaptionChecks:
             return f"{count} tokens"
         if len(answer.sentences) > _MAX_SENTENCES:
             return f"{len(answer.sentences)} sentences"
-        if described is not None and _share_new(text, described) > _MAX_NEW:
+        if description is not None and _share_new(text, description) > _MAX_NEW:
             return "not from the description"
         return None
 
@@ -100,12 +100,12 @@ def load_check(path: str) -> Check:
         InputError: there is none.
     """
     try:
-        found: Check = pkgutil.resolve_name(path)
+        check: Check = pkgutil.resolve_name(path)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(f"curate.caption_checks: there is no function {path} ({error})") from error
-    if not callable(found):
+    if not callable(check):
         raise InputError(f"curate.caption_checks: {path} is no function")
-    return found
+    return check
 
 
 def tidy(text: str) -> str:
@@ -123,9 +123,9 @@ def clip_tokens(text: str) -> int:
     return 2 + sum(max(1, -(-len(p) // _LETTERS_A_TOKEN)) if p.isascii() else 2 * len(p) for p in pieces)
 
 
-def _share_new(text: str, described: str) -> float:
-    """Share of the longer words of ``text`` that begin as no word of ``described`` does."""
-    known = {word[:4] for word in words_of(described)}
+def _share_new(text: str, description: str) -> float:
+    """Share of the longer words of ``text`` that begin as no word of ``description`` does."""
+    known = {word[:4] for word in words_of(description)}
     content = {word[:4] for word in words_of(text) if len(word) > 3}
     return len(content - known) / len(content) if content else 0.0
 

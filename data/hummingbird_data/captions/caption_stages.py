@@ -16,7 +16,7 @@ from hummingbird.core.files import AnyPath
 
 from hummingbird_data.captions.caption_checks import CaptionChecks, load_check, tidy
 from hummingbird_data.captions.engine_actors import EngineActors
-from hummingbird_data.captions.engines import Engine
+from hummingbird_data.captions.engines import CaptionEngine
 from hummingbird_data.captions.prompts import Prompt
 from hummingbird_data.runtime.progress import SECONDS
 from hummingbird_data.stage import Row
@@ -31,10 +31,10 @@ _NOTHING = "(none)"
 
 
 @dataclass(frozen=True)
-class Asking:
+class CaptionStep:
     """A model, the question it is asked, and how often an answer that fails a check is asked for again."""
 
-    engine: Engine
+    engine: CaptionEngine
     prompt: Prompt
     retries: int
 
@@ -43,8 +43,8 @@ class Asking:
 class Captioning:
     """``rewrite``: none: the describing model's words are the caption; ``actors``: of the engines, until `close`."""
 
-    describe: Asking
-    rewrite: Asking | None
+    describe: CaptionStep
+    rewrite: CaptionStep | None
     checks: CaptionChecks
     actors: EngineActors = field(default_factory=EngineActors, compare=False, repr=False)
 
@@ -60,21 +60,21 @@ class Captioning:
         self.actors.close()
 
     @property
-    def engines(self) -> list[Engine]:
+    def engines(self) -> list[CaptionEngine]:
         """The describing one, and the one that rewrites where there is one."""
-        return [asking.engine for asking in (self.describe, self.rewrite) if asking is not None]
+        return [step.engine for step in (self.describe, self.rewrite) if step is not None]
 
     def __str__(self) -> str:
         steps = [("described", self.describe), ("rewritten", self.rewrite)]
         return ", ".join(
-            f"{done} by {asking.engine.name} (engine {asking.engine.kind}, prompt {asking.prompt.label})"
-            for done, asking in steps
-            if asking is not None
+            f"{verb} by {step.engine.identity.name} (engine {step.engine.spec.engine}, prompt {step.prompt.label})"
+            for verb, step in steps
+            if step is not None
         )
 
 
 @dataclass(frozen=True)
-class _Clip:
+class CaptionRequest:
     """What is asked about one clip; ``evidence`` fills the prompt."""
 
     media_path: str | None
@@ -82,7 +82,7 @@ class _Clip:
 
 
 @dataclass(frozen=True)
-class _Told:
+class CaptionAnswer:
     """The last answer about a clip. ``problem``: the check that it failed; ``error``: there is none; ``seconds``: what
     all answers took, where the engine tells."""
 
@@ -108,114 +108,123 @@ def write_captions(rows: list[Row], captioning: Captioning, storage: AnyPath) ->
     if not rows:
         return {}
     checks, rewrite = captioning.checks, captioning.rewrite
-    clips = {row["clip_id"]: _Clip(row["media_path"], {}) for row in rows}
-    look = checks.caption if rewrite is None else checks.description
-    described = _ask(clips, captioning.describe, lambda text, _: look(text), storage, captioning.actors)
-    captions = described
+    requests = {row["clip_id"]: CaptionRequest(row["media_path"], {}) for row in rows}
+    check = checks.caption if rewrite is None else checks.description
+    descriptions = _ask(
+        requests, captioning.describe, lambda text, _: check(text), storage, captioning.actors
+    )
+    captions = descriptions
     if rewrite is not None:
         originals = {row["clip_id"]: row.get("caption_original") or _NOTHING for row in rows}
-        sound = {
-            clip_id: _Clip(None, {"description": told.text, "original": originals[clip_id]})
-            for clip_id, told in described.items()
-            if told.error is None and told.problem is None
+        requests = {
+            clip_id: CaptionRequest(None, {"description": answer.text, "original": originals[clip_id]})
+            for clip_id, answer in descriptions.items()
+            if answer.error is None and answer.problem is None
         }
-        rewritten = _ask(
-            sound,
+        rewrites = _ask(
+            requests,
             rewrite,
-            lambda text, clip: checks.caption(text, clip.evidence["description"]),
+            lambda text, request: checks.caption(text, request.evidence["description"]),
             storage,
             captioning.actors,
         )
-        captions = {**described, **rewritten}
-    return {clip_id: _row(described[clip_id], told, captioning) for clip_id, told in captions.items()}
+        captions = {**descriptions, **rewrites}
+    return {clip_id: _row(descriptions[clip_id], answer, captioning) for clip_id, answer in captions.items()}
 
 
-def _row(described: _Told, told: _Told, captioning: Captioning) -> Row:
-    if told.error is not None:
-        return {"error": told.error, "error_stage": "captions"}
-    rewrite = captioning.rewrite if told is not described else None
+def _row(description: CaptionAnswer, answer: CaptionAnswer, captioning: Captioning) -> Row:
+    if answer.error is not None:
+        return {"error": answer.error, "error_stage": "captions"}
+    describe = captioning.describe
+    rewrite = captioning.rewrite if answer is not description else None
     return {
-        "caption": told.text,
-        "caption_model": captioning.describe.engine.name,
-        "caption_prompt_version": captioning.describe.prompt.label,
-        "frames_hash": described.frames_hash,
-        "caption_engine": captioning.describe.engine.kind,
-        "caption_described": described.text if rewrite else None,
-        "caption_rewriter": rewrite.engine.name if rewrite else None,
+        "caption": answer.text,
+        "caption_model": describe.engine.identity.name,
+        "caption_prompt_version": describe.prompt.label,
+        "frames_hash": description.frames_hash,
+        "caption_engine": describe.engine.spec.engine,
+        "caption_described": description.text if rewrite else None,
+        "caption_rewriter": rewrite.engine.identity.name if rewrite else None,
         "caption_rewrite_prompt": rewrite.prompt.label if rewrite else None,
-        "caption_tries": described.tries + (told.tries if rewrite else 0),
-        "caption_problem": told.problem,
-        f"{SECONDS}captions": described.seconds + (told.seconds if rewrite else 0.0),
+        "caption_tries": description.tries + (answer.tries if rewrite else 0),
+        "caption_problem": answer.problem,
+        f"{SECONDS}captions": description.seconds + (answer.seconds if rewrite else 0.0),
     }
 
 
 def _ask(
-    clips: Mapping[str, _Clip],
-    asking: Asking,
-    problem_of: Callable[[str, _Clip], str | None],
+    requests: Mapping[str, CaptionRequest],
+    step: CaptionStep,
+    problem_of: Callable[[str, CaptionRequest], str | None],
     storage: AnyPath,
     actors: EngineActors,
-) -> dict[str, _Told]:
-    """The last answer about each clip; what fails a check is asked again, up to ``asking.retries`` times."""
-    told: dict[str, _Told] = {}
-    waiting = dict(clips)
-    for attempt in range(asking.retries + 1):
+) -> dict[str, CaptionAnswer]:
+    """The last answer about each clip; what fails a check is asked again, up to ``step.retries`` times."""
+    last: dict[str, CaptionAnswer] = {}
+    waiting = dict(requests)
+    for attempt in range(step.retries + 1):
         if not waiting:
             break
-        answers = _round(waiting, told, asking, attempt, storage, actors)
-        for clip_id, answer in answers.items():
-            before = told.get(clip_id)
-            spent = (before.seconds if before else 0.0) + (answer.get(f"{SECONDS}captions") or 0.0)
-            told[clip_id] = replace(_judged(answer, attempt + 1, clips[clip_id], problem_of), seconds=spent)
-            if before and answer["answer"] is not None and before.frames_hash != answer["frames_hash"]:
+        rows = _round(waiting, last, step, attempt, storage, actors)
+        for clip_id, row in rows.items():
+            before = last.get(clip_id)
+            spent = (before.seconds if before else 0.0) + (row.get(f"{SECONDS}captions") or 0.0)
+            last[clip_id] = replace(_check(row, attempt + 1, requests[clip_id], problem_of), seconds=spent)
+            if before and row["answer"] is not None and before.frames_hash != row["frames_hash"]:
                 changed = "its frames were not the same at a second look"
-                told[clip_id] = replace(told[clip_id], error=changed, problem=None)
-        waiting = {clip_id: clip for clip_id, clip in waiting.items() if told[clip_id].problem}
+                last[clip_id] = replace(last[clip_id], error=changed, problem=None)
+        waiting = {clip_id: request for clip_id, request in waiting.items() if last[clip_id].problem}
         if waiting:
-            log.info("%d of %d answers of %s fail a check", len(waiting), len(answers), asking.engine.name)
-    return told
+            log.info(
+                "%d of %d answers of %s fail a check", len(waiting), len(rows), step.engine.identity.name
+            )
+    return last
 
 
-def _judged(answer: Row, tries: int, clip: _Clip, problem_of: Callable[[str, _Clip], str | None]) -> _Told:
-    if answer["answer"] is None:
-        return _Told("", tries, error=answer["failure"])
-    text = tidy(answer["answer"])
-    problem = problem_of(text, clip) or ("longer than the model may write" if answer["cut"] else None)
-    return _Told(text, tries, answer["frames_hash"], problem)
+def _check(
+    row: Row, tries: int, request: CaptionRequest, problem_of: Callable[[str, CaptionRequest], str | None]
+) -> CaptionAnswer:
+    if row["answer"] is None:
+        return CaptionAnswer("", tries, error=row["failure"])
+    text = tidy(row["answer"])
+    problem = problem_of(text, request) or ("longer than the model may write" if row["cut"] else None)
+    return CaptionAnswer(text, tries, row["frames_hash"], problem)
 
 
 def _round(
-    clips: Mapping[str, _Clip],
-    told: Mapping[str, _Told],
-    asking: Asking,
+    requests: Mapping[str, CaptionRequest],
+    last: Mapping[str, CaptionAnswer],
+    step: CaptionStep,
     attempt: int,
     storage: AnyPath,
     actors: EngineActors,
 ) -> dict[str, Row]:
     """One answer, or one failure, for each clip."""
-    engine, prompt = asking.engine, asking.prompt
+    engine, prompt = step.engine, step.prompt
     questions = [
         {
             "clip_id": clip_id,
-            "media_path": clip.media_path,
+            "media_path": request.media_path,
             "storage": str(storage),
-            "question": prompt.question(told[clip_id].problem if attempt else None, **clip.evidence),
+            "question": prompt.question(last[clip_id].problem if attempt else None, **request.evidence),
             "temperature": prompt.temperature if attempt else 0.0,
             "seed": _seed(clip_id, attempt),
         }
-        for clip_id, clip in clips.items()
+        for clip_id, request in requests.items()
     ]
     answers: dict[str, Row] = {}
+    name = engine.spec.engine
     for row in actors.ask(engine, questions):
         if row["clip_id"] in answers:
-            raise RuntimeError(f"the engine {engine.kind} answered twice for the clip {row['clip_id']}")
+            raise RuntimeError(f"the engine {name} answered twice for the clip {row['clip_id']}")
         if row["down"]:
             raise InputError(
-                f"{engine.name} is down ({row['failure']}); run again when it answers: what is committed stays"
+                f"{engine.identity.name} is down ({row['failure']}); run again when it answers: what is committed "
+                "stays"
             )
         answers[row["clip_id"]] = {**row, "failure": row.get("error") or row["failure"]}
-    if answers.keys() != clips.keys():
-        raise RuntimeError(f"{len(clips)} clips went to the engine {engine.kind}, {len(answers)} came back")
+    if answers.keys() != requests.keys():
+        raise RuntimeError(f"{len(requests)} clips went to the engine {name}, {len(answers)} came back")
     return answers
 
 

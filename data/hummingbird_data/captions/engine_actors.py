@@ -1,8 +1,8 @@
 """Engines that are loaded once a run: actors that are kept over batches of sources and over further tries.
 
 A large model takes minutes to load, and the pools of Ray Data end with each pipeline. So the actors here are no part of
-one: they start with the first question and end with the run. Small models on CPUs need none (``Engine.actors`` 0): the
-processes of Ray that ask hold a copy, and are used again.
+one: they start with the first question and end with the run. Small models on CPUs need none (an engine's ``actors`` are
+0): the processes of Ray that ask hold a copy, and are used again.
 """
 
 import logging
@@ -11,7 +11,7 @@ from typing import Any
 
 from hummingbird.core.errors import InputError
 
-from hummingbird_data.captions.engines import AskStage, Engine
+from hummingbird_data.captions.engines import CaptionEngine
 from hummingbird_data.stage import Row, StageRunner, add_stages
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class EngineActors:
     def __init__(self) -> None:
         self._pools: dict[str, list[Any]] = {}
 
-    def ask(self, engine: Engine, questions: Sequence[Row]) -> Iterator[Row]:
+    def ask(self, engine: CaptionEngine, questions: Sequence[Row]) -> Iterator[Row]:
         """The questions with their answers, in any order.
 
         Raises:
@@ -36,12 +36,11 @@ class EngineActors:
         from ray.util import ActorPool
 
         chunks = [
-            list(questions[at : at + engine.questions_at_once])
-            for at in range(0, len(questions), engine.questions_at_once)
+            list(questions[at : at + engine.batch_rows]) for at in range(0, len(questions), engine.batch_rows)
         ]
         if not engine.actors:
             dataset = ray.data.from_items(list(questions), override_num_blocks=max(1, len(chunks)))
-            yield from add_stages(dataset, [engine.stage()]).iter_rows()
+            yield from add_stages(dataset, [engine]).iter_rows()
             return
         pool = ActorPool(self._actors(engine))
         try:
@@ -61,28 +60,27 @@ class EngineActors:
                 ray.kill(actor)
         self._pools.clear()
 
-    def _actors(self, engine: Engine) -> list[Any]:
+    def _actors(self, engine: CaptionEngine) -> list[Any]:
         import ray
 
         key = repr(engine)
         if key not in self._pools:
-            log.info("starting %d actors for %s", engine.actors, engine.name)
+            log.info("starting %d actors for %s", engine.actors, engine.identity.name)
             # No core is set aside for them: they would keep it from the stages that score, for as long as the run.
-            stage = engine.stage()
-            options = {"num_cpus": 0, "num_gpus": stage.gpus, "max_restarts": -1, "max_task_retries": _TRIES}
+            options = {"num_cpus": 0, "num_gpus": engine.gpus, "max_restarts": -1, "max_task_retries": _TRIES}
             actor = ray.remote(**options)(_EngineActor)
-            self._pools[key] = [actor.remote(stage) for _ in range(engine.actors)]
+            self._pools[key] = [actor.remote(engine) for _ in range(engine.actors)]
         return self._pools[key]
 
 
 class _EngineActor:
     """One engine, set up at its first question, so that what is wrong with it is an error of that question."""
 
-    def __init__(self, stage: AskStage) -> None:
-        self._stage = stage
+    def __init__(self, engine: CaptionEngine) -> None:
+        self._engine = engine
         self._runner: StageRunner | None = None
 
     def ask(self, rows: list[Row]) -> list[Row]:
         if self._runner is None:
-            self._runner = StageRunner(self._stage)
+            self._runner = StageRunner(self._engine)
         return self._runner.timed(rows)

@@ -12,9 +12,9 @@ import json
 import logging
 import os
 import random
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import cv2
@@ -22,7 +22,14 @@ import httpx
 import numpy as np
 from hummingbird.core.errors import InputError
 
-from hummingbird_data.captions.engines import AskStage, Engine, answered, failed
+from hummingbird_data.captions.engines import (
+    AT_ENDPOINT,
+    CaptionEngine,
+    EngineSpec,
+    ModelIdentity,
+    answered,
+    failed,
+)
 from hummingbird_data.reading.clip_frames import Frames
 from hummingbird_data.stage import Row
 
@@ -47,7 +54,7 @@ class NoAnswerError(Exception):
 
 
 @dataclass
-class Health:
+class EndpointHealth:
     """What is known of an endpoint: ``answers`` so far, ``silent`` time-outs since the last, ``dead``: why it is taken
     to be down."""
 
@@ -56,19 +63,19 @@ class Health:
     dead: str | None = None
 
 
-class Client:
-    """Requests to one endpoint, with retries, within one event loop: ``async with Client(engine) as client``."""
+class EndpointClient:
+    """Requests to one endpoint, with retries, within one event loop: ``async with EndpointClient(spec) as client``."""
 
     def __init__(
         self,
-        engine: Engine,
-        health: Health | None = None,
+        spec: EngineSpec,
+        health: EndpointHealth | None = None,
         retries: int | None = None,
         seconds: float | None = None,
     ) -> None:
-        self.engine = engine
-        self.settings = engine.endpoint
-        self.health = health or Health()
+        self.spec = spec
+        self.settings = spec.endpoint
+        self.health = health or EndpointHealth()
         self._retries = self.settings.retries if retries is None else retries
         self._seconds = self.settings.timeout if seconds is None else seconds
         self._probing = asyncio.Lock()
@@ -80,7 +87,7 @@ class Client:
             limits=httpx.Limits(max_connections=self.settings.concurrency + 1),
         )
 
-    async def __aenter__(self) -> "Client":
+    async def __aenter__(self) -> "EndpointClient":
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -95,7 +102,7 @@ class Client:
             return None
 
     async def ask(
-        self, question: str, seen: Frames | None, temperature: float, seed: int
+        self, question: str, frames: Frames | None, temperature: float, seed: int
     ) -> tuple[str, bool]:
         """The answer, and whether it was cut: it was too long, or withheld in part.
 
@@ -105,41 +112,41 @@ class Client:
         """
         before = self.health.answers
         try:
-            return await self._ask(question, seen, temperature, seed, self._retries)
+            return await self._ask(question, frames, temperature, seed, self._retries)
         except NoAnswerError as error:
             if error.down:
                 self.health.dead = self.health.dead or str(error)
                 raise
             async with self._probing:
                 if self.health.dead is None and self.health.answers == before:
-                    await self._probe(question, seen, error)
+                    await self._probe(question, frames, error)
             if self.health.dead is not None:
                 raise NoAnswerError(self.health.dead, True) from error
             raise
 
-    async def _probe(self, question: str, seen: Frames | None, error: NoAnswerError) -> None:
-        plain = None if seen is None else np.broadcast_to(_ramp(*seen.shape[1:3]), seen.shape)
+    async def _probe(self, question: str, frames: Frames | None, error: NoAnswerError) -> None:
+        plain = None if frames is None else np.broadcast_to(_ramp(*frames.shape[1:3]), frames.shape)
         try:
-            await self._ask("Say yes." if seen is None else question, plain, 0.0, 0, 0)
+            await self._ask("Say yes." if frames is None else question, plain, 0.0, 0, 0)
         except NoAnswerError as again:
             self.health.dead = f"it answers nobody: {error}"
             if str(again) != str(error):
                 self.health.dead += f"; of a plain picture: {again}"
 
     async def _ask(
-        self, question: str, seen: Frames | None, temperature: float, seed: int, retries: int
+        self, question: str, frames: Frames | None, temperature: float, seed: int, retries: int
     ) -> tuple[str, bool]:
         content: Any = question
-        if seen is not None:
-            pictures = await asyncio.to_thread(lambda: [*map(_picture, seen)])
+        if frames is not None:
+            pictures = await asyncio.to_thread(lambda: [*map(_picture, frames)])
             content = [*pictures, {"type": "text", "text": question}]
         reply = await self._request(
             "POST",
             "chat/completions",
             {
-                "model": self.engine.model,
+                "model": self.spec.model,
                 "messages": [{"role": "user", "content": content}],
-                "max_tokens": self.engine.max_tokens,
+                "max_tokens": self.spec.max_tokens,
                 "temperature": temperature,
                 "seed": seed,
             },
@@ -197,65 +204,69 @@ class Client:
         return reply, bytes(content)
 
 
-@dataclass
-class HttpStage(AskStage):
-    """``concurrency`` questions at once; each is one request, its frames read just before it."""
+class HttpEngine(CaptionEngine):
+    """``concurrency`` questions at once; each is one request, its frames read just before it.
 
-    _health: Health = field(default_factory=Health, init=False, repr=False)
+    Raises:
+        InputError: the settings have no URL.
+    """
 
-    def process(self, row: Row) -> Iterable[Row]:
-        return self.process_batch([row])[0]
+    def __init__(self, settings: Any, spec: EngineSpec) -> None:
+        super().__init__(settings, spec)
+        if spec.endpoint.url is None:
+            step = "caption" if spec.part == "captioner" else "rewrite"
+            raise InputError(f"the engine http needs a URL: curate.{step}_endpoint.url=http://host:8000/v1")
+        self.gpus, self.batch_rows = 0.0, 4 * spec.endpoint.concurrency
+        self._health = EndpointHealth()
 
-    def process_batch(self, rows: Sequence[Row]) -> list[list[Row]]:
-        return [[answer] for answer in _wait_for(self._answers(rows))]
+    @property
+    def identity(self) -> ModelIdentity:
+        """By its name at the endpoint, whatever the endpoint holds under it."""
+        return ModelIdentity(self.spec.model, AT_ENDPOINT + self.spec.model, self.spec.endpoint.licence)
 
-    async def _answers(self, rows: Sequence[Row]) -> list[Row]:
-        places = asyncio.Semaphore(self.engine.endpoint.concurrency)
-        async with Client(self.engine, self._health) as client:
-            return await asyncio.gather(*(self._answer(row, client, places) for row in rows))
+    def check(self) -> None:
+        """Whether the endpoint is there, lets us in and serves the model. Raises InputError."""
+        settings, model = self.spec.endpoint, self.spec.model
+        try:
+            served = _wait_for(self._models())
+        except NoAnswerError as error:
+            if str(error).startswith(("status 401", "status 403")):
+                raise InputError(
+                    f"{settings.url} lets nobody in ({error}): put its token into the environment variable "
+                    f"{settings.token_variable}"
+                ) from error
+            if not str(error).startswith(("status 404", "status 405")):
+                raise InputError(f"the endpoint {settings.url} does not answer: {error}") from error
+            served = None
+        if served is None:
+            log.info("%s does not say which models it serves; %s is taken to be one", settings.url, model)
+        elif model not in served:
+            raise InputError(f"{settings.url} serves no '{model}' but {', '.join(served[:10]) or 'nothing'}")
 
-    async def _answer(self, row: Row, client: Client, places: asyncio.Semaphore) -> Row:
-        async with places:
-            try:
-                seen = await asyncio.to_thread(self.engine.look, row)
-                text, cut = await client.ask(row["question"], seen, row["temperature"], row["seed"])
-            except NoAnswerError as error:
-                return failed(str(error), error.down)
-            except Exception as error:  # a clip that cannot be read; its neighbours' answers stay
-                return failed(f"{type(error).__name__}: {error}")
-            return answered(text, cut, seen)
+    def answers(self, rows: Sequence[Row]) -> list[Row]:
+        return _wait_for(self._answers(rows))
 
-
-def check_endpoint(engine: Engine) -> None:
-    """Whether the endpoint is there, lets us in and serves the model. Raises InputError."""
-    settings = engine.endpoint
-    if settings.url is None:
-        raise InputError(
-            "the engine http needs the endpoint's URL: curate.caption_endpoint.url=http://host:8000/v1"
-        )
-
-    async def models() -> list[str] | None:
-        seconds = min(_CHECKING, settings.timeout)
-        async with Client(engine, retries=min(1, settings.retries), seconds=seconds) as client:
+    async def _models(self) -> list[str] | None:
+        patience = self.spec.endpoint
+        seconds = min(_CHECKING, patience.timeout)
+        async with EndpointClient(self.spec, retries=min(1, patience.retries), seconds=seconds) as client:
             return await client.models()
 
-    try:
-        served = _wait_for(models())
-    except NoAnswerError as error:
-        if str(error).startswith(("status 401", "status 403")):
-            raise InputError(
-                f"{settings.url} lets nobody in ({error}): put its token into the environment variable "
-                f"{settings.token_variable}"
-            ) from error
-        if not str(error).startswith(("status 404", "status 405")):
-            raise InputError(f"the endpoint {settings.url} does not answer: {error}") from error
-        served = None
-    if served is None:
-        log.info("%s does not say which models it serves; %s is taken to be one", settings.url, engine.model)
-    elif engine.model not in served:
-        raise InputError(
-            f"{settings.url} serves no '{engine.model}' but {', '.join(served[:10]) or 'nothing'}"
-        )
+    async def _answers(self, rows: Sequence[Row]) -> list[Row]:
+        places = asyncio.Semaphore(self.spec.endpoint.concurrency)
+        async with EndpointClient(self.spec, self._health) as client:
+            return await asyncio.gather(*(self._answer(row, client, places) for row in rows))
+
+    async def _answer(self, row: Row, client: EndpointClient, places: asyncio.Semaphore) -> Row:
+        async with places:
+            try:
+                frames = await asyncio.to_thread(self.look, row)
+                text, cut = await client.ask(row["question"], frames, row["temperature"], row["seed"])
+            except NoAnswerError as error:
+                return failed(str(error), error.down)
+            except Exception as error:  # a clip that cannot be read; its neighbors' answers stay
+                return failed(f"{type(error).__name__}: {error}")
+            return answered(text, cut, frames)
 
 
 def _wait_for(work: Coroutine[Any, Any, Result]) -> Result:

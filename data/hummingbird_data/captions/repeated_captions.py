@@ -12,7 +12,7 @@ from hummingbird.core.errors import InputError
 
 from hummingbird_data.captions.caption_answer import words_of
 from hummingbird_data.copies.embedding import SIZE, distances, vectors
-from hummingbird_data.runtime.temporary import OnDisk
+from hummingbird_data.runtime.temporary import TemporaryDatabase
 
 _FEW = (
     2  # unlike clips that may have one caption whatever their share: of 200 of the small world at most 3 had
@@ -29,7 +29,7 @@ _TABLES = """
 """
 
 
-class RepeatedCaptions(OnDisk):
+class RepeatedCaptions(TemporaryDatabase):
     """The captions of a run so far. ``share``: most clips, unlike each other, that may have one caption."""
 
     def __init__(self, share: float) -> None:

@@ -26,7 +26,7 @@ from hummingbird_data.copies.duplicates import CopyLimits, near
 from hummingbird_data.copies.embedding import SIZE, Vectors, distances, vectors
 from hummingbird_data.copies.likeness import Thumbnails, likeness, thumbnails
 from hummingbird_data.reading.clip_frames import clip_frames
-from hummingbird_data.runtime.temporary import OnDisk
+from hummingbird_data.runtime.temporary import TemporaryDatabase
 from hummingbird_data.stage import Row
 
 INDEX_COLUMNS = (
@@ -53,7 +53,7 @@ _RADIUS = 45.0
 _CLOSE = 15.0  # so near, pictures are compared whatever their hashes say: a crop turns the bits of a regular background
 
 
-class DuplicateIndex(OnDisk):
+class DuplicateIndex(TemporaryDatabase):
     """Kept clips, of this run and of the table; see the module for how they are found.
 
     Rows without an embedding (of a table older than the column) are found by their content alone.

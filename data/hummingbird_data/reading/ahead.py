@@ -12,49 +12,53 @@ Result = TypeVar("Result")
 _PATIENCE = 10.0  # seconds that work which is not wanted any more is waited for
 
 
-class Begun:
-    """Work that has begun, as it sees its caller: ``left``, once nobody waits for it, and it should end soon; it sets
-    ``ending`` when so little is left to do that the next work may begin."""
+class BackgroundTask:
+    """What the work on an item sees of its caller, and tells it.
 
-    def __init__(self, left: Event) -> None:
-        self.left, self.ending = left, Event()
+    Attributes:
+        cancelled: nobody waits for the result any more; the work should end soon.
+        nearly_done: set by the work when so little is left to do that the next may begin.
+    """
+
+    def __init__(self, cancelled: Event) -> None:
+        self.cancelled, self.nearly_done = cancelled, Event()
 
 
 @contextmanager
 def ahead(
-    work: Callable[[Item, Begun], Result], items: Iterable[Item]
+    work: Callable[[Item, BackgroundTask], Result], items: Iterable[Item]
 ) -> Iterator[Iterator[tuple[Item, Result]]]:
     """Each item with what ``work`` makes of it, in order. While the caller uses one, a thread works on the next.
 
     An error of ``work`` is raised when its item's turn has come. A caller that leaves early waits some seconds for
-    what has begun.
+    what is at work.
     """
-    left = Event()
+    cancelled = Event()
     threads: list[Thread] = []
 
-    def start(item: Item) -> tuple[Item, Begun, Future[Result]]:
-        begun, made = Begun(left), Future[Result]()
+    def start(item: Item) -> tuple[Item, BackgroundTask, Future[Result]]:
+        task, result = BackgroundTask(cancelled), Future[Result]()
 
         def run() -> None:
             try:
-                made.set_result(work(item, begun))
+                result.set_result(work(item, task))
             except BaseException as error:
-                made.set_exception(error)
+                result.set_exception(error)
             finally:
-                begun.ending.set()
+                task.nearly_done.set()
 
         # A daemon: the interpreter would wait for any other thread before it ends.
         thread = Thread(target=run, daemon=True)
         threads[:] = [*threads[-1:], thread]
         thread.start()
-        return item, begun, made
+        return item, task, result
 
     def results() -> Iterator[tuple[Item, Result]]:
-        waiting: tuple[Item, Begun, Future[Result]] | None = None
+        waiting: tuple[Item, BackgroundTask, Future[Result]] | None = None
         for item in items:
             ready = waiting
             if ready:
-                ready[1].ending.wait()
+                ready[1].nearly_done.wait()
             waiting = start(item)
             if ready:
                 yield ready[0], ready[2].result()
@@ -64,6 +68,6 @@ def ahead(
     try:
         yield results()
     finally:
-        left.set()
+        cancelled.set()
         for thread in threads:
             thread.join(_PATIENCE)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hummingbird_data.copies.duplicate_index import INDEX_COLUMNS
 from hummingbird_data.curation_plan import CurationPlan
-from hummingbird_data.runtime.temporary import OnDisk
+from hummingbird_data.runtime.temporary import TemporaryDatabase
 from hummingbird_data.sources.source_batches import Source, Sources, batch_prefix
 from hummingbird_data.stage import Row
 
@@ -23,7 +23,7 @@ _AGAIN = ("fetch", "captions")
 """Stages whose failures may be those of a moment or of the captioner: tried again when their files are judged again."""
 
 
-class Committed(OnDisk):
+class CommittedSources(TemporaryDatabase):
     """The sources of a run that the table holds, by name: on disk, however many; rows are read when wanted."""
 
     def __init__(self, lake: Lake, sources: Sources) -> None:
@@ -40,8 +40,8 @@ class Committed(OnDisk):
         for table in ("clips", "quarantine"):
             for few in self._lake.batches(table, columns=["source_uri", "batch_id", "scoring_key"]):
                 values = set(zip(*(few[name].to_pylist() for name in few.schema.names), strict=True))
-                found = (row for row in values if row[0] in self._sources)
-                self.database.executemany("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", found)
+                own = (row for row in values if row[0] in self._sources)
+                self.database.executemany("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", own)
         if not any(self._has_changed(source, plan) for source in self._sources):
             return
         for row in self._rows("clips", "verdict = 'dropped'", ["source_uri", "reasons"]):
@@ -77,17 +77,17 @@ class Committed(OnDisk):
     def captions(self, plan: CurationPlan) -> Iterator[Row]:
         """``clip_id``, ``caption`` and ``embedding`` of the run's clips with a caption of its captioner, in order."""
         columns = ["source_uri", "start_seconds", "clip_id", "caption", "embedding", "scoring_key"]
-        with OnDisk(
-            "CREATE TABLE found (uri TEXT, start REAL, clip TEXT, caption TEXT, embedding TEXT)"
-        ) as found:
+        with TemporaryDatabase(
+            "CREATE TABLE caption (uri TEXT, start REAL, clip TEXT, caption TEXT, embedding TEXT)"
+        ) as sorted_captions:
             for row in self._rows("clips", _CAPTIONED, columns):
                 source = self._sources.get(row["source_uri"])
                 if source is not None and row["scoring_key"] == plan.source_key(source):
-                    found.database.execute(
-                        "INSERT INTO found VALUES (?, ?, ?, ?, ?)", [row[name] for name in columns[:5]]
+                    sorted_captions.database.execute(
+                        "INSERT INTO caption VALUES (?, ?, ?, ?, ?)", [row[name] for name in columns[:5]]
                     )
-            for clip_id, caption, embedding in found.database.execute(
-                "SELECT clip, caption, embedding FROM found ORDER BY uri, start"
+            for clip_id, caption, embedding in sorted_captions.database.execute(
+                "SELECT clip, caption, embedding FROM caption ORDER BY uri, start"
             ):
                 yield {"clip_id": clip_id, "caption": caption, "embedding": embedding}
 
@@ -145,8 +145,8 @@ class Committed(OnDisk):
             yield from batch.to_pylist()
 
     def _of(self, source: Source) -> tuple[str | None, str | None]:
-        found = self.database.execute("SELECT batch, key FROM done WHERE uri = ?", (source.uri,)).fetchone()
-        return found or (None, None)
+        row = self.database.execute("SELECT batch, key FROM done WHERE uri = ?", (source.uri,)).fetchone()
+        return row or (None, None)
 
 
 def order(row: Row) -> tuple[str, float]:

@@ -42,7 +42,7 @@ def publish(clips: Iterable[Row], quarantined: Iterable[Row]) -> None:
 
 def counts(clips: Iterable[Row]) -> dict[str, int]:
     """Clips by verdict and by reason."""
-    found = Counter({"kept": 0, "dropped": 0})
+    by_outcome = Counter({"kept": 0, "dropped": 0})
     for row in clips:
-        found.update([row["verdict"], *row["reasons"]])
-    return found
+        by_outcome.update([row["verdict"], *row["reasons"]])
+    return by_outcome

@@ -15,7 +15,7 @@ SECONDS = "seconds_"
 """Columns ``seconds_STAGE`` of rows on their way: the time that a stage has worked for the row."""
 
 
-class Progress:
+class CurationProgress:
     """Files done, what became of them, clips a second of each step, and the time left, on standard error.
 
     The rates count only what this run does itself: files that were done before do not make it look fast.
@@ -33,7 +33,7 @@ class Progress:
         self._steps: dict[str, _Step] = {}
         self._lock = RLock()
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "CurationProgress":
         return self
 
     def __exit__(

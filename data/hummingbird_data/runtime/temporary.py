@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 
-class OnDisk:
+class TemporaryDatabase:
     """What is kept in a temporary SQLite database, ``self.database``, until it is closed.
 
     It is a file without a name, below ``TMPDIR``, that the system removes when the process ends, however it does.

@@ -9,7 +9,7 @@ from hummingbird_data.sources.source_batches import Source
 _GROWTH = 4  # a batch is at most so many times the one before: the first files may be the small ones
 
 
-class Pace:
+class BatchSizer:
     """The size of the next batch.
 
     Args:
@@ -33,8 +33,8 @@ class Pace:
         self.size = max(1, min(wanted, _GROWTH * files, self._most))
 
 
-def batches(sources: Iterable[Source], pace: Pace) -> Iterator[list[Source]]:
-    """The sources in order, as many together as ``pace`` says at that moment."""
+def batches(sources: Iterable[Source], sizer: BatchSizer) -> Iterator[list[Source]]:
+    """The sources in order, as many together as ``sizer`` says at that moment."""
     waiting = iter(sources)
-    while batch := list(islice(waiting, pace.size)):
+    while batch := list(islice(waiting, sizer.size)):
         yield batch

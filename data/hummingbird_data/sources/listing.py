@@ -22,7 +22,7 @@ _MAGIC = re.compile(r"[*?[]")
 
 
 @dataclass(frozen=True)
-class Found:
+class ListedFile:
     """A file: its name, its path below the root, what changes with it, and the text file beside it."""
 
     uri: str
@@ -50,7 +50,7 @@ def split_pattern(name: str) -> tuple[str, str]:
     return root or "/", rest + name[len(before) :]
 
 
-def list_files(root: str, pattern: str | None = None) -> Iterator[Found]:
+def list_files(root: str, pattern: str | None = None) -> Iterator[ListedFile]:
     """Every file below ``root`` (a folder's path or URI), or those whose relative path fits the glob.
 
     Hidden files and folders are left out, and so are text files that are captions: ``a.txt`` beside ``a.mp4``.
@@ -65,14 +65,14 @@ def list_files(root: str, pattern: str | None = None) -> Iterator[Found]:
         entries, read = _remote(system, path)
     else:
         entries, read = _local(root)
-    for found in _walk(root.rstrip("/"), "", entries, read):
-        if chosen is None or chosen.fullmatch(found.relative):
-            yield found
+    for file in _walk(root.rstrip("/"), "", entries, read):
+        if chosen is None or chosen.fullmatch(file.relative):
+            yield file
 
 
 def _walk(
     root: str, below: str, entries: Callable[[str], list[_Entry]], read: Callable[[str], str]
-) -> Iterator[Found]:
+) -> Iterator[ListedFile]:
     there = [entry for entry in entries(below) if not entry.name.startswith(".")]
     texts = {e.name[:-4]: e.name for e in there if not e.folder and e.name.endswith(".txt")}
     stems = {str(PurePosixPath(e.name).with_suffix("")) for e in there if not e.name.endswith(".txt")}
@@ -86,12 +86,12 @@ def _walk(
             continue
         text = texts.get(stem) if not entry.name.endswith(".txt") else None
         caption = read(below + text).strip() if text is not None else None
-        yield Found(f"{root}/{relative}", relative, entry.fingerprint, caption)
+        yield ListedFile(f"{root}/{relative}", relative, entry.fingerprint, caption)
 
 
 def _local(root: str) -> tuple[Callable[[str], list[_Entry]], Callable[[str], str]]:
     def entries(below: str) -> list[_Entry]:
-        found = []
+        listed = []
         try:
             with os.scandir(Path(root, below)) as items:
                 for item in items:
@@ -102,13 +102,13 @@ def _local(root: str) -> tuple[Callable[[str], list[_Entry]], Callable[[str], st
                     elif item.is_symlink() and not Path(item).exists():
                         log.warning("the link %s leads nowhere", item.path)
                         if not item.name.endswith(".txt"):  # reading it will end in quarantine
-                            found.append(_Entry(item.name, False, "missing"))
+                            listed.append(_Entry(item.name, False, "missing"))
                     elif folder or item.is_file():
                         status = item.stat()
-                        found.append(_Entry(item.name, folder, f"{status.st_size}-{status.st_mtime_ns}"))
+                        listed.append(_Entry(item.name, folder, f"{status.st_size}-{status.st_mtime_ns}"))
         except OSError as error:
             raise InputError(f"cannot list the folder {Path(root, below)}: {error.strerror}") from error
-        return found
+        return listed
 
     return entries, lambda name: Path(root, name).read_text(encoding="utf-8", errors="replace")
 

@@ -17,8 +17,8 @@ from hummingbird.core.errors import InputError
 from hummingbird.core.files import file_system, is_uri
 from pyarrow import fs
 
-from hummingbird_data.runtime.temporary import OnDisk
-from hummingbird_data.sources.listing import Found, has_pattern, list_files, split_pattern
+from hummingbird_data.runtime.temporary import TemporaryDatabase
+from hummingbird_data.sources.listing import ListedFile, has_pattern, list_files, split_pattern
 from hummingbird_data.sources.manifests import ManifestColumns, is_manifest, read_manifest
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Source:
     fingerprint: str
 
 
-class Sources(OnDisk):
+class Sources(TemporaryDatabase):
     """The sources in order of their names, each once; on disk until closed."""
 
     def __init__(self) -> None:
@@ -62,8 +62,8 @@ class Sources(OnDisk):
 
     def get(self, uri: str) -> Source | None:
         """The source of that name, if it is one."""
-        found = self.database.execute(f"{_SELECT} WHERE uri = ?", (uri,)).fetchone()
-        return None if found is None else Source(found[0], found[1] or None, found[2])
+        row = self.database.execute(f"{_SELECT} WHERE uri = ?", (uri,)).fetchone()
+        return None if row is None else Source(row[0], row[1] or None, row[2])
 
     @property
     def root(self) -> str:
@@ -97,45 +97,45 @@ def find_sources(source: Path | str | None, columns: ManifestColumns | None = No
     if source is None:
         raise InputError("no source: name a folder, a glob, a URI or a manifest with --source")
     name = str(source)
-    found = Sources()
+    sources = Sources()
     try:
         if is_manifest(name) and not _is_folder(name) and not has_pattern(name):
-            _add_manifest(found, name, columns or ManifestColumns())
+            _add_manifest(sources, name, columns or ManifestColumns())
         elif has_pattern(name):
-            _add_listing(found, *split_pattern(name))
+            _add_listing(sources, *split_pattern(name))
         else:
             _check_folder(name)
-            _add_listing(found, name, None)
-        if not len(found):
+            _add_listing(sources, name, None)
+        if not len(sources):
             raise InputError(f"there are no files in {name}")
-        if found.repeated:
-            log.warning("%d rows of %s name a file again; the first counts", found.repeated, name)
+        if sources.repeated:
+            log.warning("%d rows of %s name a file again; the first counts", sources.repeated, name)
     except BaseException:
-        found.close()
+        sources.close()
         raise
-    return found
+    return sources
 
 
-def _add_manifest(found: Sources, name: str, columns: ManifestColumns) -> None:
+def _add_manifest(sources: Sources, name: str, columns: ManifestColumns) -> None:
     if not is_uri(name) and not Path(name).is_file():
         raise InputError(f"there is no manifest {name}")
     for uri, caption in read_manifest(name, columns):
-        found.add(uri, None, caption, _local_fingerprint(uri))
+        sources.add(uri, None, caption, _local_fingerprint(uri))
 
 
-def _add_listing(found: Sources, root: str, pattern: str | None) -> None:
+def _add_listing(sources: Sources, root: str, pattern: str | None) -> None:
     listed = False
     for file in list_files(root, pattern):
         if file.relative == CAPTIONS_FILE:
             listed = True
         else:
-            _add_file(found, file)
+            _add_file(sources, file)
     if listed or (pattern is not None and _is_file(f"{root}/{CAPTIONS_FILE}")):
-        _read_captions(found, f"{root.rstrip('/')}/{CAPTIONS_FILE}")
+        _read_captions(sources, f"{root.rstrip('/')}/{CAPTIONS_FILE}")
 
 
-def _add_file(found: Sources, file: Found) -> None:
-    found.add(file.uri, file.relative, file.caption, file.fingerprint)
+def _add_file(sources: Sources, file: ListedFile) -> None:
+    sources.add(file.uri, file.relative, file.caption, file.fingerprint)
 
 
 def _local_fingerprint(uri: str) -> str:
@@ -179,7 +179,7 @@ def _check_folder(name: str) -> None:
         )
 
 
-def _read_captions(found: Sources, name: str) -> None:
+def _read_captions(sources: Sources, name: str) -> None:
     if is_uri(name):
         system, path = file_system(name)
         stream = system.open_input_file(path)
@@ -193,7 +193,7 @@ def _read_captions(found: Sources, name: str) -> None:
         try:
             for row in reader:
                 if row["uri"]:
-                    found.list_caption(row["uri"], (row["caption"] or "").strip())
+                    sources.list_caption(row["uri"], (row["caption"] or "").strip())
         except csv.Error as error:  # a quote that never ends, a byte that is none of text
             raise InputError(f"cannot read {name} after line {reader.line_num}: {error}") from error
 

@@ -8,7 +8,7 @@ from hummingbird_data.copies.duplicate_index import DuplicateIndex
 from hummingbird_data.curation_plan import CurationPlan
 from hummingbird_data.runtime.committed import order
 from hummingbird_data.runtime.outcome import failure
-from hummingbird_data.runtime.progress import Progress
+from hummingbird_data.runtime.progress import CurationProgress
 from hummingbird_data.stage import Row
 from hummingbird_data.verdicts.verdict import score_reasons, with_verdict
 
@@ -18,7 +18,7 @@ def judge(
     plan: CurationPlan,
     index: DuplicateIndex,
     repeated: RepeatedCaptions,
-    progress: Progress,
+    progress: CurationProgress,
     stands: Callable[[Row], bool],
 ) -> tuple[list[Row], dict[str, Row]]:
     """Verdicts and captions of scored clips.
@@ -63,15 +63,15 @@ def judge(
         if plan.captions is not None:
             with progress.step("caption"):
                 captions = write_captions(wanted, plan.captions, plan.storage)
-            for told in captions.values():
-                progress.row("caption", told)
+            for caption in captions.values():
+                progress.row("caption", caption)
             _mark_repeated(wanted, captions, repeated)
-            repeated.check(plan.captions.describe.engine.name)
+            repeated.check(plan.captions.describe.engine.identity.name)
         for row in judged:
-            made = _captioned(row, captions) if plan.captions is not None else _with_own(row)
-            if made.get("error"):
-                failures.setdefault(row["source_uri"], failure(made))
-            done[row["clip_id"]] = made
+            final = _captioned(row, captions) if plan.captions is not None else _with_own(row)
+            if final.get("error"):
+                failures.setdefault(row["source_uri"], failure(final))
+            done[row["clip_id"]] = final
         lost = {
             clip_id
             for clip_id, row in done.items()
@@ -89,10 +89,10 @@ def judge(
 def _mark_repeated(rows: list[Row], captions: dict[str, Row], repeated: RepeatedCaptions) -> None:
     """Gives captions that stand on many unlike clips the problem ``repeated``."""
     for row in rows:
-        told = captions[row["clip_id"]]
-        sound = not told.get("error") and not told["caption_problem"]
-        if sound and repeated.add(row["clip_id"], told["caption"], row["embedding"]):
-            captions[row["clip_id"]] = {**told, "caption_problem": "repeated"}
+        caption = captions[row["clip_id"]]
+        valid = not caption.get("error") and not caption["caption_problem"]
+        if valid and repeated.add(row["clip_id"], caption["caption"], row["embedding"]):
+            captions[row["clip_id"]] = {**caption, "caption_problem": "repeated"}
 
 
 def _with_own(row: Row) -> Row:

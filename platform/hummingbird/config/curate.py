@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from hummingbird.config.endpoint import EndpointSettings
-from hummingbird.config.plugins import PluginTable
+from hummingbird.config.plugins import PluginChoice, PluginTable
 from hummingbird.config.section import AbsolutePath, Section
 
 
@@ -25,8 +25,6 @@ def _place(given: str | Path) -> str | Path:
 
 Place = Annotated[str | Path, AfterValidator(_place)]
 """A path, which is made absolute, or a URI."""
-
-EngineName = Literal["transformers", "vllm", "http"]
 
 Percentile = Annotated[str, Field(pattern=r"^([0-9]|[1-9][0-9])(\.[0-9]+)?%$")]
 """The value of a score below which a share of the clips of a run lies: "10%"."""
@@ -137,9 +135,10 @@ class CurateSettings(Section):
         0.75, ge=-1, le=1, description="least correlation of the pictures of near copies: duplicate"
     )
 
-    caption_engine: EngineName = Field(
+    caption_engine: PluginChoice = Field(
         "transformers",
-        description="engine that runs the captioner: vllm, http (an OpenAI-style endpoint), or transformers",
+        description="engine that runs the captioner: vllm, http (an OpenAI-style endpoint), transformers or "
+        "module:Class, alone or with its settings beneath",
     )
     caption_endpoint: EndpointSettings = Field(EndpointSettings(), description="endpoint of the engine http")
     caption_vllm: dict[str, Any] = Field(
@@ -173,7 +172,7 @@ class CurateSettings(Section):
     caption_tokenizer: AbsolutePath | None = Field(
         None, description="folder of the tokenizer that counts them; none: an estimate of CLIP's count"
     )
-    rewrite_engine: EngineName = Field(
+    rewrite_engine: PluginChoice = Field(
         "transformers",
         description="engine of models.rewriter, as caption_engine; without that model none is used",
     )

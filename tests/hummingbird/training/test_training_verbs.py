@@ -1,13 +1,11 @@
 """Prune, distill and feedback as verbs, one after the other, on a tiny world and in one process."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hummingbird.config.loading import load_settings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.lake.lake import Lake
@@ -16,30 +14,6 @@ from hummingbird.pruning.prune import prune
 from hummingbird.training.distill import distill
 from hummingbird.training.feedback import feedback
 from hummingbird.training.training_stage import decoder_hash
-
-
-@pytest.fixture
-def tiny(
-    tmp_path: Path, tiny_teacher: Path, tiny_rewards: Path, write_cache: Callable[..., Path]
-) -> Settings:
-    settings = load_settings(
-        overrides=[
-            f"storage={tmp_path / 'runs'}",
-            f"models.teacher={tiny_teacher}",
-            "training.engine=process",
-            "training.ema_decay=0.5",
-            "distill.steps=3",
-            "feedback.steps=3",
-            "feedback.method={consistency: {solver_steps: 20}}",
-            f"feedback.rewards={{shapes_image: {{model: {tiny_rewards}, frames: 2, weight: 1.0}}}}",
-            f"feedback.rewards={{shapes_video: {{model: {tiny_rewards}, weight: 2.0}}}}",
-        ]
-    )
-    snapshot = Lake.open(settings).snapshot()
-    cache = write_cache(tmp_path / "cache", pipeline=tiny_teacher)
-    about = json.loads((cache / "cache.json").read_text())
-    (cache / "cache.json").write_text(json.dumps({**about, "snapshot_id": snapshot}))
-    return settings.model_copy(update={"training": settings.training.model_copy(update={"cache": cache})})
 
 
 def outputs(path: Path) -> dict[str, Any]:

@@ -11,11 +11,13 @@ import psutil
 import pytest
 from fake_endpoint import Endpoint, Reply, serving, words_of
 from hummingbird.config.endpoint import EndpointSettings
+from hummingbird.config.plugins import NoSettings
 from hummingbird.core.errors import InputError
 from hummingbird_data.captions import caption_stages
 from hummingbird_data.captions.caption_checks import CaptionChecks
-from hummingbird_data.captions.caption_stages import CAPTION_COLUMNS, Asking, Captioning, write_captions
-from hummingbird_data.captions.engines import Engine, frames_hash
+from hummingbird_data.captions.caption_stages import CAPTION_COLUMNS, Captioning, CaptionStep, write_captions
+from hummingbird_data.captions.engine_http import HttpEngine
+from hummingbird_data.captions.engines import EngineSpec, frames_hash
 from hummingbird_data.captions.prompts import load_prompt
 from hummingbird_data.reading.clip_frames import clip_frames, evenly
 from hummingbird_data.stage import Row
@@ -49,17 +51,21 @@ def seen(rows: list[Row], storage: Path) -> dict[str, str]:
     }
 
 
+def engine_of(model: str, **spec: Any) -> HttpEngine:
+    return HttpEngine(NoSettings(), EngineSpec("http", model, max_tokens=60, **spec))
+
+
 def captioning(
     endpoint: Endpoint, rewrite: bool = False, actors: int = 1, asked_again: int = 2, **settings: Any
 ) -> Captioning:
     http = EndpointSettings(
         url=endpoint.url, **{"backoff": 0.01, "concurrency": 3, "timeout": 10, **settings}
     )
-    engine = Engine("http", "tiny", "tiny", frames=3, max_tokens=60, actors=actors, endpoint=http)
-    language = Engine("http", "tiny", "writer", frames=0, max_tokens=60, actors=actors, endpoint=http)
+    engine = engine_of("tiny", frames=3, actors=actors, endpoint=http)
+    language = engine_of("writer", frames=0, actors=actors, endpoint=http)
     return Captioning(
-        Asking(engine, load_prompt("describe", "describe"), asked_again),
-        Asking(language, load_prompt("rewrite", "rewrite"), asked_again) if rewrite else None,
+        CaptionStep(engine, load_prompt("describe", "describe"), asked_again),
+        CaptionStep(language, load_prompt("rewrite", "rewrite"), asked_again) if rewrite else None,
         CaptionChecks(),
     )
 
@@ -183,7 +189,7 @@ def test_frames_that_changed_once_stay_an_error(monkeypatch: pytest.MonkeyPatch)
         }
 
     monkeypatch.setattr(caption_stages, "_round", answer)
-    engine = Engine("http", "tiny", "tiny", frames=3, max_tokens=60)
-    asking = Captioning(Asking(engine, load_prompt("describe", "describe"), 2), None, CaptionChecks())
-    (told,) = write_captions([{"clip_id": "c", "media_path": "c.mp4"}], asking, Path()).values()
-    assert told["error"] == "its frames were not the same at a second look"
+    engine = engine_of("tiny", frames=3, endpoint=EndpointSettings(url="http://127.0.0.1:1/v1"))
+    steps = Captioning(CaptionStep(engine, load_prompt("describe", "describe"), 2), None, CaptionChecks())
+    (caption,) = write_captions([{"clip_id": "c", "media_path": "c.mp4"}], steps, Path()).values()
+    assert caption["error"] == "its frames were not the same at a second look"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 from hummingbird.config.loading import load_settings
-from hummingbird_data.captions.captioning import captioning_of
-from hummingbird_data.captions.engines import Engine, frames_hash
+from hummingbird_data.captions.captioning import plan_captioning
+from hummingbird_data.captions.engines import CaptionEngine, frames_hash
 from hummingbird_data.reading.clip_frames import clip_frames, evenly
 from hummingbird_data.stage import Row, StageRunner
 from vision_language_models import write_qwen2_5_vl, write_qwen3_vl
@@ -17,14 +17,14 @@ RECIPES = Path(__file__).parents[3] / "jobs/recipes/captioners"
 WRITERS = {"qwen3-vl-2b": write_qwen3_vl, "qwen2.5-vl-7b": write_qwen2_5_vl}
 
 
-def engine_of(name: str, folder: Path, **changes: Any) -> Engine:
+def engine_of(name: str, folder: Path, **changes: Any) -> CaptionEngine:
     """The engine of a fragment, its model in ``folder``, run by transformers on a CPU."""
     path = RECIPES / f"{name}.yaml"
     overrides = [f"models.captioner={folder}", "curate.caption_engine=transformers", "curate.model_gpus=0"]
-    words = captioning_of(load_settings(path, [*overrides, *(f"{k}={v}" for k, v in changes.items())]))
-    assert words.captioning is not None
-    assert words.captioning.describe.prompt.name == "describe"
-    return words.captioning.describe.engine
+    plan = plan_captioning(load_settings(path, [*overrides, *(f"{k}={v}" for k, v in changes.items())]))
+    assert plan.captioning is not None
+    assert plan.captioning.describe.prompt.name == "describe"
+    return plan.captioning.describe.engine
 
 
 def test_every_fragment_is_rehearsed() -> None:
@@ -46,7 +46,7 @@ def test_its_model_answers_at_small_width(
     for number in range(3):
         write_video(tmp_path / f"{number}.mp4", shot(number, seconds=1, fps=12))
         rows.append({"clip_id": str(number), "media_path": f"{number}.mp4", "seed": number, **fixed})
-    runner = StageRunner(engine.stage())
+    runner = StageRunner(engine)
     made = runner.run(rows)
     assert made == [runner.run([row])[0] for row in rows]
     for row, answer in zip(rows, made, strict=True):

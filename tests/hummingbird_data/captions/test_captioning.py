@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
-from hummingbird_data.captions.captioning import captioning_of
+from hummingbird_data.captions.captioning import plan_captioning
 from hummingbird_data.curation_plan import CurationPlan
 
 URL = {"url": "http://127.0.0.1:1/v1"}
@@ -17,10 +17,10 @@ def settings_of(models: dict[str, Any] | None = None, **curate: Any) -> Settings
 
 
 def test_without_a_captioner_there_is_no_captioning() -> None:
-    words = captioning_of(settings_of())
-    assert (words.captioning, words.models, words.licences, words.hashes) == (None, {}, {}, {})
+    none = plan_captioning(settings_of())
+    assert (none.captioning, none.models, none.licences, none.hashes) == (None, {}, {}, {})
     plan = CurationPlan.make(settings_of())
-    assert "models.captioner names no captioner" in plan.words
+    assert "models.captioner names no captioner" in plan.caption_source
     assert plan.models == {}
 
 
@@ -37,21 +37,24 @@ def test_settings_of_captions_without_a_captioner_are_refused(
     models: dict[str, Any], curate: dict[str, Any]
 ) -> None:
     with pytest.raises(InputError, match=r"models\.captioner names no captioner"):
-        captioning_of(settings_of(models, **curate))
+        plan_captioning(settings_of(models, **curate))
 
 
 def test_the_shapes_worlds_captioner_is_asked_what_it_was_trained_with_and_not_rewritten() -> None:
-    made = captioning_of(settings_of({"captioner": "shapes-captioner"})).captioning
-    assert made is not None
-    assert (made.describe.prompt.label, made.describe.engine.kind) == ("shapes@1", "transformers")
-    assert made.rewrite is None
-    assert str(made).startswith("described by shapes-captioner@")
+    captioning = plan_captioning(settings_of({"captioner": "shapes-captioner"})).captioning
+    assert captioning is not None
+    assert (captioning.describe.prompt.label, captioning.describe.engine.spec.engine) == (
+        "shapes@1",
+        "transformers",
+    )
+    assert captioning.rewrite is None
+    assert str(captioning).startswith("described by shapes-captioner@")
 
 
 def test_other_captioners_get_the_prompt_for_them(captioner: Path) -> None:
-    made = captioning_of(settings_of({"captioner": str(captioner)})).captioning
-    assert made is not None
-    assert made.describe.prompt.label == "describe@1"
+    captioning = plan_captioning(settings_of({"captioner": str(captioner)})).captioning
+    assert captioning is not None
+    assert captioning.describe.prompt.label == "describe@1"
 
 
 def test_each_step_has_an_engine_of_its_own(captioner: Path) -> None:
@@ -60,15 +63,17 @@ def test_each_step_has_an_engine_of_its_own(captioner: Path) -> None:
         caption_engine="http", caption_endpoint={**URL, "licence": "apache-2.0"}, rewrite_engine="vllm",
         rewrite_vllm={"max_model_len": 2048},
     )  # fmt: skip
-    words = captioning_of(settings)
-    assert words.captioning is not None
-    describe, rewrite = words.captioning.describe, words.captioning.rewrite
-    assert (describe.engine.kind, describe.engine.name, describe.engine.frames) == ("http", "see-7b", 4)
+    plan = plan_captioning(settings)
+    assert plan.captioning is not None
+    describe, rewrite = plan.captioning.describe, plan.captioning.rewrite
+    engine = describe.engine
+    assert (engine.spec.engine, engine.identity.name, engine.spec.frames) == ("http", "see-7b", 4)
     assert rewrite is not None
-    assert (rewrite.engine.kind, rewrite.engine.frames, rewrite.prompt.label) == ("vllm", 0, "rewrite@1")
-    assert rewrite.engine.arguments == {"max_model_len": 2048}
-    assert words.licences == {"captioner": "apache-2.0", "rewriter": "unknown"}
-    assert words.models["captioner"] == "endpoint:see-7b"
+    engine = rewrite.engine
+    assert (engine.spec.engine, engine.spec.frames, rewrite.prompt.label) == ("vllm", 0, "rewrite@1")
+    assert engine.spec.arguments == {"max_model_len": 2048}
+    assert plan.licences == {"captioner": "apache-2.0", "rewriter": "unknown"}
+    assert plan.models["captioner"] == "endpoint:see-7b"
 
 
 @pytest.mark.parametrize(
@@ -84,17 +89,17 @@ def test_each_step_has_an_engine_of_its_own(captioner: Path) -> None:
 )
 def test_what_cannot_work_is_refused(models: dict[str, str], curate: dict[str, Any], problem: str) -> None:
     with pytest.raises(InputError, match=problem):
-        captioning_of(settings_of({"captioner": "shapes-captioner", **models}, **curate))
+        plan_captioning(settings_of({"captioner": "shapes-captioner", **models}, **curate))
 
 
 def test_an_endpoints_licence_is_stated(tmp_path: Path) -> None:
     asked = {"caption_engine": "http", "allow_noncommercial": False}
     with pytest.raises(InputError, match=r"state its licence in curate.caption_endpoint.licence"):
         CurationPlan.make(settings_of({"captioner": "see-7b"}, **asked, caption_endpoint=URL))
-    made = CurationPlan.make(
+    plan = CurationPlan.make(
         settings_of({"captioner": "see-7b"}, **asked, caption_endpoint={**URL, "licence": "mit"})
     )
-    assert made.licences == {"captioner": "mit"}
+    assert plan.licences == {"captioner": "mit"}
 
 
 def test_the_key_changes_with_what_captions_depend_on_alone(tmp_path: Path) -> None:

@@ -9,21 +9,22 @@ from typing import Any
 import pytest
 from fake_endpoint import Endpoint, serving, words_of
 from hummingbird.config.endpoint import EndpointSettings
+from hummingbird.config.plugins import NoSettings
 from hummingbird.core.errors import InputError
-from hummingbird_data.captions.engine_http import HttpStage
-from hummingbird_data.captions.engines import Engine, frames_hash
+from hummingbird_data.captions.engine_http import HttpEngine
+from hummingbird_data.captions.engines import EngineSpec, frames_hash
 from hummingbird_data.reading.clip_frames import clip_frames, evenly
 from hummingbird_data.stage import Row, StageRunner
 from pydantic import ValidationError
 
 
-def engine(url: str | None, **settings: Any) -> Engine:
+def engine(url: str | None, **settings: Any) -> HttpEngine:
     endpoint = EndpointSettings(url=url, **{"backoff": 0.01, "retries": 2, "timeout": 5, **settings})
-    return Engine("http", "tiny", "tiny", frames=3, max_tokens=8, endpoint=endpoint)
+    return HttpEngine(NoSettings(), EngineSpec("http", "tiny", frames=3, max_tokens=8, endpoint=endpoint))
 
 
 def ask(url: str, rows: list[Row], **settings: Any) -> list[Row]:
-    return StageRunner(HttpStage(engine=engine(url, **settings))).run(rows)
+    return StageRunner(engine(url, **settings)).run(rows)
 
 
 @pytest.fixture

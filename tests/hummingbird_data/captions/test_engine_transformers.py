@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hummingbird_data.captions.engine_transformers import TransformersStage
-from hummingbird_data.captions.engines import Engine, build_prompt, frames_hash
+from hummingbird.config.plugins import NoSettings
+from hummingbird_data.captions.engine_folders import build_prompt
+from hummingbird_data.captions.engine_transformers import TransformersEngine
+from hummingbird_data.captions.engines import EngineSpec, frames_hash
 from hummingbird_data.reading.clip_frames import clip_frames, evenly
 from hummingbird_data.stage import Row, StageRunner
 from language_model import write_language_model
@@ -13,10 +15,13 @@ from language_model import write_language_model
 SENTENCE = "describe the video . a red circle moving left on"
 
 
+def engine_of(folder: Path, **spec: int) -> TransformersEngine:
+    return TransformersEngine(NoSettings(), EngineSpec("transformers", str(folder), **spec))
+
+
 @pytest.fixture
 def runner(captioner: Path) -> StageRunner:
-    engine = Engine("transformers", str(captioner), "tiny@1", frames=3, max_tokens=8)
-    return StageRunner(TransformersStage(engine=engine))
+    return StageRunner(engine_of(captioner, frames=3, max_tokens=8))
 
 
 @pytest.fixture
@@ -64,18 +69,16 @@ def test_a_clip_that_cannot_be_read_takes_no_other_clips_answer(runner: StageRun
 
 
 def test_an_answer_that_ends_for_its_length_is_cut(captioner: Path, rows: list[Row]) -> None:
-    stage = TransformersStage(engine=Engine("transformers", str(captioner), "tiny@1", 3, max_tokens=8))
-    runner = StageRunner(stage)
-    stage._model.generation_config.forced_eos_token_id = None
-    stage._model.generation_config.min_new_tokens = 8
+    engine = engine_of(captioner, frames=3, max_tokens=8)
+    runner = StageRunner(engine)
+    engine._model.generation_config.forced_eos_token_id = None
+    engine._model.generation_config.min_new_tokens = 8
     assert runner.run(rows[:1])[0]["cut"] is True
 
 
 def test_a_language_model_is_asked_without_frames(tmp_path: Path) -> None:
     folder = write_language_model(tmp_path / "language")
-    runner = StageRunner(
-        TransformersStage(engine=Engine("transformers", str(folder), "l", frames=0, max_tokens=6))
-    )
+    runner = StageRunner(engine_of(folder, frames=0, max_tokens=6))
     asked = [
         question(n, tmp_path, media_path=None, question=text) for n, text in enumerate(("a red", "left on a"))
     ]

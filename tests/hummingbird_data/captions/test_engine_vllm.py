@@ -1,23 +1,32 @@
 """The engine vllm where vLLM is not installed; tests/vllm runs it where it is."""
 
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from hummingbird.config.plugins import NoSettings
 from hummingbird.core.errors import InputError
 from hummingbird_data.captions import vllm_plugin
-from hummingbird_data.captions.engine_vllm import VllmStage
-from hummingbird_data.captions.engines import Engine
+from hummingbird_data.captions.engine_vllm import VllmEngine
+from hummingbird_data.captions.engines import EngineSpec
 from hummingbird_data.stage import StageRunner
+from language_model import write_language_model
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> VllmEngine:
+    folder = write_language_model(tmp_path / "language")
+    return VllmEngine(NoSettings(), EngineSpec("vllm", str(folder), frames=0, max_tokens=8))
 
 
 def test_the_engine_vllm_says_how_to_get_it_where_it_is_not_installed(
-    monkeypatch: pytest.MonkeyPatch,
+    engine: VllmEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hummingbird_data.captions.engine_vllm.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"extra 'caption'"):
-        Engine("vllm", "folder", "tiny", frames=3, max_tokens=8).check()
+        engine.check()
 
 
 class Llm:
@@ -32,14 +41,14 @@ class Llm:
 
 
 @pytest.fixture
-def runner(monkeypatch: pytest.MonkeyPatch) -> StageRunner:
-    def setup(stage: VllmStage) -> None:
+def runner(engine: VllmEngine, monkeypatch: pytest.MonkeyPatch) -> StageRunner:
+    def setup(stage: VllmEngine) -> None:
         stage._llm, stage._processor = Llm(), SimpleNamespace(chat_template=None, image_token="<i>")
 
-    monkeypatch.setattr(VllmStage, "setup", setup)
+    monkeypatch.setattr(VllmEngine, "setup", setup)
     monkeypatch.setattr("hummingbird_data.captions.engine_vllm._engine_died", lambda: RuntimeError)
     monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(SamplingParams=dict))  # type: ignore[arg-type]
-    return StageRunner(VllmStage(engine=Engine("vllm", "folder", "tiny", frames=0, max_tokens=8)))
+    return StageRunner(engine)
 
 
 def question(clip_id: str, text: str) -> dict[str, Any]:
@@ -50,11 +59,11 @@ def question(clip_id: str, text: str) -> dict[str, Any]:
 def test_answers_go_to_their_questions_past_a_clip_that_cannot_be_read(
     runner: StageRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def look(engine: Engine, row: dict[str, Any]) -> None:
+    def look(engine: VllmEngine, row: dict[str, Any]) -> None:
         if row["clip_id"] == "b":
             raise OSError("gone")
 
-    monkeypatch.setattr(Engine, "look", look)
+    monkeypatch.setattr(VllmEngine, "look", look)
     made = runner.run([question(name, f"text {name}") for name in "abc"])
     assert [row["answer"] for row in made] == ["TEXT A\n", None, "TEXT C\n"]
     assert (made[1]["failure"], made[1]["down"]) == ("OSError: gone", False)

@@ -5,42 +5,42 @@ import time
 
 import pytest
 from hummingbird_data.reading import ahead as module
-from hummingbird_data.reading.ahead import Begun, ahead
+from hummingbird_data.reading.ahead import BackgroundTask, ahead
 
 
 def test_results_come_with_their_items_in_order() -> None:
-    with ahead(lambda item, begun: item * 10, iter([3, 1, 2])) as found:
+    with ahead(lambda item, task: item * 10, iter([3, 1, 2])) as found:
         assert list(found) == [(3, 30), (1, 10), (2, 20)]
-    with ahead(lambda item, begun: item, []) as nothing:
+    with ahead(lambda item, task: item, []) as nothing:
         assert list(nothing) == []
 
 
 def test_the_next_item_is_worked_on_while_one_is_used_and_no_other() -> None:
-    begun = {number: threading.Event() for number in range(4)}
+    started = {number: threading.Event() for number in range(4)}
     asked = []
 
     def items():
-        for number in begun:
+        for number in started:
             asked.append(number)
             yield number
 
-    with ahead(lambda number, _: begun[number].set(), items()) as found:
+    with ahead(lambda number, _: started[number].set(), items()) as found:
         assert next(found) == (0, None)
-        assert begun[1].wait(10)
+        assert started[1].wait(10)
         assert asked == [0, 1]
         assert next(found) == (1, None)
-        assert begun[2].wait(10)
-        assert not begun[3].is_set()
+        assert started[2].wait(10)
+        assert not started[3].is_set()
 
 
 def test_the_next_item_is_begun_while_the_last_ends() -> None:
     second = threading.Event()
 
-    def work(number: int, begun: Begun) -> bool:
+    def work(number: int, task: BackgroundTask) -> bool:
         if number == 1:
             second.set()
             return True
-        begun.ending.set()
+        task.nearly_done.set()
         return second.wait(10)
 
     with ahead(work, [0, 1]) as found:
@@ -48,7 +48,7 @@ def test_the_next_item_is_begun_while_the_last_ends() -> None:
 
 
 def test_an_error_is_raised_when_its_items_turn_has_come() -> None:
-    with ahead(lambda number, begun: 1 // number, [2, 0, 1]) as found:
+    with ahead(lambda number, task: 1 // number, [2, 0, 1]) as found:
         assert next(found) == (2, 0)
         with pytest.raises(ZeroDivisionError):
             next(found)
@@ -57,9 +57,9 @@ def test_an_error_is_raised_when_its_items_turn_has_come() -> None:
 def test_leaving_ends_the_work_that_has_begun() -> None:
     told = []
 
-    def work(number: int, begun: Begun) -> None:
+    def work(number: int, task: BackgroundTask) -> None:
         if number:
-            told.append(begun.left.wait(60))
+            told.append(task.cancelled.wait(60))
 
     with ahead(work, [0, 1]) as found:
         next(found)
@@ -70,7 +70,7 @@ def test_leaving_does_not_wait_for_work_that_does_not_end(monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "_PATIENCE", 0.1)
     never = threading.Event()
     began = time.monotonic()
-    with ahead(lambda number, begun: number and never.wait(60), [0, 1]) as found:
+    with ahead(lambda number, task: number and never.wait(60), [0, 1]) as found:
         next(found)
     assert time.monotonic() - began < 30
     never.set()

@@ -1,6 +1,6 @@
 """As many files go together as take the time from one commit to the next."""
 
-from hummingbird_data.sources.batching import Pace, batches
+from hummingbird_data.sources.batching import BatchSizer, batches
 from hummingbird_data.sources.source_batches import Source
 
 
@@ -13,12 +13,12 @@ class Clock:
 
 def sizes(seconds_a_file: list[float], seconds: float = 60, first: int = 8, most: int = 100) -> list[int]:
     clock, found, at = Clock(), [], 0
-    pace = Pace(seconds, first, most, clock)
-    for batch in batches([Source(str(n), None, "") for n in range(len(seconds_a_file))], pace):
+    sizer = BatchSizer(seconds, first, most, clock)
+    for batch in batches([Source(str(n), None, "") for n in range(len(seconds_a_file))], sizer):
         clock.now += sum(seconds_a_file[at : at + len(batch)])
         at += len(batch)
         found.append(len(batch))
-        pace.done(len(batch))
+        sizer.done(len(batch))
     assert sum(found) == len(seconds_a_file)
     return found
 

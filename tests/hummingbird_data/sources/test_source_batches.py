@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hummingbird.core.errors import InputError
-from hummingbird_data.sources.batching import Pace, batches
+from hummingbird_data.sources.batching import BatchSizer, batches
 from hummingbird_data.sources.source_batches import Source, batch_id, find_sources
 
 
@@ -135,7 +135,7 @@ def test_memory_stays_flat_as_a_manifest_grows(tmp_path: Path) -> None:
             file.writelines(f"s3://bucket/{n:07d}.mp4,a caption of some length {n}\n" for n in range(rows))
         tracemalloc.start()
         with find_sources(path) as found:
-            assert sum(len(batch) for batch in batches(found, Pace(1.0, 64, 64))) == rows
+            assert sum(len(batch) for batch in batches(found, BatchSizer(1.0, 64, 64))) == rows
         result = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return result

@@ -25,12 +25,12 @@ def _wait(row: dict[str, Any]) -> dict[str, Any]:
 
 def test_rows_end_at_once_though_a_task_goes_on(tmp_path: Path) -> None:
     import ray.data
-    from hummingbird_data.runtime.breaking_off import broken_off_by
+    from hummingbird_data.runtime.cancellation import cancelled_by
 
     here, missing = str(tmp_path), str(tmp_path / "missing")
-    left = threading.Event()
-    threading.Timer(5, left.set).start()
-    with broken_off_by(left):
+    cancelled = threading.Event()
+    threading.Timer(5, cancelled.set).start()
+    with cancelled_by(cancelled):
         rows = list(ray.data.from_items([here, missing], override_num_blocks=2).map(_wait).iter_rows())
     assert rows in ([], [{"item": here}])
     Path(missing).touch()  # the task that went on gives its core back
