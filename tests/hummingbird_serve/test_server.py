@@ -54,7 +54,7 @@ def test_the_same_seed_makes_the_same_video_also_in_a_batch(client: openai.OpenA
     alone = make(1)[0]
     with ThreadPoolExecutor(4) as threads:
         together = list(threads.map(make, (1, 2, 3, 1)))
-    # Sums in another order differ in their last bits, which rounding may turn into one step of grey.
+    # Sums in another order differ in their last bits, which rounding may turn into one step of gray.
     assert max(far(alone, together[0][0]), far(alone, together[3][0])) < 1 < far(alone, together[1][0])
     assert max(size for _, size in together) > 1
 

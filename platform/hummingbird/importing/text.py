@@ -101,7 +101,7 @@ def import_text(
         last = rf"transformer\.resblocks\.{config.num_hidden_layers}\."
         unused.append(last + ".+")
         taken.notes.append(
-            "the text tower's last block is not used: its output is the one before it, normalised"
+            "the text tower's last block is not used: its output is the one before it, normalized"
         )
     table = published_table(config.num_hidden_layers)
     taken.unused = fill(model, table, weights, "the text tower", prefix, unused)

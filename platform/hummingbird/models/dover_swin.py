@@ -51,7 +51,7 @@ def fragment_gate(size: Size, window: Size, shift: Size) -> Tensor:
     """(windows, N, N) distance of two positions in fragments: the sum of the differences of fragment numbers.
 
     The grid of fragments has as many cells as a window has rows and columns, stretched over the padded map by
-    nearest neighbour, then shifted and cut like the map.
+    nearest neighbor, then shifted and cut like the map.
     """
     rows, columns = (torch.arange(size[a]) * window[a] // size[a] for a in (1, 2))
     axes = torch.meshgrid(torch.zeros(size[0], dtype=torch.long), rows, columns, indexing="ij")
@@ -62,7 +62,7 @@ def fragment_gate(size: Size, window: Size, shift: Size) -> Tensor:
 
 
 def shift_mask(size: Size, window: Size, shift: Size) -> Tensor:
-    """(windows, N, N) -100 between positions that only the cyclic shift made neighbours, else 0."""
+    """(windows, N, N) -100 between positions that only the cyclic shift made neighbors, else 0."""
     region = torch.zeros(size)
     number = 0
     cuts = [
@@ -154,7 +154,7 @@ class SwinBlock(nn.Module):
 
 
 class PatchMerging(nn.Module):
-    """Halve height and width: four neighbours side by side as channels, then a linear layer to 2 x width."""
+    """Halve height and width: four neighbors side by side as channels, then a linear layer to 2 x width."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

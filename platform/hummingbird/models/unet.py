@@ -21,7 +21,7 @@ from .layers import (
 )
 from .stages import StageSpec, UNetSpec
 
-PLACE_SCALE = 10.0  # radians of the fastest wave between neighbouring frames
+PLACE_SCALE = 10.0  # radians of the fastest wave between neighboring frames
 
 
 class UNetStage(nn.Module):
@@ -119,7 +119,7 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         b, t, h, w, c = x.shape
-        # Nearest neighbour, on tokens.
+        # Nearest neighbor, on tokens.
         doubled = x[:, :, :, None, :, None].expand(b, t, h, 2, w, 2, c).reshape(b, t, h * 2, w * 2, c)
         return image_conv(self.conv, doubled)
 

@@ -112,7 +112,7 @@ def _plan_shots(
 
 
 def clearly_different(a: Scene, b: Scene) -> bool:
-    """Whether nobody would take a cut from ``a`` to ``b`` for one shot: other texture and other colours."""
+    """Whether nobody would take a cut from ``a`` to ``b`` for one shot: other texture and other colors."""
     return a.background != b.background and not {o.color for o in a.objects} & {o.color for o in b.objects}
 
 
@@ -156,9 +156,9 @@ def _can_copy(files: list[FilePlan], source: tuple[int, int], copy: tuple[int, i
         return False
     there, here = files[source[0]], files[copy[0]]
     scene = there.shots[source[1]].scene
-    neighbours = [here.shots[i].scene for i in (copy[1] - 1, copy[1] + 1) if 0 <= i < len(here.shots)]
+    neighbors = [here.shots[i].scene for i in (copy[1] - 1, copy[1] + 1) if 0 <= i < len(here.shots)]
     same_aspect = Fraction(*there.size) == Fraction(*here.size)
-    return same_aspect and all(clearly_different(scene, neighbour) for neighbour in neighbours)
+    return same_aspect and all(clearly_different(scene, neighbor) for neighbor in neighbors)
 
 
 def _plan_caption(file: FilePlan, rng: np.random.Generator) -> None:

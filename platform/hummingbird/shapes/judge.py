@@ -27,7 +27,7 @@ _MIXED_MOTION = 0.6  # a second motion of this share of the first leaves the mot
 class SeenObject:
     """One object. Lengths are in pixels of the 64 x 64 frame.
 
-    ``centres`` (T, 2) is (x, y) and NaN where the object is not seen; ``areas`` (T,) is 0 there. ``angles``
+    ``centers`` (T, 2) is (x, y) and NaN where the object is not seen; ``areas`` (T,) is 0 there. ``angles``
     (T,) is the best template's rotation in radians, clockwise. ``fit`` is the cosine similarity of the masks
     with the best shape's template, ``margin`` its lead over the second shape's: the evidence for ``shape``.
     """
@@ -35,7 +35,7 @@ class SeenObject:
     shape: str | None
     color: str | None
     motion: str | None
-    centres: NDArray[np.float64]
+    centers: NDArray[np.float64]
     areas: NDArray[np.float64]
     angles: NDArray[np.float64]
     fit: float
@@ -66,7 +66,7 @@ def observe(frames: NDArray[np.uint8]) -> Observation:
     blobs, still = find_blobs(frames)
     seen = [_describe(blob) for blob in blobs]
     if len(seen) > 1:
-        middles = np.array([np.nanmean(s.centres, 0) for s in seen])
+        middles = np.array([np.nanmean(s.centers, 0) for s in seen])
         axis = int(np.argmax(np.ptp(middles, 0)))
         seen = [seen[i] for i in np.argsort(middles[:, axis], kind="stable")]
     relation = relation_of(seen[0], seen[1]) if len(seen) == 2 else None
@@ -75,7 +75,7 @@ def observe(frames: NDArray[np.uint8]) -> Observation:
 
 def relation_of(first: SeenObject, second: SeenObject) -> str | None:
     """Where ``first`` is relative to ``second`` over the frames that show both, None if no axis is clear."""
-    apart = first.centres - second.centres
+    apart = first.centers - second.centers
     apart = apart[~np.isnan(apart).any(1)]
     if len(apart) == 0:
         return None
@@ -126,15 +126,15 @@ def _describe(blob: Blob) -> SeenObject:
     fitted = fit_shape(blob)
     motion = _motion(blob, fitted.rotation)
     return SeenObject(
-        fitted.shape, blob.color, motion, blob.centres, blob.areas, fitted.angles, fitted.fit, fitted.margin
+        fitted.shape, blob.color, motion, blob.centers, blob.areas, fitted.angles, fitted.fit, fitted.margin
     )
 
 
 def _motion(blob: Blob, rotation: float) -> str | None:
-    """The one clear motion over the whole clip, from straight lines through centres and log radii."""
+    """The one clear motion over the whole clip, from straight lines through centers and log radii."""
     frames = len(blob.areas)
     seen = np.flatnonzero(blob.areas > 0)
-    line = np.polyfit(seen, np.column_stack([blob.centres[seen], 0.5 * np.log(blob.areas[seen])]), 1)[0]
+    line = np.polyfit(seen, np.column_stack([blob.centers[seen], 0.5 * np.log(blob.areas[seen])]), 1)[0]
     dx, dy, growth = line * frames
     sizes = {name: (dx * x + dy * y) / SIZE / _TRAVEL for name, (x, y) in DIRECTIONS.items()}
     sizes["growing"] = growth / _GROWTH

@@ -1,7 +1,7 @@
 """Scenes of the shapes world: what is in them, their captions, and how they are drawn.
 
 A scene is one or two saturated shapes that share one motion, before a still texture of low saturation.
-Coordinates are in units of the frame's shorter side, with the origin in the centre and y pointing down;
+Coordinates are in units of the frame's shorter side, with the origin in the center and y pointing down;
 everything that matters stays within the central square, so a square crop loses nothing.
 """
 
@@ -41,7 +41,7 @@ _TURN_RATE = math.radians(30.0)  # a second, clockwise
 
 @dataclass(frozen=True)
 class SceneObject:
-    """One shape: its centre and radius at time 0, in units of the shorter side."""
+    """One shape: its center and radius at time 0, in units of the shorter side."""
 
     shape: str
     color: str
@@ -240,7 +240,7 @@ def draw_texture(texture: Texture, width: int, height: int) -> NDArray[np.float3
 
 
 def outline(shape: str, points: int = 96) -> NDArray[np.float64]:
-    """The closed outline of a shape of radius 1 around its centre, (N, 2) as (x, y), y down."""
+    """The closed outline of a shape of radius 1 around its center, (N, 2) as (x, y), y down."""
     if shape == "circle":
         t = np.linspace(0, 2 * np.pi, points, endpoint=False)
         return np.stack([np.cos(t), np.sin(t)], 1) * 0.9
@@ -309,7 +309,7 @@ def _draw(canvas: NDArray[np.float32], thing: SceneObject, angle: float, unit: i
     scale, shift = 4, 4
     box = high - low
     mask = np.zeros((int(box[1]) * scale, int(box[0]) * scale), np.uint8)
-    # fillPoly takes pixel centres at whole numbers, hence the half pixel.
+    # fillPoly takes pixel centers at whole numbers, hence the half pixel.
     fixed = np.round(((polygon - low) * scale - 0.5) * (1 << shift)).astype(np.int32)
     cv2.fillPoly(mask, [fixed], 255, lineType=cv2.LINE_8, shift=shift)
     alpha = cv2.resize(mask, (int(box[0]), int(box[1])), interpolation=cv2.INTER_AREA).astype(np.float32)

@@ -127,7 +127,7 @@ def test_another_schema_version_is_refused(lake: Lake, settings: Settings) -> No
         ([clip("a", 0.0, "x", "ugly")], None, "are not all in"),
         ([{**clip("a"), "verdict": "maybe"}], None, "is none of"),
         ([{**clip("a"), "verdict": "dropped"}], None, "is dropped for the reasons"),
-        ([{**clip("a"), "colour": "red"}], None, "has no column colour"),
+        ([{**clip("a"), "color": "red"}], None, "has no column color"),
         ([{**clip("a"), "source_uri": None}], None, "source_uri of table clips must not be null"),
         ([{**clip("a"), "start_seconds": "soon"}], None, "start_seconds"),
         ([], None, "no row"),

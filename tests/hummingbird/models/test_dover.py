@@ -37,7 +37,7 @@ def test_published_weights_are_read_as_weights_only(tmp_path):
         DOVER.from_published(tmp_path / "DOVER.pth")
 
 
-def test_overall_fuses_normalised_scores():
+def test_overall_fuses_normalized_scores():
     model = DOVER(**SMALL)
     assert model.fuse(0.1107, -0.08285) == pytest.approx(0.5)
     # one deviation above the mean in each: sigmoid(0.6104 + 0.3896)

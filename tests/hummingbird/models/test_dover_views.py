@@ -7,7 +7,7 @@ from hummingbird.models.dover_views import (
     TechnicalView,
     aesthetic_view,
     clip_indices,
-    normalise,
+    normalize,
     technical_view,
 )
 
@@ -69,8 +69,8 @@ def test_the_aesthetic_view_holds_whole_frames():
     assert (back[:, :, 11:] == 0).all()
 
 
-def test_pixels_are_normalised_by_channel():
+def test_pixels_are_normalized_by_channel():
     view = torch.zeros(1, 3, 2, 4, 4, dtype=torch.uint8)
     view[:, 1] = 116
     expected = torch.tensor([0 - 123.675, 116 - 116.28, 0 - 103.53]) / torch.tensor([58.395, 57.12, 57.375])
-    torch.testing.assert_close(normalise(view)[0, :, 0, 0, 0], expected)
+    torch.testing.assert_close(normalize(view)[0, :, 0, 0, 0], expected)

@@ -148,7 +148,7 @@ def test_a_norm_by_moments_keeps_no_copy_and_gives_the_gradients(autocast: bool)
 
 
 @pytest.mark.parametrize("shape", [(3, 5, 16), (2, 4, 3, 6, 16), (4, 1, 3, 16)])
-def test_both_ways_of_group_normalisation_agree(shape: tuple[int, ...]) -> None:
+def test_both_ways_of_group_normalization_agree(shape: tuple[int, ...]) -> None:
     norm = GroupNorm(8, 16, 1e-5)
     torch.nn.init.normal_(norm.weight)
     values = torch.randn(shape)

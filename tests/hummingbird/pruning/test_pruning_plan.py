@@ -117,7 +117,7 @@ def test_parts_and_widths_of_a_layer_go() -> None:
         ({"drop": ["up.1.2.skip", "up.1.2.skip"]}, "up.1.2.skip stands twice"),
         ({"drop": ["up.0.0.skip"]}, "does not keep that layer"),
         ({"drop": ["up.9.0.skip"]}, "no layer 'up.9.0'"),
-        ({"drop": ["up.1.2.colour"]}, "name temporal_conv, spatial_attention"),
+        ({"drop": ["up.1.2.color"]}, "name temporal_conv, spatial_attention"),
         ({"drop": ["down.2.0.spatial_attention"]}, "the teacher's layer has none"),
         ({"narrow": {"down.0.0": Narrow()}}, "names no width"),
         ({"narrow": {"down.0.0": Narrow(heads=3)}}, "asks for heads 3; the teacher has 2"),

@@ -85,8 +85,8 @@ def still_region(pixels: Frames, objects: tuple[SeenObject, ...]) -> NDArray[np.
     still = np.ones((count, height, width), np.bool_)
     for thing in objects:
         for t in np.flatnonzero(thing.areas > 0):
-            center_x = width / 2 + (thing.centres[t, 0] - 32.0) * scale
-            center_y = height / 2 + (thing.centres[t, 1] - 32.0) * scale
+            center_x = width / 2 + (thing.centers[t, 0] - 32.0) * scale
+            center_y = height / 2 + (thing.centers[t, 1] - 32.0) * scale
             radius = (_REACH * np.sqrt(thing.areas[t] / np.pi) + _BORDER) * scale
             still[t] &= (x - center_x) ** 2 + (y - center_y) ** 2 > radius**2
     return still
@@ -130,7 +130,7 @@ def motion_smoothness(objects: tuple[SeenObject, ...]) -> float:
     values = []
     for thing in objects:
         radii = np.where(thing.areas > 0, np.sqrt(thing.areas / np.pi), np.nan)
-        path = np.column_stack([thing.centres, radii])
+        path = np.column_stack([thing.centers, radii])
         bend = np.linalg.norm(np.diff(path, n=2, axis=0), axis=1) / radii[1:-1]
         values.append(1.0 - np.minimum(np.nan_to_num(bend, nan=1.0), 1.0).mean())
     return float(np.mean(values))

@@ -54,10 +54,10 @@ def test_noise_scores_near_zero() -> None:
 
 
 def test_an_empty_picture_has_only_its_stillness() -> None:
-    grey = score_of(lambda frames, rng: np.full_like(frames, 128))
+    gray = score_of(lambda frames, rng: np.full_like(frames, 128))
     still = {"background consistency", "temporal flickering"}
-    assert {name for name, value in grey.dimensions.items() if value > 0} == still
-    assert total_of(grey) < 0.3
+    assert {name for name, value in gray.dimensions.items() if value > 0} == still
+    assert total_of(gray) < 0.3
 
 
 DEFECTS: dict[str, Callable[[Frames, np.random.Generator], Frames]] = {
