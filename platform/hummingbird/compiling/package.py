@@ -78,7 +78,7 @@ def is_package(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_package_manifest(folder: Path) -> Manifest:
     """The manifest of a package; one of version 2, whose scheduler said it in other words, as one of today.
 
     Raises:
@@ -197,7 +197,7 @@ class CompiledPipeline(TextToVideoPipeline):
         Raises:
             InputError: there is none, or it is not for this machine (`check_machine`).
         """
-        manifest = read_manifest(folder)
+        manifest = read_package_manifest(folder)
         check_machine(manifest)
         configs, device, size = manifest.configs, manifest.device, manifest.max_batch_size
         unet = CompiledUNet(configs["unet"], folder / "unet.pt2", device, size)

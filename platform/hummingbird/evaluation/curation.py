@@ -107,8 +107,8 @@ def score_curation(
     kept = [(j, j.shot.attributes) for j in judged if not j.dropped]
     # What does not move has no true caption; kept, it is a mistake of dropping already.
     captioned = [(j.row, shown) for j, shown in kept if shown is not None]
-    before = [stated(row["caption_original"] or "", shown) for row, shown in captioned]
-    after = [stated(row["caption"] or "", shown) for row, shown in captioned]
+    before = [stated_attributes(row["caption_original"] or "", shown) for row, shown in captioned]
+    after = [stated_attributes(row["caption"] or "", shown) for row, shown in captioned]
     shown_shots = {(j.uri, j.shot.start_frame) for j in judged}
     quarantined = {Path(row["source_uri"]).name for row in quarantine if row["error"]}
     return CurationScore(
@@ -128,7 +128,7 @@ def score_curation(
     )
 
 
-def stated(text: str, truth: Attributes) -> list[bool]:
+def stated_attributes(text: str, truth: Attributes) -> list[bool]:
     """For each true attribute (colors, shapes, motion, background, relation): does ``text`` state it?
 
     A text outside the grammar states the attributes whose words it has, but no relation.

@@ -92,7 +92,7 @@ def evaluate(settings: Settings, folder: Path | None = None) -> Path:
                 for name, score in scores.items()
             },
             missing=missing_dimensions(suite, prompts),
-            suite=declaration(plugin, suite),
+            suite=suite_declaration(plugin, suite),
             prompts=len(prompts),
             videos=len(tasks),
             seeds=[r.seed for r in tasks],
@@ -119,7 +119,7 @@ def missing_dimensions(suite: Suite, prompts: Sequence[EvaluationPrompt]) -> dic
     return {d.name: reasons[d.name] for d in suite.dimensions if d.name in reasons}
 
 
-def declaration(plugin: Plugin[Suite], suite: Suite) -> dict[str, Any]:
+def suite_declaration(plugin: Plugin[Suite], suite: Suite) -> dict[str, Any]:
     """What a suite declares, as JSON: reports read this, and know no suite."""
     return {
         "name": plugin.name,

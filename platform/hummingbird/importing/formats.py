@@ -46,7 +46,7 @@ FEW_STEP_NOISE: dict[str, Any] = {
 }
 
 
-def videocrafter2(checkpoint: Path, reference: Path | None, tokenizer: Path | None) -> Parts:
+def read_videocrafter2(checkpoint: Path, reference: Path | None, tokenizer: Path | None) -> Parts:
     """A VideoCrafter2 checkpoint: U-Net, autoencoder and text tower in one file.
 
     Args:
@@ -65,7 +65,7 @@ def videocrafter2(checkpoint: Path, reference: Path | None, tokenizer: Path | No
     return parts
 
 
-def t2v_turbo(
+def read_t2v_turbo(
     checkpoint: Path, reference: Path | None, tokenizer: Path | None, merged: Path | None, lora: Path | None
 ) -> Parts:
     """T2V-Turbo on VideoCrafter2: its U-Net, or its LoRA merged into the base's; the other parts are the base's.

@@ -9,8 +9,8 @@ from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import write_atomically
 from hummingbird.core.hashes import count_parameters, identify
-from hummingbird.importing.formats import t2v_turbo, videocrafter2
-from hummingbird.importing.modelscope import modelscope
+from hummingbird.importing.formats import read_t2v_turbo, read_videocrafter2
+from hummingbird.importing.modelscope import read_modelscope
 from hummingbird.importing.parts import Parts
 from hummingbird.importing.table import listed
 from hummingbird.lake.lineage import put_model
@@ -88,10 +88,10 @@ def _read(asked: ImportCheckpointSettings) -> Parts:
             raise InputError(
                 "the format modelscope brings its configuration: leave import_checkpoint.reference out"
             )
-        return modelscope(checkpoint, asked.tokenizer)
+        return read_modelscope(checkpoint, asked.tokenizer)
     if asked.format == "t2v-turbo":
-        return t2v_turbo(checkpoint, asked.reference, asked.tokenizer, asked.unet, asked.lora)
-    return videocrafter2(checkpoint, asked.reference, asked.tokenizer)
+        return read_t2v_turbo(checkpoint, asked.reference, asked.tokenizer, asked.unet, asked.lora)
+    return read_videocrafter2(checkpoint, asked.reference, asked.tokenizer)
 
 
 def _files(asked: ImportCheckpointSettings) -> dict[str, Path]:

@@ -41,7 +41,7 @@ NOISE_FIXED: dict[str, Any] = {
 }
 
 
-def modelscope(folder: Path, tokenizer: Path | None = None) -> Parts:
+def read_modelscope(folder: Path, tokenizer: Path | None = None) -> Parts:
     """A folder with ``unet``, ``vae``, ``text_encoder``, ``tokenizer`` and ``scheduler``; weights pickled or not.
 
     Args:

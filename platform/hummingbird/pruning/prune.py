@@ -49,7 +49,7 @@ def prune(settings: Settings) -> Path:
         folder = run.folder / "pipeline"
         pipeline.unet = student
         pipeline.save_pretrained(folder)
-        report = plan_report(teacher, VideoUNet.from_pretrained(folder / "unet"), plan)
+        report = pruning_report(teacher, VideoUNet.from_pretrained(folder / "unet"), plan)
         write_atomically(run.folder / "plan.yaml", plan.to_yaml().encode())
         write_atomically(run.folder / "plan.json", json.dumps(report, indent=2).encode())
         _require_equal(report)
@@ -100,7 +100,7 @@ def prune_unet(teacher: VideoUNet, plan: Plan, *, share: bool = False) -> VideoU
     return student
 
 
-def plan_report(teacher: VideoUNet, student: VideoUNet, plan: Plan) -> dict[str, Any]:
+def pruning_report(teacher: VideoUNet, student: VideoUNet, plan: Plan) -> dict[str, Any]:
     """What stayed and what went, layer by layer, with the largest difference of the student's weights.
 
     Returns:

@@ -10,7 +10,13 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 from hummingbird.compiling import package
 from hummingbird.compiling.compile import compile_pipeline, package_inputs
-from hummingbird.compiling.package import CompiledPipeline, Manifest, check_machine, is_package, read_manifest
+from hummingbird.compiling.package import (
+    CompiledPipeline,
+    Manifest,
+    check_machine,
+    is_package,
+    read_package_manifest,
+)
 from hummingbird.config.compile import CompileSettings
 from hummingbird.core.errors import InputError
 from hummingbird.models.architectures import unet_config
@@ -122,7 +128,7 @@ def test_a_manifest_of_another_version_is_refused(tmp_path: Path) -> None:
     fields = manifest().model_dump() | {"schema_version": 4}
     (tmp_path / "manifest.json").write_text(json.dumps(fields))
     with pytest.raises(InputError, match="compile the model again"):
-        read_manifest(tmp_path)
+        read_package_manifest(tmp_path)
 
 
 def test_a_package_of_version_2_says_its_sampling_in_todays_words(tmp_path: Path) -> None:
@@ -130,7 +136,7 @@ def test_a_package_of_version_2_says_its_sampling_in_todays_words(tmp_path: Path
     configs = {"unet": {"guidance_size": 64}, "scheduler": scheduler}
     fields = manifest(configs=configs).model_dump() | {"schema_version": 2}
     (tmp_path / "manifest.json").write_text(json.dumps(fields))
-    own = read_manifest(tmp_path).configs["scheduler"]
+    own = read_package_manifest(tmp_path).configs["scheduler"]
     assert (own["sampling"], own["guidance_scale"], own["num_inference_steps"]) == ("phased", 3.0, 4)
 
 

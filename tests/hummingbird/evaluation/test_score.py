@@ -1,7 +1,7 @@
 """The arithmetic of the score, against VBench's published rows."""
 
 import pytest
-from hummingbird.evaluation.score import VBENCH_PARTS, Dimension, Score, part_mean, score, total
+from hummingbird.evaluation.score import VBENCH_PARTS, Dimension, Score, part_mean, score, total_score
 from hummingbird.evaluation.suites.shapes.dimensions import LEFT_OUT, SHAPES
 from hummingbird.evaluation.suites.vbench.dimensions import VBENCH
 
@@ -33,7 +33,7 @@ def test_published_rows_give_the_published_quality(percent: tuple[float, ...], q
 
 def test_the_total_weighs_quality_four_times() -> None:
     # VideoCrafter2's published total and quality leave this for its semantic part.
-    assert 100 * total({"quality": 0.8220, "semantic": 0.7340}) == pytest.approx(80.44, abs=0.01)
+    assert 100 * total_score({"quality": 0.8220, "semantic": 0.7340}) == pytest.approx(80.44, abs=0.01)
 
 
 def test_the_worst_and_the_best_of_all_dimensions_are_0_and_1() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers import UNet3DConditionModel
-from hummingbird.models.architectures import unet_config, videocrafter2
+from hummingbird.models.architectures import unet_config, videocrafter2_config
 from hummingbird.models.layers import GroupNorm
 from hummingbird.models.unet import VideoUNet
 
@@ -54,7 +54,7 @@ def test_equals_diffusers_on_the_same_weights(diffusers_unet: UNet3DConditionMod
 
 def test_videocrafter2_has_the_published_number_of_parameters() -> None:
     with torch.device("meta"):
-        unet = VideoUNet(**videocrafter2())
+        unet = VideoUNet(**videocrafter2_config())
     assert sum(p.numel() for p in unet.parameters()) == 1_413_284_420
 
 

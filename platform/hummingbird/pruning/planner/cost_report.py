@@ -48,7 +48,7 @@ def step_flop(
     )
 
 
-def plan_report(
+def cost_report(
     model: PlannedModel,
     plan: Plan,
     shape: InputShape,

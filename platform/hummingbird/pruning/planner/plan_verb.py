@@ -13,7 +13,7 @@ from hummingbird.lake.runs import load_result
 from hummingbird.models.stages import UNetSpec
 from hummingbird.pruning.planner.clock import Clock
 from hummingbird.pruning.planner.cost import InputShape
-from hummingbird.pruning.planner.cost_report import plan_report
+from hummingbird.pruning.planner.cost_report import cost_report
 from hummingbird.pruning.planner.memory_use import Use
 from hummingbird.pruning.planner.planned_models import PlannedModel, planned_model
 from hummingbird.pruning.pruned_config import pruned_config
@@ -67,7 +67,7 @@ def describe(settings: Settings, plan: str | None = None) -> dict[str, Any]:
     )
     chosen, shape = load_plan(plan or s.plan, model.unet), video_shape(settings, model)
     rewards = training_rewards(settings, model)
-    report = plan_report(
+    report = cost_report(
         model, chosen, shape, use, s.gpu_memory, training_cost(settings, bool(rewards)), rewards
     )
     return {**report, "timing": _timing(s.timing, report["costs"], model, chosen, shape)}

@@ -30,7 +30,7 @@ LEAST_FRAMES = 4 * _PARTS
 """Frames of the shortest video that can be judged."""
 
 
-def measure(frames: NDArray[np.uint8], attributes: Attributes) -> Measurement:
+def measure_clip(frames: NDArray[np.uint8], attributes: Attributes) -> Measurement:
     """Measure one video, uint8 RGB (T >= `LEAST_FRAMES`, H, W, 3), made for a prompt with ``attributes``.
 
     The checks are the judge's comparison with the prompt, by attribute (count, color, shape, motion, background,

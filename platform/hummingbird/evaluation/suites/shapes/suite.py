@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hummingbird.core.errors import InputError
 from hummingbird.evaluation.suites.base import EvaluationPrompt, Measurement, Suite
 from hummingbird.evaluation.suites.shapes.dimensions import LEFT_OUT, SHAPES, VERSION
-from hummingbird.evaluation.suites.shapes.metrics import LEAST_FRAMES, measure, semantic_dimensions
+from hummingbird.evaluation.suites.shapes.metrics import LEAST_FRAMES, measure_clip, semantic_dimensions
 from hummingbird.evaluation.suites.shapes.prompts import draw_prompts
 from hummingbird.shapes.scene import Attributes, parse_caption
 
@@ -30,7 +30,7 @@ class ShapesSuite(Suite):
         return draw_prompts(count, seed)
 
     def measure(self, frames: NDArray[np.uint8], prompt: EvaluationPrompt) -> Measurement:
-        return measure(frames, _attributes(prompt.text))
+        return measure_clip(frames, _attributes(prompt.text))
 
     def figures(self, videos: Sequence[tuple[EvaluationPrompt, Measurement | None]]) -> Mapping[str, float]:
         """For prompts of one object: the share of videos with each attribute right, and with all."""
