@@ -31,7 +31,7 @@ def load_recipe(name: str) -> dict[str, Any]:
     path = _recipe_path(name)
     own = dict(read_yaml(path))
     included = own.pop(INCLUDE, [])
-    if not isinstance(included, list) or not all(isinstance(one, str) for one in included):
+    if not isinstance(included, list) or not all(isinstance(fragment, str) for fragment in included):
         raise InputError(f"{path}: include must be a list of YAML files, not {included!r}")
     tree: dict[str, Any] = {}
     for fragment in included:

@@ -19,10 +19,10 @@ from hummingbird_serve.requests import ServedModel
 TEACHER_MAX_STEPS = 50
 
 
-Offered = dict[str, tuple[ServedModel, GeneratorSettings]]
+OfferedModels = dict[str, tuple[ServedModel, GeneratorSettings]]
 
 
-def offered_models(settings: Settings) -> tuple[Offered, Path]:
+def offered_models(settings: Settings) -> tuple[OfferedModels, Path]:
     """The student, then, if wanted, the teacher, by name; and their tokenizer.
 
     Compiles the student where there is no package yet.
@@ -134,8 +134,8 @@ def student_package(settings: Settings) -> Path:
     if chosen is not None and not is_shipped(chosen) and (as_path(chosen) / MANIFEST).is_file():
         return local_copy(chosen)
     if chosen is None:
-        made = line_outputs(settings)
-        package = as_path(made["package"]) if "package" in made else None
+        outputs = line_outputs(settings)
+        package = as_path(outputs["package"]) if "package" in outputs else None
         if package is not None and (package / MANIFEST).is_file():
             package = local_copy(package)
             try:
@@ -143,7 +143,7 @@ def student_package(settings: Settings) -> Path:
                 return package
             except InputError as error:
                 print(f"{error}; doing so now", flush=True)
-        chosen = made.get("student")
+        chosen = outputs.get("student")
     return _compile(settings, chosen)
 
 

@@ -30,7 +30,7 @@ from hummingbird.models.pipeline import load_pipeline
 
 VERSION = 1
 SUITE = {"name": "shapes", "version": ShapesSuite.version}
-ELSEWHERE = frozenset({"folder", "workers", "judges", "minutes", "device", "resamples"})
+EXECUTION_SETTINGS = frozenset({"folder", "workers", "judges", "minutes", "device", "resamples"})
 """Settings of the benchmark that change no student and no video."""
 
 
@@ -72,7 +72,7 @@ def study_inputs(settings: Settings) -> dict[str, Any]:
         "distill": tree["distill"],
         "training": {key: tree["training"][key] for key in training},
         "plan": {key: tree["plan"][key] for key in calibration},
-        "plan_benchmark": {k: v for k, v in tree["plan_benchmark"].items() if k not in ELSEWHERE},
+        "plan_benchmark": {k: v for k, v in tree["plan_benchmark"].items() if k not in EXECUTION_SETTINGS},
     }
 
 
@@ -100,7 +100,7 @@ def run_study(settings: Settings, folder: Path) -> dict[str, Any]:
         planned, unmet = find_plans(settings, pipeline, teacher, cache, folder / "plans", device, parallel)
         study = StudyContext(settings, folder, teacher, cache, device, deadline)
         runs = [
-            StudentRun(name, one.plan, seed) for seed in s.seeds for name, one in planned.items()
+            StudentRun(name, candidate.plan, seed) for seed in s.seeds for name, candidate in planned.items()
         ]  # a seed after the other: what is cut off has whole seeds to show
         students = parallel(partial(run_student, study), runs)
         results = list(tqdm(students, total=len(runs), desc="students", unit="student"))

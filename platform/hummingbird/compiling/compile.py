@@ -258,9 +258,9 @@ def _compile(
         compiled = torch._inductor.aoti_load_package(str(path))
         differences, values = [], []
         for size in sorted({1, most}):
-            given = example(size)
-            expected = exact(*given)
-            differences.append((compiled(*given) - expected).abs().max().item())
+            arguments = example(size)
+            expected = exact(*arguments)
+            differences.append((compiled(*arguments) - expected).abs().max().item())
             values.append(expected.abs().max().item())
     report = PartReport(max_difference=max(differences), max_value=max(values))
     if not report.max_difference <= TOLERANCE[settings.precision] * report.max_value:

@@ -107,17 +107,17 @@ def check_machine(manifest: Manifest) -> None:
         InputError: it was compiled with another torch, or for another device or processor; compile again.
     """
     again = "compile it again on this machine (jobs/compile.py)"
-    made = f"the package was compiled for {manifest.device_name}"
+    origin = f"the package was compiled for {manifest.device_name}"
     if manifest.torch_version != torch.__version__:
         raise InputError(
             f"the package was made with torch {manifest.torch_version}, here is {torch.__version__}: {again}"
         )
     if manifest.device == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"{made}, here is no GPU: {again}")
+        raise InputError(f"{origin}, here is no GPU: {again}")
     here = device_capability(manifest.device)
     missing = sorted(set(manifest.capability) - set(here))
     if missing:
-        raise InputError(f"{made}; this machine lacks {', '.join(missing)}: {again}")
+        raise InputError(f"{origin}; this machine lacks {', '.join(missing)}: {again}")
 
 
 class _Part(nn.Module):

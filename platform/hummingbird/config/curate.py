@@ -18,9 +18,9 @@ from hummingbird.config.plugins import PluginTable
 from hummingbird.config.section import AbsolutePath, Section
 
 
-def _place(given: str | Path) -> str | Path:
+def _place(place: str | Path) -> str | Path:
     """A URI stays what it is; a path is made absolute once, on the driver: workers run in other folders."""
-    return str(given) if "://" in str(given) else Path(given).expanduser().absolute()
+    return str(place) if "://" in str(place) else Path(place).expanduser().absolute()
 
 
 Place = Annotated[str | Path, AfterValidator(_place)]

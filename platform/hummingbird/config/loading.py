@@ -186,5 +186,5 @@ def _suggestion(key: str) -> str:
 
 def _explain(detail: ErrorDetails) -> str:
     key = ".".join(str(part) for part in detail["loc"])
-    given = re.sub(r"://[^/@]*@", "://***@", repr(detail["input"]))  # a URI may hold a password
-    return f"setting '{key}': {detail['msg'][:1].lower()}{detail['msg'][1:]} (given: {given})"
+    value = re.sub(r"://[^/@]*@", "://***@", repr(detail["input"]))  # a URI may hold a password
+    return f"setting '{key}': {detail['msg'][:1].lower()}{detail['msg'][1:]} (given: {value})"

@@ -113,9 +113,9 @@ def evaluate(settings: Settings, folder: Path | None = None) -> Path:
 
 def missing_dimensions(suite: Suite, prompts: Sequence[EvaluationPrompt]) -> dict[str, str]:
     """Dimensions that have no value here, and why."""
-    asked = frozenset().union(*(suite.asked_by(prompt) for prompt in prompts))
-    unasked = {d.name: "no prompt asks for it" for d in suite.dimensions if d.name not in asked}
-    reasons = {**unasked, **suite.missing}
+    covered = frozenset().union(*(suite.prompt_dimensions(prompt) for prompt in prompts))
+    uncovered = {d.name: "no prompt asks for it" for d in suite.dimensions if d.name not in covered}
+    reasons = {**uncovered, **suite.missing}
     return {d.name: reasons[d.name] for d in suite.dimensions if d.name in reasons}
 
 

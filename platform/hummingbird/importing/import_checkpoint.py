@@ -31,18 +31,18 @@ def import_checkpoint(settings: Settings) -> Path:
         InputError: licence, source or checkpoint is not given, or the checkpoint cannot be used: the message names
             the entries.
     """
-    asked = settings.import_checkpoint
-    if asked.checkpoint is None:
+    section = settings.import_checkpoint
+    if section.checkpoint is None:
         raise InputError("nothing to import: give import_checkpoint.checkpoint=PATH")
-    if asked.licence is None or asked.source is None:
-        missing = [name for name in ("licence", "source") if getattr(asked, name) is None]
+    if section.licence is None or section.source is None:
+        missing = [name for name in ("licence", "source") if getattr(section, name) is None]
         raise InputError(
             f"the {' and the '.join(missing)} of the weights must be stated, since every model made from them "
             f"inherits it: {' '.join(f'import_checkpoint.{name}=TEXT' for name in missing)}"
         )
-    inputs = {name: _digest(path) for name, path in _files(asked).items()}
+    inputs = {name: _digest(path) for name, path in _files(section).items()}
     with open_run(settings, "import_checkpoint", inputs=inputs) as run:
-        parts = _read(asked)
+        parts = _read(section)
         pipeline = TextToVideoPipeline(
             unet=parts.unet,
             vae=parts.vae,
@@ -53,19 +53,19 @@ def import_checkpoint(settings: Settings) -> Path:
         )
         folder = run.folder / "pipeline"
         pipeline.save_pretrained(folder)
-        write_atomically(folder / "README.md", _card(asked).encode())
+        write_atomically(folder / "README.md", _card(section).encode())
         report = {
             "schema_version": REPORT_VERSION,
-            "format": asked.format,
-            "licence": asked.licence,
-            "source": asked.source,
+            "format": section.format,
+            "licence": section.licence,
+            "source": section.source,
             "files": inputs,
             "unused": parts.unused,
             "notes": parts.notes,
         }
         write_atomically(run.folder / "import.json", (json.dumps(report, indent=2) + "\n").encode())
         row = {"run_id": run.run_id, "settings_hash": run.settings_hash, "path": folder}
-        terms = {"licence": asked.licence, "source": asked.source}
+        terms = {"licence": section.licence, "source": section.source}
         run.outputs["pipeline"] = folder
         run.outputs["report"] = run.folder / "import.json"
         run.outputs["model_id"] = put_model(run.lake, identify(parts.unet), "teacher", {**row, **terms})
@@ -75,28 +75,30 @@ def import_checkpoint(settings: Settings) -> Path:
             text_parameters=count_parameters(parts.text_encoder),
             unused_entries=len(parts.unused),
         )
-        _tell(parts)
+        _print_unused(parts)
     return run.result_path
 
 
-def _read(asked: ImportCheckpointSettings) -> Parts:
-    checkpoint = Path(str(asked.checkpoint))
-    if asked.format != "t2v-turbo" and (asked.unet or asked.lora):
+def _read(section: ImportCheckpointSettings) -> Parts:
+    checkpoint = Path(str(section.checkpoint))
+    if section.format != "t2v-turbo" and (section.unet or section.lora):
         raise InputError("import_checkpoint.unet and lora belong to the format t2v-turbo")
-    if asked.format == "modelscope":
-        if asked.reference is not None:
+    if section.format == "modelscope":
+        if section.reference is not None:
             raise InputError(
                 "the format modelscope brings its configuration: leave import_checkpoint.reference out"
             )
-        return read_modelscope(checkpoint, asked.tokenizer)
-    if asked.format == "t2v-turbo":
-        return read_t2v_turbo(checkpoint, asked.reference, asked.tokenizer, asked.unet, asked.lora)
-    return read_videocrafter2(checkpoint, asked.reference, asked.tokenizer)
+        return read_modelscope(checkpoint, section.tokenizer)
+    if section.format == "t2v-turbo":
+        return read_t2v_turbo(checkpoint, section.reference, section.tokenizer, section.unet, section.lora)
+    return read_videocrafter2(checkpoint, section.reference, section.tokenizer)
 
 
-def _files(asked: ImportCheckpointSettings) -> dict[str, Path]:
-    given = {name: getattr(asked, name) for name in ("checkpoint", "unet", "lora", "tokenizer", "reference")}
-    return {name: path for name, path in given.items() if path is not None}
+def _files(section: ImportCheckpointSettings) -> dict[str, Path]:
+    paths = {
+        name: getattr(section, name) for name in ("checkpoint", "unet", "lora", "tokenizer", "reference")
+    }
+    return {name: path for name, path in paths.items() if path is not None}
 
 
 def _digest(path: Path) -> str:
@@ -112,13 +114,13 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _card(asked: ImportCheckpointSettings) -> str:
+def _card(section: ImportCheckpointSettings) -> str:
     """The model card, which later runs take the licence from."""
-    licence, source = json.dumps(asked.licence), asked.source
-    return f"---\nlicense: {licence}\n---\n# Imported {asked.format} checkpoint\nWeights from {source}.\n"
+    licence, source = json.dumps(section.licence), section.source
+    return f"---\nlicense: {licence}\n---\n# Imported {section.format} checkpoint\nWeights from {source}.\n"
 
 
-def _tell(parts: Parts) -> None:
+def _print_unused(parts: Parts) -> None:
     if parts.unused:
         print(f"known entries that nothing uses ({len(parts.unused)}): {listed(parts.unused)}")
     for note in parts.notes:

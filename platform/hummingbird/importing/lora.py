@@ -61,9 +61,9 @@ def merge_lora(
     for number, (name, (up, down)) in enumerate(zip(names, pairs, strict=True)):
         weight = tensors[name]
         shape = tuple(weight.shape)
-        ones = (1,) * (len(shape) - 2)
+        kernel = (1,) * (len(shape) - 2)
         r = down.shape[0] if down.dim() else 0
-        if tuple(down.shape) != (r, *shape[1:]) or tuple(up.shape) != (shape[0], r, *ones):
+        if tuple(down.shape) != (r, *shape[1:]) or tuple(up.shape) != (shape[0], r, *kernel):
             raise InputError(
                 f"{lora.origin}: pair {number}, of {name} {shape}, has the shapes {tuple(up.shape)} and "
                 f"{tuple(down.shape)}: the LoRA was made for another structure"

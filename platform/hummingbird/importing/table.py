@@ -38,17 +38,17 @@ class Weights:
 
     def under(self, prefix: str) -> "Weights":
         """The tensors whose names start with ``prefix``, without it."""
-        picked = {name[len(prefix) :]: t for name, t in self.tensors.items() if name.startswith(prefix)}
-        return Weights(picked, self.origin)
+        tensors = {name[len(prefix) :]: t for name, t in self.tensors.items() if name.startswith(prefix)}
+        return Weights(tensors, self.origin)
 
     def outside(self, prefixes: Sequence[str]) -> "Weights":
         """The tensors that stand under none of ``prefixes``."""
-        picked = {n: t for n, t in self.tensors.items() if not n.startswith(tuple(prefixes))}
-        return Weights(picked, self.origin)
+        tensors = {n: t for n, t in self.tensors.items() if not n.startswith(tuple(prefixes))}
+        return Weights(tensors, self.origin)
 
 
 @dataclass
-class Taken:
+class ImportSummary:
     """What an import took and what it left: the names of known unused entries, and remarks for the report."""
 
     unused: list[str] = field(default_factory=list)
@@ -116,10 +116,10 @@ def fill(
             f"{weights.origin}: {len(set(missing))} entries of {what} are missing: "
             f"{listed(dict.fromkeys(missing))}; the file is incomplete or of another structure"
         )
-    left = dict(weights.tensors)
+    remaining = dict(weights.tensors)
     for entry in table:
-        left.pop(entry.source, None)
-    report = known_unused(Weights(left, weights.origin), unused, what, prefix)
+        remaining.pop(entry.source, None)
+    report = known_unused(Weights(remaining, weights.origin), unused, what, prefix)
     shapes = [
         f"{prefix}{e.source} is {_shape(weights.tensors[e.source].shape)}, {_shape(_stored(e, state))} is needed"
         for e in table
@@ -167,7 +167,7 @@ def _stored(entry: Entry, state: Mapping[str, Tensor]) -> tuple[int, ...]:
     return (rows * entry.parts, *rest)
 
 
-def _fits(found: tuple[int, ...], needed: tuple[int, ...]) -> bool:
+def _fits(actual: tuple[int, ...], needed: tuple[int, ...]) -> bool:
     """Whether shapes agree up to a kernel of size 1: a pointwise convolution is a linear layer."""
 
     def trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -175,7 +175,7 @@ def _fits(found: tuple[int, ...], needed: tuple[int, ...]) -> bool:
             shape = shape[:-1]
         return shape
 
-    return found == needed or (min(len(found), len(needed)) == 2 and trimmed(found) == trimmed(needed))
+    return actual == needed or (min(len(actual), len(needed)) == 2 and trimmed(actual) == trimmed(needed))
 
 
 def _shape(shape: Sequence[int]) -> str:

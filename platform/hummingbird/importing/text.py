@@ -7,7 +7,7 @@ from accelerate import init_empty_weights
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from hummingbird.core.errors import InputError
-from hummingbird.importing.table import Entry, Taken, Weights, fill
+from hummingbird.importing.table import Entry, ImportSummary, Weights, fill
 
 PREFIX = "cond_stage_model.model."
 PUBLISHED: dict[str, Any] = {
@@ -87,7 +87,7 @@ def published_table(layers: int) -> list[Entry]:
 
 def import_text(
     weights: Weights, reference: Mapping[str, Any], prefix: str = PREFIX
-) -> tuple[CLIPTextModel, Taken]:
+) -> tuple[CLIPTextModel, ImportSummary]:
     """A text encoder from a file in OpenCLIP's naming.
 
     Raises:
@@ -96,13 +96,13 @@ def import_text(
     config = our_config(reference)
     with init_empty_weights():
         model = CLIPTextModel(config)
-    unused, taken = list(UNUSED), Taken()
+    unused, summary = list(UNUSED), ImportSummary()
     if skips_last(reference):
         last = rf"transformer\.resblocks\.{config.num_hidden_layers}\."
         unused.append(last + ".+")
-        taken.notes.append(
+        summary.notes.append(
             "the text tower's last block is not used: its output is the one before it, normalized"
         )
     table = published_table(config.num_hidden_layers)
-    taken.unused = fill(model, table, weights, "the text tower", prefix, unused)
-    return model, taken
+    summary.unused = fill(model, table, weights, "the text tower", prefix, unused)
+    return model, summary

@@ -6,7 +6,7 @@ from typing import Any
 from accelerate import init_empty_weights
 
 from hummingbird.core.errors import InputError
-from hummingbird.importing.table import Entry, Taken, Weights, fill
+from hummingbird.importing.table import Entry, ImportSummary, Weights, fill
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.stages import LayerSpec, UNetSpec
 from hummingbird.models.unet import VideoUNet
@@ -149,7 +149,7 @@ def published_table(config: Mapping[str, Any]) -> list[Entry]:
 
 def import_unet(
     weights: Weights, reference: Mapping[str, Any], prefix: str = PREFIX
-) -> tuple[VideoUNet, Taken]:
+) -> tuple[VideoUNet, ImportSummary]:
     """A U-Net from a file in VideoCrafter2's or T2V-Turbo's naming, with its types, in evaluation mode.
 
     Args:
@@ -163,7 +163,7 @@ def import_unet(
     config = our_config(reference)
     with init_empty_weights():
         unet = VideoUNet(**config)
-    return unet, Taken(fill(unet, published_table(config), weights, "the U-Net", prefix))
+    return unet, ImportSummary(fill(unet, published_table(config), weights, "the U-Net", prefix))
 
 
 def _both(source: str, target: str) -> list[Entry]:

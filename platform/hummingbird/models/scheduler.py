@@ -181,12 +181,12 @@ class VideoScheduler(SchedulerMixin, ConfigMixin):
         Raises:
             ValueError: not as many generators as videos.
         """
-        count, *one = shape
+        count, *video_shape = shape
         if generator is None or isinstance(generator, torch.Generator):
-            return torch.stack([self.draw_noise(one, generator) for _ in range(count)])
+            return torch.stack([self.draw_noise(video_shape, generator) for _ in range(count)])
         if len(generator) != count:
             raise ValueError(f"{count} videos want as many generators, or one for all, not {len(generator)}")
-        return torch.stack([self.draw_noise(one, each) for each in generator])
+        return torch.stack([self.draw_noise(video_shape, video_generator) for video_generator in generator])
 
     def draw_noise(self, shape: Sequence[int], generator: torch.Generator | None = None) -> Tensor:
         """Noise (..., C, T, h, w) of unit variance, on the generator's device; none: torch's own, on the CPU."""

@@ -232,8 +232,8 @@ class VideoUNet(ModelMixin, ConfigMixin):
             if places is None:
                 places = torch.arange(sample.shape[2], device=sample.device)[None]
             signal = sinusoidal_embedding(PLACE_SCALE * places.flatten(), self.config.base_width)
-            placed = self.place_embedding(signal.to(sample.dtype)).unflatten(0, places.shape)
-            embedding = embedding[:, None] + placed
+            embedded_places = self.place_embedding(signal.to(sample.dtype)).unflatten(0, places.shape)
+            embedding = embedding[:, None] + embedded_places
         embedding = nn.functional.silu(embedding)
         text = encoder_hidden_states
         x = image_conv(self.conv_in, sample.permute(0, 2, 3, 4, 1).contiguous())

@@ -93,7 +93,7 @@ def _check_narrow(plan: Plan, spec: UNetSpec) -> None:
 def _find(plan: Plan, spec: UNetSpec, name: str, where: str) -> tuple[StageSpec, LayerSpec]:
     """The teacher's layer of a name such as ``up.1.2``, and its stage; the plan must keep it."""
     try:
-        found = spec.layer(name)
+        specs = spec.layer(name)
     except KeyError as error:
         raise InputError(
             f"{where}: the teacher has no layer '{name}'; name one as down.STAGE.LAYER"
@@ -101,4 +101,4 @@ def _find(plan: Plan, spec: UNetSpec, name: str, where: str) -> tuple[StageSpec,
     side, stage, layer = name.split(".")
     if int(layer) not in plan.kept(side)[int(stage)]:
         raise InputError(f"{where}: the plan does not keep that layer")
-    return found
+    return specs

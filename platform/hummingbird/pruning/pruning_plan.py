@@ -110,7 +110,7 @@ def paper_plan(name: str, config: Config, *, middle: bool) -> Plan:
 NAMED_PLANS = {"hummingbird-0.9b": True, "hummingbird-0.7b": False}
 """The paper's two students: whether the middle block stays."""
 
-MADE_PLANS = Path(__file__).parent / "plans"
+SHIPPED_PLANS = Path(__file__).parent / "plans"
 """Plans that the planner made, which are shipped: NAME.yaml."""
 
 
@@ -122,10 +122,12 @@ def load_plan(plan: str, config: Config) -> Plan:
     """
     if plan in NAMED_PLANS:
         return paper_plan(plan, config, middle=NAMED_PLANS[plan] and UNetSpec.of(config).middle)
-    made = {path.stem: path for path in sorted(MADE_PLANS.glob("*.yaml"))}
-    path = made.get(plan) or as_path(plan).expanduser()
+    shipped = {path.stem: path for path in sorted(SHIPPED_PLANS.glob("*.yaml"))}
+    path = shipped.get(plan) or as_path(plan).expanduser()
     if not path.is_file():
-        raise InputError(f"no plan '{plan}': name one of {', '.join((*NAMED_PLANS, *made))} or a YAML file")
+        raise InputError(
+            f"no plan '{plan}': name one of {', '.join((*NAMED_PLANS, *shipped))} or a YAML file"
+        )
     try:
         return Plan.model_validate(yaml.load(path.read_text(encoding="utf-8"), _OnceLoader))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

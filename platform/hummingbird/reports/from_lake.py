@@ -90,9 +90,13 @@ def captions_part(
     before, after = accuracy or (None, None)
     changes = []
     for row in _spread(changed, examples):
-        was, now = (true or {}).get(row["clip_id"], (None, None))
+        true_before, true_after = (true or {}).get(row["clip_id"], (None, None))
         frames = strip_uris(_frames(row, storage))
-        changes.append(CaptionChange(frames, row["caption_original"] or "", row["caption"] or "", was, now))
+        changes.append(
+            CaptionChange(
+                frames, row["caption_original"] or "", row["caption"] or "", true_before, true_after
+            )
+        )
     models = sorted({row["caption_model"] for row in changed if row["caption_model"]})
     return Captions(tuple(changes), before, after, ", ".join(models))
 

@@ -119,7 +119,7 @@ def _regions(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
 
     A thing may be lost for up to three frames. Specks, and what is seen too briefly, are left out.
     """
-    found: list[NDArray[np.bool_]] = []
+    regions: list[NDArray[np.bool_]] = []
     for t, frame in enumerate(mask.astype(np.uint8)):
         count, parts, stats, _ = cv2.connectedComponentsWithStats(frame, connectivity=8)
         if count > _MOST_PARTS:
@@ -131,13 +131,13 @@ def _regions(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
             here[t] = parts == part
             near = cv2.dilate(here[t].astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
             apart = []
-            for thing in found:
-                if (thing[max(0, t - 4) : t + 1] & near).any():
-                    here |= thing
+            for region in regions:
+                if (region[max(0, t - 4) : t + 1] & near).any():
+                    here |= region
                 else:
-                    apart.append(thing)
-            found = [*apart, here]
-    return [thing for thing in found if thing.any((1, 2)).mean() >= _LEAST_PRESENCE]
+                    apart.append(region)
+            regions = [*apart, here]
+    return [region for region in regions if region.any((1, 2)).mean() >= _LEAST_PRESENCE]
 
 
 def _grow(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
@@ -198,7 +198,7 @@ def _polar(
 def _templates() -> NDArray[np.complex64]:
     """Spectra over the angle of all shapes at all blurs, (shapes, blurs, radii, frequencies)."""
     side, unit, scale = 320, 48.0, 16
-    made = []
+    polar_masks = []
     for shape in SHAPES:
         mask = np.zeros((side, side), np.uint8)
         points = np.round((outline(shape) * unit + side / 2 - 0.5) * scale).astype(np.int32)
@@ -215,8 +215,8 @@ def _templates() -> NDArray[np.complex64]:
             area = float(soft.sum())
             center = np.array([[soft.sum(0) @ axis / area, soft.sum(1) @ axis / area]])
             radius = np.array([math.sqrt(area / np.pi)])
-            made.append(_polar(soft[None].astype(np.float32), center, radius)[0])
-    spectra = np.fft.rfft(np.stack(made).reshape(len(SHAPES), len(_BLURS), _RADII, _ANGLES), axis=-1)
+            polar_masks.append(_polar(soft[None].astype(np.float32), center, radius)[0])
+    spectra = np.fft.rfft(np.stack(polar_masks).reshape(len(SHAPES), len(_BLURS), _RADII, _ANGLES), axis=-1)
     return spectra.astype(np.complex64)
 
 
@@ -242,11 +242,11 @@ def fit_shape(blob: Blob) -> ShapeFit:
     fit, margin = float(per_shape[best]), float(per_shape[best] - per_shape[order[1]])
     rate_index, _, angle_index = np.unravel_index(scores[:, best].argmax(), scores[:, best].shape)
     gain = float(scores[:, best].max() - scores[len(rates) // 2, best].max())
-    cell = 2 * np.pi / _ANGLES
+    angle_step = 2 * np.pi / _ANGLES
     rate = float(rates[rate_index]) if gain >= _LEAST_TURN_GAIN and SHAPES[best] != "circle" else 0.0
-    angles = np.asarray((float(angle_index) + rate * np.arange(len(blob.areas))) * cell, np.float64)
+    angles = np.asarray((float(angle_index) + rate * np.arange(len(blob.areas))) * angle_step, np.float64)
     clear = fit >= _LEAST_FIT and margin >= _LEAST_MARGIN
-    return ShapeFit(SHAPES[best] if clear else None, fit, margin, angles, rate * cell * len(blob.areas))
+    return ShapeFit(SHAPES[best] if clear else None, fit, margin, angles, rate * angle_step * len(blob.areas))
 
 
 @cache

@@ -89,8 +89,8 @@ def _write_file(path: Path, file: FilePlan, number: int, seed: int) -> None:
 
 
 def _is_complete(folder: Path, truth: Path, names: list[str], settings: dict[str, Any]) -> bool:
-    there = truth.is_file() and all((folder / name).is_file() for name in [*names, CAPTIONS_FILE])
-    return there and read_settings(truth) == settings
+    complete = truth.is_file() and all((folder / name).is_file() for name in [*names, CAPTIONS_FILE])
+    return complete and read_settings(truth) == settings
 
 
 def _clear(folder: Path, truth: Path) -> None:

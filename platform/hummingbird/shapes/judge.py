@@ -154,5 +154,5 @@ def _to_square(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     cut = frames[:, top : top + side, left : left + side]
-    way = cv2.INTER_AREA if side > SIZE else cv2.INTER_LINEAR
-    return np.stack([cv2.resize(f, (SIZE, SIZE), interpolation=way) for f in cut]).astype(np.uint8)
+    interpolation = cv2.INTER_AREA if side > SIZE else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(f, (SIZE, SIZE), interpolation=interpolation) for f in cut]).astype(np.uint8)

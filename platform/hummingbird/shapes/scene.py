@@ -146,11 +146,11 @@ def sample_scene(
         slack = 2 * room[axis] - travel
         start = -room[axis] + float(rng.uniform(0, 1)) * slack
         center[axis] = start if sign > 0 else -start
-    made = tuple(
+    scene_objects = tuple(
         SceneObject(name, color, center[0] + ox, center[1] + oy, radius, _jitter(rng, COLORS[color]))
         for name, color, (ox, oy) in zip(names, colors, offsets, strict=True)
     )
-    return Scene(made, motion, sample_texture(rng), relation, speed, duration)
+    return Scene(scene_objects, motion, sample_texture(rng), relation, speed, duration)
 
 
 def caption(scene: Scene) -> str:

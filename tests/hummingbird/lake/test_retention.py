@@ -16,7 +16,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 @pytest.fixture
 def forgetful(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Lake:
     """A lake that keeps the states of the last two batches, and cleans up after each."""
-    monkeypatch.setattr(committer, "EVERY", 1)
+    monkeypatch.setattr(committer, "EXPIRE_INTERVAL", 1)
     monkeypatch.setattr(retention, "NEWEST", 2)
     return lake
 

@@ -21,9 +21,9 @@ def picture_lines(plan: Plan, config: Config) -> list[str]:
                 if number not in plan.kept(side)[index]:
                     marks += "."
                     continue
-                went = gone.get(name, ())
-                marks += "+" if went else "#"
-                notes += [f"  {name}: {', '.join(went)}"] if went else []
+                dropped_parts = gone.get(name, ())
+                marks += "+" if dropped_parts else "#"
+                notes += [f"  {name}: {', '.join(dropped_parts)}"] if dropped_parts else []
             lines.append(f"  {side} {index}  {marks:8} width {stage.width}")
         if side == "down" and spec.middle:
             lines.append(f"  middle  {'#' if plan.middle else '.'}")

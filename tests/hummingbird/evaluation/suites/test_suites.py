@@ -101,7 +101,7 @@ def test_missing_dimensions_are_neither_measured_nor_counted() -> None:
 
 def test_a_prompt_that_asks_for_an_unknown_dimension_is_bad_input() -> None:
     with pytest.raises(InputError, match="prompt 0001 asks for 'taste'; the dimensions of this suite: light"):
-        bright({}).asked_by(EvaluationPrompt("0001", "x", (1,), frozenset({"taste"})))
+        bright({}).prompt_dimensions(EvaluationPrompt("0001", "x", (1,), frozenset({"taste"})))
 
 
 @pytest.mark.parametrize(

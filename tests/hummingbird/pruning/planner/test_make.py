@@ -13,7 +13,7 @@ from hummingbird.config.training import TrainingSettings
 from hummingbird.core.errors import InputError
 from hummingbird.models.pipeline import load_pipeline
 from hummingbird.pruning.planner.cost import InputShape
-from hummingbird.pruning.planner.importance import Calibration, Workers, load_probe, remembered
+from hummingbird.pruning.planner.importance import Calibration, Workers, load_probe, memoized
 from hummingbird.pruning.planner.make_plan import find_plan
 from hummingbird.pruning.planner.plan_verb import plan
 from hummingbird.pruning.planner.units import removals
@@ -110,7 +110,7 @@ def test_a_budget_of_milliseconds_is_kept_in_proportion_to_the_teacher(teacher: 
         config,
         InputShape(8, 8, 8, 6),
         {"ms": 70.0},
-        remembered(measure),
+        memoized(measure),
         2,
         "cpu",
         teacher_milliseconds=100.0,

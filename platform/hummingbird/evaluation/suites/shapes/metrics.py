@@ -98,11 +98,11 @@ def subject_consistency(frames: NDArray[np.uint8], seen: Observation) -> float:
         return 0.0
     consistent = []
     for quarter in np.array_split(frames, _PARTS):
-        there = [(o.color, o.shape) for o in observe(quarter).objects]
+        quarter_objects = [(o.color, o.shape) for o in observe(quarter).objects]
         for thing in seen.objects:
-            same = thing.shape is not None and (thing.color, thing.shape) in there
+            same = thing.shape is not None and (thing.color, thing.shape) in quarter_objects
             if same:
-                there.remove((thing.color, thing.shape))
+                quarter_objects.remove((thing.color, thing.shape))
             consistent.append(same)
     return float(np.mean(consistent))
 
@@ -117,10 +117,10 @@ def temporal_stillness(pixels: Frames, still: NDArray[np.bool_]) -> float:
     return _agreement(pixels[1:], pixels[:-1], still[1:] & still[:-1])
 
 
-def _agreement(left: Frames, right: Frames, where: NDArray[np.bool_]) -> float:
-    if not where.any():
+def _agreement(frames: Frames, reference: Frames, mask: NDArray[np.bool_]) -> float:
+    if not mask.any():
         return 0.0
-    return 1.0 - float(np.abs(left - right).mean(-1)[where].mean())
+    return 1.0 - float(np.abs(frames - reference).mean(-1)[mask].mean())
 
 
 def motion_smoothness(objects: tuple[SeenObject, ...]) -> float:

@@ -21,7 +21,7 @@ class ShapesSuite(Suite):
     left_out = LEFT_OUT
     min_frames = LEAST_FRAMES
 
-    def asked(self, text: str) -> frozenset[str]:
+    def text_dimensions(self, text: str) -> frozenset[str]:
         return frozenset(d.name for d in SHAPES if d.part == "quality") | semantic_dimensions(
             len(_attributes(text).objects)
         )
@@ -39,8 +39,12 @@ class ShapesSuite(Suite):
             return {}
         checks = [{} if measured is None else measured.checks for measured in single]
         names = ("color", "motion", "shape", "background", "count")
-        shares = {name: float(np.mean([one.get(name, False) for one in checks])) for name in names}
-        shares["all"] = float(np.mean([bool(one) and all(one.values()) for one in checks]))
+        shares = {
+            name: float(np.mean([video_checks.get(name, False) for video_checks in checks])) for name in names
+        }
+        shares["all"] = float(
+            np.mean([bool(video_checks) and all(video_checks.values()) for video_checks in checks])
+        )
         return {f"one object, {name} right": share for name, share in shares.items()}
 
 
