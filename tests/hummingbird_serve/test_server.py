@@ -20,8 +20,8 @@ def client(server: str) -> Iterator[openai.OpenAI]:
     with warnings.catch_warnings():
         # The client announces the end of OpenAI's own service; the form lives on.
         warnings.simplefilter("ignore", DeprecationWarning)
-        with openai.OpenAI(base_url=f"{server}/v1", api_key="none", max_retries=0, timeout=60) as made:
-            yield made
+        with openai.OpenAI(base_url=f"{server}/v1", api_key="none", max_retries=0, timeout=60) as opened:
+            yield opened
 
 
 def test_the_openai_client_makes_a_video_and_downloads_it(client: openai.OpenAI) -> None:
@@ -77,15 +77,15 @@ def test_bad_input_is_refused_and_nothing_hangs(client: openai.OpenAI) -> None:
 
 
 def test_more_than_the_queue_holds_is_refused(client: openai.OpenAI) -> None:
-    made = []
+    created = []
 
     def fill() -> None:
         for _ in range(20):
-            made.append(client.videos.create(prompt=PROMPT, model="teacher", extra_body={"steps": 50}))
+            created.append(client.videos.create(prompt=PROMPT, model="teacher", extra_body={"steps": 50}))
 
     with pytest.raises(openai.RateLimitError, match="videos are waiting"):
         fill()
-    for video in made:
+    for video in created:
         client.videos.delete(video.id)
     started = time.monotonic()
     assert client.videos.create_and_poll(prompt=PROMPT, poll_interval_ms=100).status == "completed"

@@ -27,8 +27,8 @@ def test_every_part_of_a_videocrafter2_file_is_taken_and_the_rest_reported(
     checkpoint: Path, reference: Path, vocabulary: Path, unet_weights: dict[str, Tensor]
 ) -> None:
     parts = read_videocrafter2(checkpoint, reference, vocabulary)
-    taken = parts.unet.state_dict()["down_blocks.0.resnets.0.conv1.weight"]
-    assert torch.equal(taken, unet_weights["input_blocks.1.0.in_layers.2.weight"])
+    imported = parts.unet.state_dict()["down_blocks.0.resnets.0.conv1.weight"]
+    assert torch.equal(imported, unet_weights["input_blocks.1.0.in_layers.2.weight"])
     assert not any(
         p.is_meta for m in (parts.unet, parts.vae, parts.text_encoder) for p in m.state_dict().values()
     )
@@ -80,15 +80,15 @@ def test_entries_that_do_not_fit_end_the_import_with_their_names(
 
 def factors(weights: dict[str, Tensor], config: dict[str, object], rank: int = 4) -> list[Tensor]:
     """Up and down of every linear layer and 2D or 3D convolution, in the published order."""
-    made = []
+    factor_tensors = []
     for entry in unet.published_table(config):
         weight = weights.get(entry.source, torch.zeros(32, 256))
         if not entry.source.endswith("weight") or weight.dim() not in (2, 4, 5):
             continue
         r = min(rank, *weight.shape[:2])
-        made.append(drawn(f"up {entry.source}", (weight.shape[0], r, *(1,) * (weight.dim() - 2))))
-        made.append(drawn(f"down {entry.source}", (r, *weight.shape[1:])))
-    return made
+        factor_tensors.append(drawn(f"up {entry.source}", (weight.shape[0], r, *(1,) * (weight.dim() - 2))))
+        factor_tensors.append(drawn(f"down {entry.source}", (r, *weight.shape[1:])))
+    return factor_tensors
 
 
 def test_a_lora_is_merged_as_up_times_down_and_the_guidance_is_its_product_alone(

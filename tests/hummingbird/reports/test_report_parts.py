@@ -23,8 +23,8 @@ from hummingbird.shapes.scene import render_clip, sample_scene
 
 @pytest.fixture(scope="module")
 def media(mp4_bytes: Any) -> bytes:
-    made: bytes = mp4_bytes(render_clip(sample_scene(np.random.default_rng(0))))
-    return made
+    encoded: bytes = mp4_bytes(render_clip(sample_scene(np.random.default_rng(0))))
+    return encoded
 
 
 def fill(settings: Settings, media: bytes, source: str = "/raw") -> Lake:
@@ -95,8 +95,8 @@ def test_lineage_leads_from_the_model_to_its_clips(settings: Settings, media: by
     snapshot = lake.snapshot()
     lake.add_model({"model_id": "teacher-1", "kind": "teacher", "licence": "Apache-2.0"})
     with open_run(settings, "distill", snapshot_id=snapshot) as run:
-        made = {"parent_id": "teacher-1", "run_id": run.run_id, "snapshot_id": snapshot}
-        lake.add_model({"model_id": "student-1", "kind": "distilled", **made})
+        origin = {"parent_id": "teacher-1", "run_id": run.run_id, "snapshot_id": snapshot}
+        lake.add_model({"model_id": "student-1", "kind": "distilled", **origin})
     nodes = lineage_part(lake, "student-1")
     assert [(node.kind, node.title, node.how) for node in nodes] == [
         ("model", "distilled", ""),

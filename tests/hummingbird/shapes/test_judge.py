@@ -43,9 +43,9 @@ def _error_rate(count: int, seed: int, look: Callable[[Frames, np.random.Generat
     stated: Counter[str] = Counter()
     for _ in range(count):
         scene = sample_scene(rng, duration=float(rng.uniform(2.0, 3.6)))
-        found = matches(observe(look(render_clip(scene), rng)), _attributes(scene))
-        stated.update(found)
-        wrong.update(name for name, right in found.items() if not right)
+        checks = matches(observe(look(render_clip(scene), rng)), _attributes(scene))
+        stated.update(checks)
+        wrong.update(name for name, right in checks.items() if not right)
     return max(wrong[name] / stated[name] for name in stated)
 
 
@@ -151,8 +151,8 @@ def test_each_wrong_attribute_fails_alone() -> None:
 def test_a_missing_object_fails_what_it_was_to_show() -> None:
     one = Attributes((("red", "star"),), "moving left", "brick")
     two = Attributes((("red", "star"), ("blue", "square")), "moving left", "brick", "above")
-    found = matches(observe(render_clip(_scene_of(one))), two)
-    assert found == {
+    checks = matches(observe(render_clip(_scene_of(one))), two)
+    assert checks == {
         "count": False,
         "color": False,
         "shape": False,

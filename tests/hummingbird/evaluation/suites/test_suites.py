@@ -146,6 +146,6 @@ def test_flickering_is_vbenchs_mean_absolute_difference() -> None:
 
 def test_vbench_measures_what_a_prompt_asks_for() -> None:
     suite = VBenchSuite(NoSettings())
-    asked = EvaluationPrompt("1", "a dog", (1,), frozenset({"object class"}))
-    assert suite.measure(FRAMES, asked).values == {}
+    dog = EvaluationPrompt("1", "a dog", (1,), frozenset({"object class"}))
+    assert suite.measure(FRAMES, dog).values == {}
     assert set(suite.measure(FRAMES, PROMPT).values) == {"temporal flickering"}

@@ -8,7 +8,7 @@ from hummingbird.pruning.planner.cost import (
     model_cost,
     part_costs,
     reference_extra_flop,
-    total,
+    total_cost,
 )
 from hummingbird.pruning.pruned_config import pruned_config
 from hummingbird.pruning.pruning_plan import load_plan
@@ -41,7 +41,7 @@ def test_parts_sum_up_and_a_plan_saves_what_its_parts_cost() -> None:
     config, shape = shapes_teacher_config(), InputShape(8, 8, 8, 16)
     parts = part_costs(config, shape)
     whole = model_cost(config, shape)
-    assert total(parts) == whole
+    assert total_cost(parts) == whole
     plan = load_plan("hummingbird-0.7b", config)
     student = model_cost(pruned_config(plan, config), shape)
     layers = {f"down.{stage}.1." for stage in range(3)} | {"up.0.0.", "up.1.1.", "up.2.0.", "middle"}

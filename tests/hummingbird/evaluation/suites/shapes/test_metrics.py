@@ -29,9 +29,9 @@ def score_of(change: Callable[[Frames, np.random.Generator], Frames]) -> Score:
     return score(means, SHAPES, VBENCH_PARTS)
 
 
-def total_of(one: Score) -> float:
-    assert one.total is not None
-    return one.total
+def total_of(score: Score) -> float:
+    assert score.total is not None
+    return score.total
 
 
 def to_pixels(values: NDArray[np.float64]) -> Frames:
