@@ -138,7 +138,9 @@ def _prompts_hash(tasks: Sequence[VideoTask]) -> str:
 
 def _figures(suite: Suite, tasks: Sequence[VideoTask], results: Sequence[VideoResult]) -> dict[str, float]:
     measured = [None if r.error is not None else Measurement(r.values, r.checks) for r in results]
-    return dict(suite.figures([(r.prompt, one) for r, one in zip(tasks, measured, strict=True)]))
+    return dict(
+        suite.figures([(r.prompt, measurement) for r, measurement in zip(tasks, measured, strict=True)])
+    )
 
 
 def _failed(results: Sequence[VideoResult]) -> list[dict[str, Any]]:

@@ -76,8 +76,10 @@ def published_table(layers: int) -> list[Entry]:
         for kind in ("weight", "bias"):
             # Query, key and value are stacked in one matrix.
             table += [
-                Entry(f"{source}.attn.in_proj_{kind}", f"{target}.self_attn.{one}_proj.{kind}", part, 3)
-                for part, one in enumerate("qkv")
+                Entry(
+                    f"{source}.attn.in_proj_{kind}", f"{target}.self_attn.{projection}_proj.{kind}", index, 3
+                )
+                for index, projection in enumerate("qkv")
             ]
             table += [
                 Entry(f"{source}.{old}.{kind}", f"{target}.{new}.{kind}") for old, new in renamed.items()

@@ -212,7 +212,7 @@ def _transformer(source: str, target: str) -> list[Entry]:
             layers = ("net.0.proj", "net.2")
             names += [f"{block}.ff.{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
         else:
-            names += [f"{block}.{part}.to_{one}.weight" for one in ("q", "k", "v", "out.0")]
+            names += [f"{block}.{part}.to_{projection}.weight" for projection in ("q", "k", "v", "out.0")]
             names.append(f"{block}.{part}.to_out.0.bias")
     names += [f"{block}.norm{number}.{kind}" for number in (1, 2, 3) for kind in ("weight", "bias")]
     return [Entry(f"{source}.{n}", f"{target}.{n}") for n in [*names, "proj_out.weight", "proj_out.bias"]]

@@ -167,7 +167,7 @@ def measure_milliseconds(
             rounds.append({**clock.spent, "shared": max(seconds - sum(clock.spent.values()), 0.0)})
     finally:
         clock.remove()
-    parts = {part: statistics.median(one[part] for one in rounds) for part in rounds[0]}
+    parts = {part: statistics.median(repeat[part] for repeat in rounds) for part in rounds[0]}
     scale = 1000 * whole / sum(parts.values())
     return 1000 * whole, {part: scale * seconds for part, seconds in parts.items()}
 
