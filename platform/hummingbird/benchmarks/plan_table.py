@@ -17,11 +17,11 @@ WHEN = ("before", "after")
 SCALE = Scale(ShapesSuite.dimensions, ShapesSuite.parts)
 
 
-def summary(planned: Mapping[str, PlanCandidate], results: Results) -> dict[str, Any]:
+def summary(candidates: Mapping[str, PlanCandidate], results: Results) -> dict[str, Any]:
     """``plans``: costs, and for each seed that is done the total and its parts, training and seconds."""
-    teacher = planned[TEACHER].cost
+    teacher = candidates[TEACHER].cost
     plans = {}
-    for name, candidate in planned.items():
+    for name, candidate in candidates.items():
         cost = candidate.cost
         seeds = {
             str(seed): {
@@ -44,7 +44,7 @@ def summary(planned: Mapping[str, PlanCandidate], results: Results) -> dict[str,
 
 def comparisons(
     s: PlanBenchmarkSettings,
-    planned: Mapping[str, PlanCandidate],
+    candidates: Mapping[str, PlanCandidate],
     results: Results,
     seed: int,
     plans: dict[str, dict[str, Any]],
@@ -54,14 +54,14 @@ def comparisons(
     The teacher has no distillation: its one score stands for both.
     """
     matches = {(matched_name(paper, match), paper): match for paper in s.paper for match in s.match}
-    pairs = [pair for pair in matches if pair[0] in planned]
+    pairs = [pair for pair in matches if pair[0] in candidates]
     differences: dict[str, dict[tuple[str, str], Any]] = {}
     for when in WHEN:
         values: dict[str, Sequence[Values]] = {
             name: [
                 students[name].get(when, students[name]["before"])["values"] for students in results.values()
             ]
-            for name in planned
+            for name in candidates
         }
         totals, differences[when] = score_repeats(SCALE, values, pairs, s.resamples, seed)
         for name, interval in totals.items():

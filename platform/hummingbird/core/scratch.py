@@ -23,7 +23,7 @@ from hummingbird.core.files import AnyPath, RemotePath, as_path
 if TYPE_CHECKING:
     from pyarrow import fs
 
-_AT_ONCE = 8
+_THREADS = 8
 _CHUNK = 8 << 20
 _IN_USE = 3600.0  # seconds: what was used since is never removed
 _NO_HOST = "_"
@@ -86,20 +86,20 @@ def download(place: RemotePath, target: Path) -> None:
         InputError: it is larger than all copies may be.
     """
     if place.is_file():
-        wanted = [(place, target, place.info())]
+        entries = [(place, target, place.info())]
     else:
-        wanted = [(path, target / path.relative_to(place), info) for path, info in place.files()]
-        targets = {path for _, path, _ in wanted}
+        entries = [(path, target / path.relative_to(place), info) for path, info in place.files()]
+        targets = {path for _, path, _ in entries}
         for path in list(target.rglob("*")) if target.is_dir() else ():
             if path.is_file() and path not in targets and path.name != ".lock":
                 path.unlink()
-    if not wanted:
+    if not entries:
         raise FileNotFoundError(f"there is nothing at {place}")
-    missing = [entry for entry in wanted if not _same(entry[1], entry[2])]
-    _make_room(sum(info.size for *_, info in missing), keep={path for _, path, _ in wanted})
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    missing = [entry for entry in entries if not _same(entry[1], entry[2])]
+    _make_room(sum(info.size for *_, info in missing), keep={path for _, path, _ in entries})
+    with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(lambda entry: _fetch(*entry), missing))
-    for _, path, _ in wanted:
+    for _, path, _ in entries:
         _use(path)
 
 
@@ -119,7 +119,7 @@ def upload(folder: Path, place: RemotePath) -> None:
             shutil.copyfileobj(source, sink, _CHUNK)
         _date(path, target.info())
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(put, paths))
 
 

@@ -37,12 +37,12 @@ def our_config(reference: Mapping[str, Any]) -> dict[str, Any]:
         InputError: a parameter is missing or unknown, or asks for what ``AutoencoderKL`` does not have.
     """
     details = reference.get("ddconfig") or {}
-    wanted = set(PUBLISHED["ddconfig"])
-    if absent := sorted(wanted - {"resolution", "dropout", "attn_resolutions"} - set(details)):
+    known = set(PUBLISHED["ddconfig"])
+    if absent := sorted(known - {"resolution", "dropout", "attn_resolutions"} - set(details)):
         raise InputError(
             f"the autoencoder's reference configuration lacks ddconfig.{', ddconfig.'.join(absent)}"
         )
-    if unknown := sorted(set(reference) - KEYS) + [f"ddconfig.{k}" for k in sorted(set(details) - wanted)]:
+    if unknown := sorted(set(reference) - KEYS) + [f"ddconfig.{k}" for k in sorted(set(details) - known)]:
         raise InputError(f"the autoencoder's reference configuration has unknown keys: {', '.join(unknown)}")
     if details.get("attn_resolutions"):
         raise InputError(

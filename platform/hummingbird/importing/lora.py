@@ -87,9 +87,9 @@ def _pairs(lora: Weights) -> list[tuple[Tensor, Tensor]]:
         return list(zip(tensors[::2], tensors[1::2], strict=True))
     numbered = {match[1]: name for name in names if (match := re.fullmatch(r"unet:(\d+):(?:up|down)", name))}
     count = len(numbered)
-    wanted = [(f"unet:{number}:up", f"unet:{number}:down") for number in range(count)]
-    if {name for pair in wanted for name in pair} != set(names):
+    expected = [(f"unet:{number}:up", f"unet:{number}:down") for number in range(count)]
+    if {name for pair in expected for name in pair} != set(names):
         raise InputError(
             f"{lora.origin} is no LoRA of T2V-Turbo: a list of factors, or entries unet:NUMBER:up and unet:NUMBER:down"
         )
-    return [(lora.tensors[up], lora.tensors[down]) for up, down in wanted]
+    return [(lora.tensors[up], lora.tensors[down]) for up, down in expected]

@@ -86,6 +86,6 @@ def _published_sections(config: dict[str, Any]) -> dict[str, Any]:
     return sections
 
 
-def outside(weights: Weights, prefixes: tuple[str, ...], patterns: tuple[str, ...], what: str) -> list[str]:
+def outside(weights: Weights, prefixes: tuple[str, ...], patterns: tuple[str, ...], label: str) -> list[str]:
     """Known unused entries beside a format's parts; raises InputError for others."""
-    return known_unused(weights.outside(prefixes), patterns, what)
+    return known_unused(weights.outside(prefixes), patterns, label)

@@ -62,13 +62,13 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(every[:SHOWN]) + more
 
 
-def known_unused(weights: Weights, patterns: Iterable[str], what: str, prefix: str = "") -> list[str]:
+def known_unused(weights: Weights, patterns: Iterable[str], label: str, prefix: str = "") -> list[str]:
     """The full names of entries that a format is known to hold and that nothing uses.
 
     Args:
         weights: entries that no table asks for.
         patterns: regular expressions of whole names.
-        what: the format or part, for the message.
+        label: the format or part, for the message.
         prefix: put before the names.
 
     Raises:
@@ -78,7 +78,7 @@ def known_unused(weights: Weights, patterns: Iterable[str], what: str, prefix: s
     extra = [prefix + name for name in weights.tensors if not pattern.fullmatch(name)]
     if extra:
         raise InputError(
-            f"{weights.origin}: {len(extra)} entries do not belong to {what}: {listed(extra)}; check the format "
+            f"{weights.origin}: {len(extra)} entries do not belong to {label}: {listed(extra)}; check the format "
             "and the reference configuration"
         )
     return [prefix + name for name in weights.tensors]
@@ -88,7 +88,7 @@ def fill(
     module: nn.Module,
     table: Sequence[Entry],
     weights: Weights,
-    what: str,
+    label: str,
     prefix: str = "",
     unused: Iterable[str] = (),
 ) -> list[str]:
@@ -98,7 +98,7 @@ def fill(
         module: gets every parameter and persistent buffer from the file.
         table: where each of its tensors stands.
         weights: the part of the file that belongs to the module, names without ``prefix``.
-        what: name of the part, for messages.
+        label: name of the part, for messages.
         prefix: of the names in the file, for messages.
         unused: regular expressions of entries that the format is known to hold beside them.
 
@@ -109,17 +109,17 @@ def fill(
         InputError: entries are missing, of another shape, not finite, not of a floating-point type, or unknown.
     """
     state = module.state_dict()
-    _check_table(table, state, what)
+    _check_table(table, state, label)
     missing = [prefix + e.source for e in table if e.source not in weights.tensors]
     if missing:
         raise InputError(
-            f"{weights.origin}: {len(set(missing))} entries of {what} are missing: "
+            f"{weights.origin}: {len(set(missing))} entries of {label} are missing: "
             f"{listed(dict.fromkeys(missing))}; the file is incomplete or of another structure"
         )
     remaining = dict(weights.tensors)
     for entry in table:
         remaining.pop(entry.source, None)
-    report = known_unused(Weights(remaining, weights.origin), unused, what, prefix)
+    report = known_unused(Weights(remaining, weights.origin), unused, label, prefix)
     shapes = [
         f"{prefix}{e.source} is {_shape(weights.tensors[e.source].shape)}, {_shape(_stored(e, state))} is needed"
         for e in table
@@ -127,7 +127,7 @@ def fill(
     ]
     if shapes:
         raise InputError(
-            f"{weights.origin}: {len(shapes)} entries of {what} have another shape: {listed(shapes)}"
+            f"{weights.origin}: {len(shapes)} entries of {label} have another shape: {listed(shapes)}"
         )
     _check_values({e.source: weights.tensors[e.source] for e in table}, weights.origin, prefix)
     filled = {}
@@ -141,11 +141,11 @@ def fill(
     return report
 
 
-def _check_table(table: Sequence[Entry], state: Mapping[str, Any], what: str) -> None:
+def _check_table(table: Sequence[Entry], state: Mapping[str, Any], label: str) -> None:
     targets = [entry.target for entry in table]
     wrong = set(targets) ^ set(state)
     if wrong or len(set(targets)) != len(targets):
-        raise RuntimeError(f"the table of {what} does not fit its module: {listed(sorted(wrong))}")
+        raise RuntimeError(f"the table of {label} does not fit its module: {listed(sorted(wrong))}")
 
 
 def _check_values(tensors: Mapping[str, Tensor], origin: str, prefix: str) -> None:

@@ -82,12 +82,12 @@ def _check_narrow(plan: Plan, spec: UNetSpec) -> None:
         ):
             raise InputError(f"{where}: no attention stays there")
         own = spec.widths(stage, layer)
-        for key, wanted, has in (
+        for key, target, available in (
             ("heads", widths.heads, own.heads),
             ("feed_forward", widths.feed_forward, own.feed_forward),
         ):
-            if wanted is not None and wanted > has:
-                raise InputError(f"{where} asks for {key} {wanted}; the teacher has {has}")
+            if target is not None and target > available:
+                raise InputError(f"{where} asks for {key} {target}; the teacher has {available}")
 
 
 def _find(plan: Plan, spec: UNetSpec, name: str, where: str) -> tuple[StageSpec, LayerSpec]:

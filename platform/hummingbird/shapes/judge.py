@@ -94,17 +94,17 @@ def matches(observation: Observation, attributes: Attributes) -> dict[str, bool]
     most colors and shapes agree, and surplus objects only fail the count. A relation holds only between
     objects that each agree with the prompt in color or shape.
     """
-    wanted, seen = attributes.objects, observation.objects
-    padded: list[SeenObject | None] = [*seen, *[None] * max(0, len(wanted) - len(seen))]
+    expected, seen = attributes.objects, observation.objects
+    padded: list[SeenObject | None] = [*seen, *[None] * max(0, len(expected) - len(seen))]
 
     def agreement(assigned: tuple[SeenObject | None, ...]) -> int:
-        pairs = zip(assigned, wanted, strict=True)
+        pairs = zip(assigned, expected, strict=True)
         return sum(2 * (o.color == c) + (o.shape == s) for o, (c, s) in pairs if o is not None)
 
-    best = max(permutations(padded, len(wanted)), key=agreement)
-    pairs = list(zip(best, wanted, strict=True))
+    best = max(permutations(padded, len(expected)), key=agreement)
+    pairs = list(zip(best, expected, strict=True))
     result = {
-        "count": len(seen) == len(wanted),
+        "count": len(seen) == len(expected),
         "color": all(o is not None and o.color == c for o, (c, _) in pairs),
         "shape": all(o is not None and o.shape == s for o, (_, s) in pairs),
         "motion": all(o is not None and o.motion == attributes.motion for o in best),

@@ -193,8 +193,8 @@ def render(
     frames = np.empty((len(times), height, width, 3), np.uint8)
     for index, time in enumerate(times):
         canvas = back.copy()
-        for thing in scene.objects:
-            _draw(canvas, _at(thing, scene, float(time)), _angle(scene, float(time)), unit)
+        for scene_object in scene.objects:
+            _draw(canvas, _at(scene_object, scene, float(time)), _angle(scene, float(time)), unit)
         frames[index] = np.clip(canvas + 0.5, 0, 255).astype(np.uint8)
     return frames
 
@@ -284,23 +284,25 @@ def _jitter(rng: np.random.Generator, rgb: tuple[int, int, int]) -> tuple[int, i
     return int(values[0]), int(values[1]), int(values[2])
 
 
-def _at(thing: SceneObject, scene: Scene, time: float) -> SceneObject:
+def _at(scene_object: SceneObject, scene: Scene, time: float) -> SceneObject:
     if scene.motion == "growing":
-        return replace(thing, radius=thing.radius * math.exp(scene.speed * time))
+        return replace(scene_object, radius=scene_object.radius * math.exp(scene.speed * time))
     dx, dy = DIRECTIONS.get(scene.motion, (0.0, 0.0))
-    return replace(thing, x=thing.x + dx * scene.speed * time, y=thing.y + dy * scene.speed * time)
+    return replace(
+        scene_object, x=scene_object.x + dx * scene.speed * time, y=scene_object.y + dy * scene.speed * time
+    )
 
 
 def _angle(scene: Scene, time: float) -> float:
     return _TURN_RATE * time if scene.motion == "turning" else 0.0
 
 
-def _draw(canvas: NDArray[np.float32], thing: SceneObject, angle: float, unit: int) -> None:
+def _draw(canvas: NDArray[np.float32], scene_object: SceneObject, angle: float, unit: int) -> None:
     """Blend one shape into ``canvas``, its edge averaged over 4 x 4 samples a pixel."""
     height, width = canvas.shape[:2]
     cos, sin = math.cos(angle), math.sin(angle)
     rotation = np.array([[cos, sin], [-sin, cos]])
-    polygon = outline(thing.shape) @ rotation * thing.radius + (thing.x, thing.y)
+    polygon = outline(scene_object.shape) @ rotation * scene_object.radius + (scene_object.x, scene_object.y)
     polygon = polygon * unit + (width / 2, height / 2)
     low = np.maximum(np.floor(polygon.min(0)).astype(int) - 1, 0)
     high = np.minimum(np.ceil(polygon.max(0)).astype(int) + 1, (width, height))
@@ -315,4 +317,4 @@ def _draw(canvas: NDArray[np.float32], thing: SceneObject, angle: float, unit: i
     alpha = cv2.resize(mask, (int(box[0]), int(box[1])), interpolation=cv2.INTER_AREA).astype(np.float32)
     alpha = (alpha / 255.0)[..., None]
     view = canvas[low[1] : high[1], low[0] : high[0]]
-    view += alpha * (np.asarray(thing.rgb, np.float32) - view)
+    view += alpha * (np.asarray(scene_object.rgb, np.float32) - view)

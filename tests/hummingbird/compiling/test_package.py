@@ -152,7 +152,7 @@ def test_the_compiled_student_makes_the_eager_students_videos(tmp_path: Path) ->
     settings = CompileSettings(max_batch_size=2, num_frames=FRAMES)
     messages: list[str] = []
     eager = tiny_student()
-    manifest = compile_pipeline(eager, tmp_path / "package", settings, "tiny", say=messages.append)
+    manifest = compile_pipeline(eager, tmp_path / "package", settings, "tiny", log=messages.append)
     assert len(messages) == 3
     assert [path.name for path in tmp_path.iterdir()] == ["package"]
     assert set(manifest.parts) == {"unet", "text_encoder", "decoder"}
