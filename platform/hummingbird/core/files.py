@@ -312,14 +312,14 @@ def remove_tree(folder: AnyPath) -> None:
 
 def _write_beside(target: Path, content: bytes, name: Any) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(beside).chmod(0o644)
-        name(Path(beside))
+        Path(temporary).chmod(0o644)
+        name(Path(temporary))
     except BaseException:
-        Path(beside).unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise

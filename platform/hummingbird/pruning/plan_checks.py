@@ -76,9 +76,11 @@ def _check_narrow(plan: Plan, spec: UNetSpec) -> None:
         stage, layer = _find(plan, spec, name, where)
         if widths.heads is None and widths.feed_forward is None:
             raise InputError(f"{where} names no width: give heads or feed_forward")
-        gone = [part for part in ("spatial_attention", "temporal_attention") if f"{name}.{part}" in plan.drop]
-        if not (layer.attention and "spatial_attention" not in gone) and not (
-            layer.temporal_attention and "temporal_attention" not in gone
+        dropped = [
+            part for part in ("spatial_attention", "temporal_attention") if f"{name}.{part}" in plan.drop
+        ]
+        if not (layer.attention and "spatial_attention" not in dropped) and not (
+            layer.temporal_attention and "temporal_attention" not in dropped
         ):
             raise InputError(f"{where}: no attention stays there")
         own = spec.widths(stage, layer)

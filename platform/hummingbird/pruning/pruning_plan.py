@@ -151,23 +151,23 @@ class _OnceLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def parts_gone(plan: Plan, config: Config) -> dict[str, tuple[str, ...]]:
+def reductions_by_layer(plan: Plan, config: Config) -> dict[str, tuple[str, ...]]:
     """What went of layers that stay, in words, by the layers' names.
 
     Args:
         config: the teacher's.
     """
     spec = UNetSpec.of(config)
-    gone: dict[str, list[str]] = {}
+    reductions: dict[str, list[str]] = {}
     for entry in plan.drop:
         layer, _, part = entry.rpartition(".")
         if entry != FIRST:
-            gone.setdefault(layer, []).append(f"no {part.replace('_', ' ')}")
+            reductions.setdefault(layer, []).append(f"no {part.replace('_', ' ')}")
     for layer, narrow in plan.narrow.items():
         widths = spec.widths(*spec.layer(layer))
-        words = gone.setdefault(layer, [])
+        words = reductions.setdefault(layer, [])
         if narrow.heads is not None:
             words.append(f"{narrow.heads} of {widths.heads} heads")
         if narrow.feed_forward is not None:
             words.append(f"feed-forward {narrow.feed_forward} of {widths.feed_forward}")
-    return {layer: tuple(words) for layer, words in gone.items()}
+    return {layer: tuple(words) for layer, words in reductions.items()}

@@ -130,13 +130,13 @@ def _regions(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
             here = np.zeros_like(mask)
             here[t] = parts == part
             near = cv2.dilate(here[t].astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
-            apart = []
+            others = []
             for region in regions:
                 if (region[max(0, t - 4) : t + 1] & near).any():
                     here |= region
                 else:
-                    apart.append(region)
-            regions = [*apart, here]
+                    others.append(region)
+            regions = [*others, here]
     return [region for region in regions if region.any((1, 2)).mean() >= _LEAST_PRESENCE]
 
 

@@ -75,11 +75,11 @@ def observe(frames: NDArray[np.uint8]) -> Observation:
 
 def relation_of(first: SeenObject, second: SeenObject) -> str | None:
     """Where ``first`` is relative to ``second`` over the frames that show both, None if no axis is clear."""
-    apart = first.centers - second.centers
-    apart = apart[~np.isnan(apart).any(1)]
-    if len(apart) == 0:
+    offsets = first.centers - second.centers
+    offsets = offsets[~np.isnan(offsets).any(1)]
+    if len(offsets) == 0:
         return None
-    dx, dy = apart.mean(0)
+    dx, dy = offsets.mean(0)
     if max(abs(dx), abs(dy)) < 2 * min(abs(dx), abs(dy)) or max(abs(dx), abs(dy)) < 4:
         return None
     unit = (float(np.sign(dx)), 0.0) if abs(dx) > abs(dy) else (0.0, float(np.sign(dy)))

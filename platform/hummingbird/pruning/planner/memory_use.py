@@ -121,13 +121,15 @@ class MemoryModel:
         buckets = BUCKET * FLOAT * len(trained) if use.zero_stage else 0
         passes = {"student": cost.trained_passes * use.batch}
         passes = {network: float(use.batch) for network in cost.networks} | passes
-        both, alone = 0, 0
+        with_gradients, activations = 0, 0
         for network, samples in passes.items():
             timeline = self._peak(True, use.checkpointing, use.precision, use.device, network == "teacher")
             # Gradients do not grow with the batch.
-            both = max(both, round(timeline.peak(gradient_share) * samples - (samples - 1) * gradients))
-            alone = max(alone, round(timeline.peak(0.0) * samples))
-        step = max(both, alone, gradients)
+            with_gradients = max(
+                with_gradients, round(timeline.peak(gradient_share) * samples - (samples - 1) * gradients)
+            )
+            activations = max(activations, round(timeline.peak(0.0) * samples))
+        step = max(with_gradients, activations, gradients)
         guided = self._peak(False, False, use.precision, use.device, True).peak() * 2 * use.batch
         rewarded = cost.rewarded_share * use.batch
         decoder, rewards, rewards_pass = self._rewarded(use, element, rewarded)
@@ -140,7 +142,7 @@ class MemoryModel:
             gradients=gradients,
             optimizer=optimizer,
             buckets=buckets,
-            activations=alone,
+            activations=activations,
             teacher_pass=guided,
             decoder=sum(decoder),
             rewards=rewards + rewards_pass,

@@ -165,8 +165,8 @@ def _price(
     saved = 0.0
     before, after = cost(plan), cost(smaller)
     for name in bounds:
-        alone = {name: bounds[name]}
-        saved += _excess(before, alone) - _excess(after, alone)
+        bound = {name: bounds[name]}
+        saved += _excess(before, bound) - _excess(after, bound)
     return sum(importance) / len(importance) / saved if saved > 0 else float("inf")
 
 
