@@ -59,8 +59,12 @@ def training_settings(settings: Settings, results: Results) -> Settings:
 
 def student_settings(settings: Settings, results: Results) -> Settings:
     """The newest student, else ``models.student``."""
-    made = students(results)
-    return with_section(settings, "models", student=list(made.values())[-1]) if made else settings
+    student_paths = students(results)
+    return (
+        with_section(settings, "models", student=list(student_paths.values())[-1])
+        if student_paths
+        else settings
+    )
 
 
 def evaluate_settings(settings: Settings, results: Results) -> Settings:
@@ -78,8 +82,12 @@ def evaluate_settings(settings: Settings, results: Results) -> Settings:
 
 def compile_settings(settings: Settings, results: Results) -> Settings:
     """The newest student, else ``compile.model``."""
-    made = students(results)
-    return with_section(settings, "compile", model=list(made.values())[-1]) if made else settings
+    student_paths = students(results)
+    return (
+        with_section(settings, "compile", model=list(student_paths.values())[-1])
+        if student_paths
+        else settings
+    )
 
 
 def benchmark_settings(settings: Settings, results: Results) -> Settings:
@@ -142,7 +150,7 @@ def run_verbs(settings: Settings, functions: Mapping[str, Function]) -> dict[str
     return paths
 
 
-def line(settings: Settings, given: argparse.Namespace) -> Path:
+def line(settings: Settings, args: argparse.Namespace) -> Path:
     """Runs the recipe and writes its report; returns the path of ``result.json``.
 
     Outputs: ``student``, ``package``, ``report``, and ``results``, the ``result.json`` of every verb.
@@ -150,9 +158,9 @@ def line(settings: Settings, given: argparse.Namespace) -> Path:
     Raises:
         InputError: no recipe was named.
     """
-    if given.recipe is None:
+    if args.recipe is None:
         raise InputError("name a recipe: --recipe shapes-quick, or a YAML file")
-    return run_line(settings, recipe_title(given.recipe), {verb: VERBS[verb].call for verb in STEPS})
+    return run_line(settings, recipe_title(args.recipe), {verb: VERBS[verb].call for verb in STEPS})
 
 
 def run_line(settings: Settings, recipe: str, functions: Mapping[str, Function]) -> Path:
@@ -164,9 +172,9 @@ def run_line(settings: Settings, recipe: str, functions: Mapping[str, Function])
         if "curate" in results:
             run.snapshot_id = results["curate"]["outputs"]["snapshot_id"]
         run.outputs["results"] = {verb: str(origin(path)) for verb, path in paths.items()}
-        made = students(results)
-        if made:
-            run.outputs["student"] = list(made.values())[-1]
+        student_paths = students(results)
+        if student_paths:
+            run.outputs["student"] = list(student_paths.values())[-1]
         if "compile" in results:
             run.outputs["package"] = results["compile"]["outputs"]["package"]
         run.metrics.update(line_metrics(results))
@@ -178,18 +186,18 @@ def run_line(settings: Settings, recipe: str, functions: Mapping[str, Function])
 
 def line_metrics(results: Results) -> dict[str, Any]:
     """What the verbs measured, as far as they ran."""
-    found = {verb: result["metrics"] for verb, result in results.items()}
+    verb_metrics = {verb: result["metrics"] for verb, result in results.items()}
     metrics: dict[str, Any] = {}
 
     def take(verb: str, *names: str) -> None:
-        if verb in found:
-            metrics.update({name: found[verb][name] for name in names})
+        if verb in verb_metrics:
+            metrics.update({name: verb_metrics[verb][name] for name in names})
 
     take("prune", "teacher_parameters", "student_parameters")
     take("distill", "student_parameters")
     take("feedback", "student_parameters")
-    if "evaluate" in found:
-        totals = {name: scored["total"] for name, scored in found["evaluate"]["models"].items()}
+    if "evaluate" in verb_metrics:
+        totals = {name: scored["total"] for name, scored in verb_metrics["evaluate"]["models"].items()}
         metrics.update(
             total={name: total["value"] for name, total in totals.items()},
             total_interval={name: [total["low"], total["high"]] for name, total in totals.items()},

@@ -48,19 +48,19 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
 
 
-def plan(settings: Settings, given: argparse.Namespace) -> None:
+def plan(settings: Settings, args: argparse.Namespace) -> None:
     """Prints the report of a plan."""
     from hummingbird.pruning.planner.cost_report import text_report
     from hummingbird.pruning.planner.plan_verb import plan
     from hummingbird.reports.plan_page import write_plan_page
 
-    if given.budget:
-        section = settings.plan.model_copy(update={"budget": tuple(given.budget)})
+    if args.budget:
+        section = settings.plan.model_copy(update={"budget": tuple(args.budget)})
         settings = settings.model_copy(update={"plan": section})
     report = plan(settings)
-    if given.budget:
+    if args.budget:
         report["files"]["picture"] = str(write_plan_page(settings.plan.model, report))
-    print(json.dumps(report, indent=2) if given.json else text_report(report))
+    print(json.dumps(report, indent=2) if args.json else text_report(report))
 
 
 def add_lake_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,17 +70,17 @@ def add_lake_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--snapshot", type=int, metavar="ID", help="a snapshot of clips; none: the current")
 
 
-def lake(settings: Settings, given: argparse.Namespace) -> None:
+def lake(settings: Settings, args: argparse.Namespace) -> None:
     """Prints a table, a row a line."""
     from hummingbird.lake.lake import Lake, parse_json
     from hummingbird.lake.orphans import orphans
 
     opened = Lake.open(settings, create=False)
-    if given.table == "orphans":
+    if args.table == "orphans":
         for orphan in orphans(opened):
             print(json.dumps(asdict(orphan), ensure_ascii=False))
         return
-    for batch in opened.batches(given.table, given.where, given.snapshot):
+    for batch in opened.batches(args.table, args.where, args.snapshot):
         for row in batch.to_pylist():
             json.dump(parse_json(row), sys.stdout, default=datetime.isoformat, ensure_ascii=False)
             print()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hummingbird.config.loading import merge, read_yaml
+from hummingbird.config.loading import merge_settings, read_yaml
 from hummingbird.core.errors import InputError
 
 RECIPES = (Path(__file__).parent / "recipes").resolve()
@@ -31,12 +31,12 @@ def load_recipe(name: str) -> dict[str, Any]:
     path = _recipe_path(name)
     own = dict(read_yaml(path))
     included = own.pop(INCLUDE, [])
-    if not isinstance(included, list) or not all(isinstance(one, str) for one in included):
+    if not isinstance(included, list) or not all(isinstance(fragment, str) for fragment in included):
         raise InputError(f"{path}: include must be a list of YAML files, not {included!r}")
     tree: dict[str, Any] = {}
     for fragment in included:
-        merge(tree, _read_fragment(path, fragment))
-    merge(tree, own)
+        merge_settings(tree, _read_fragment(path, fragment))
+    merge_settings(tree, own)
     return tree
 
 

@@ -47,10 +47,10 @@ class Verb:
     takes_arguments: bool = False
     kinds: Mapping[str, "Verb"] = field(default_factory=dict)
 
-    def call(self, settings: Settings, given: argparse.Namespace | None = None) -> Any:
+    def call(self, settings: Settings, args: argparse.Namespace | None = None) -> Any:
         """Runs it in this process."""
         function = _imported(self.function)
-        return function(settings, given) if self.takes_arguments else function(settings)
+        return function(settings, args) if self.takes_arguments else function(settings)
 
 
 VERBS: dict[str, Verb] = {
@@ -216,11 +216,11 @@ def run(name: str, argv: Sequence[str] | None = None, program: str | None = None
         if verb.arguments is not None:
             _imported(verb.arguments)(parser)
 
-    def defaults(given: argparse.Namespace) -> Mapping[str, Any]:
-        return {} if given.recipe is None else load_recipe(given.recipe)
+    def defaults(args: argparse.Namespace) -> Mapping[str, Any]:
+        return {} if args.recipe is None else load_recipe(args.recipe)
 
-    def main(settings: Settings, given: argparse.Namespace) -> Path | None:
-        result: Path | None = verb.call(settings, given)
+    def main(settings: Settings, args: argparse.Namespace) -> Path | None:
+        result: Path | None = verb.call(settings, args)
         return result
 
     run_verb(
@@ -269,8 +269,8 @@ def help_text() -> str:
 
 def _imported(name: str) -> Callable[..., Any]:
     module, _, attribute = name.partition(":")
-    found: Callable[..., Any] = getattr(import_module(module), attribute)
-    return found
+    function: Callable[..., Any] = getattr(import_module(module), attribute)
+    return function
 
 
 def _refuse(message: str) -> NoReturn:

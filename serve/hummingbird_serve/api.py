@@ -201,8 +201,8 @@ class Guard:
         if self.token is None:
             self._check_local(request)
         elif request.scope["path"].startswith("/v1/"):
-            scheme, _, given = request.headers.get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), self.token.encode()):
+            scheme, _, token = request.headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not hmac.compare_digest(token.encode(), self.token.encode()):
                 raise APIError(
                     401, "send the server's token: Authorization: Bearer TOKEN", None, "invalid_token"
                 )

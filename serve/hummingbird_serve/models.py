@@ -19,10 +19,10 @@ from hummingbird_serve.requests import ServedModel
 TEACHER_MAX_STEPS = 50
 
 
-Offered = dict[str, tuple[ServedModel, GeneratorSettings]]
+OfferedModels = dict[str, tuple[ServedModel, GeneratorSettings]]
 
 
-def offered_models(settings: Settings) -> tuple[Offered, Path]:
+def offered_models(settings: Settings) -> tuple[OfferedModels, Path]:
     """The student, then, if wanted, the teacher, by name; and their tokenizer.
 
     Compiles the student where there is no package yet.
@@ -49,12 +49,12 @@ def token_counter(tokenizer: Path) -> Callable[[str], int]:
 
 
 def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
-    from hummingbird.compiling.package import check_machine, read_manifest
+    from hummingbird.compiling.package import check_machine, read_package_manifest
     from hummingbird.models.family import VideoUNetFamily
 
     own, measured = settings.serve, settings.evaluate
     folder = student_package(settings)
-    manifest = read_manifest(folder)
+    manifest = read_package_manifest(folder)
     check_machine(manifest)
     family = VideoUNetFamily(**manifest.configs)
     few, (height, width) = family.few_steps, family.size
@@ -128,22 +128,22 @@ def student_package(settings: Settings) -> Path:
     Raises:
         InputError: ``serve.model`` is neither, or a package that this machine cannot run.
     """
-    from hummingbird.compiling.package import MANIFEST, check_machine, read_manifest
+    from hummingbird.compiling.package import MANIFEST, check_machine, read_package_manifest
 
     chosen = settings.serve.model
     if chosen is not None and not is_shipped(chosen) and (as_path(chosen) / MANIFEST).is_file():
         return local_copy(chosen)
     if chosen is None:
-        made = line_outputs(settings)
-        package = as_path(made["package"]) if "package" in made else None
+        outputs = line_outputs(settings)
+        package = as_path(outputs["package"]) if "package" in outputs else None
         if package is not None and (package / MANIFEST).is_file():
             package = local_copy(package)
             try:
-                check_machine(read_manifest(package))
+                check_machine(read_package_manifest(package))
                 return package
             except InputError as error:
                 print(f"{error}; doing so now", flush=True)
-        chosen = made.get("student")
+        chosen = outputs.get("student")
     return _compile(settings, chosen)
 
 

@@ -38,12 +38,12 @@ def build_page(
     teacher = others[0] if others else None
 
     async def make(prompt: str, seed: float | None, steps: float, compare: bool) -> AsyncIterator[list[Any]]:
-        asked: dict[str, Any] = {"prompt": prompt, "seed": int(seed) if seed is not None else None}
-        requests = [{**asked, "model": student.name, "steps": int(steps)}]
+        common: dict[str, Any] = {"prompt": prompt, "seed": int(seed) if seed is not None else None}
+        requests = [{**common, "model": student.name, "steps": int(steps)}]
         if compare and teacher is not None:
-            requests.append({**asked, "model": teacher.name})
+            requests.append({**common, "model": teacher.name})
         shown: list[Any] = [gr.update(value=None), "", gr.update(value=None), "", ""]
-        made: list[Video] = []
+        finished: list[Video] = []
         for index, fields in enumerate(requests):
             try:
                 video = jobs.create(parse(fields))
@@ -56,10 +56,10 @@ def build_page(
                 raise gr.Error(video.error, title="The video could not be made", duration=8)
             if video.status != "completed":  # deleted by another client
                 raise gr.Error("The video was deleted.", title="The video could not be made", duration=8)
-            made.append(video)
+            finished.append(video)
             shown[2 * index] = str(local_copy(jobs.store.content(video), unchanging=True))
             shown[2 * index + 1] = _note(video)
-            shown[4] = _verdict(made)
+            shown[4] = _verdict(finished)
             yield shown
 
     page = gr.Blocks(title="Hummingbird", analytics_enabled=False, delete_cache=(60, KEPT_SECONDS))
@@ -185,10 +185,10 @@ def _note(video: Video) -> str:
     return f'<p class="note"><b>{seconds:.2f} s</b> · {request.steps} steps · seed {request.seed}</p>'
 
 
-def _verdict(made: Sequence[Video]) -> str:
-    if len(made) < 2 or not made[0].generation_seconds or not made[1].generation_seconds:
+def _verdict(finished: Sequence[Video]) -> str:
+    if len(finished) < 2 or not finished[0].generation_seconds or not finished[1].generation_seconds:
         return ""
-    times = made[1].generation_seconds / made[0].generation_seconds
+    times = finished[1].generation_seconds / finished[0].generation_seconds
     return f'<p class="verdict">Hummingbird was <b>{times:.0f} times</b> faster, from prompt to mp4.</p>'
 
 

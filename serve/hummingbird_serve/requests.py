@@ -169,37 +169,37 @@ def parse_request(
         APIError: 400, with the parameter at fault; 404 for an unknown model.
     """
     try:
-        asked = VideoParameters.model_validate(fields)
+        parameters = VideoParameters.model_validate(fields)
     except ValidationError as error:
         raise _explain(error) from error
-    prompt = asked.prompt.strip()
+    prompt = parameters.prompt.strip()
     if not prompt:
         raise APIError(400, "the prompt is empty", "prompt", "empty_prompt")
     if len(prompt) > max_prompt_characters:
         message = f"the prompt has {len(prompt)} characters; at most {max_prompt_characters} are allowed"
         raise APIError(400, message, "prompt", "prompt_too_long")
-    model = models.get(asked.model) if asked.model is not None else next(iter(models.values()))
+    model = models.get(parameters.model) if parameters.model is not None else next(iter(models.values()))
     if model is None:
-        message = f"there is no model {asked.model[:80]!r}; there is {', '.join(models)}"  # type: ignore[index]
+        message = f"there is no model {parameters.model[:80]!r}; there is {', '.join(models)}"  # type: ignore[index]
         raise APIError(404, message, "model", "model_not_found")
     tokens = count_tokens(prompt)
     if tokens > model.max_tokens:
         message = f"the prompt has {tokens} tokens; {model.name} reads at most {model.max_tokens}"
         raise APIError(400, message, "prompt", "prompt_too_long")
-    if asked.size is not None and asked.size != model.size:
-        raise _unsupported("size", asked.size, model, model.size)
-    if asked.num_frames is not None and asked.num_frames != model.num_frames:
-        raise _unsupported("num_frames", asked.num_frames, model, str(model.num_frames))
-    if asked.seconds is not None and not _same_number(asked.seconds, model.seconds):
-        raise _unsupported("seconds", asked.seconds, model, model.seconds)
-    if asked.steps is not None and asked.steps > model.max_steps:
-        raise _unsupported("steps", asked.steps, model, f"1 to {model.max_steps}")
+    if parameters.size is not None and parameters.size != model.size:
+        raise _unsupported("size", parameters.size, model, model.size)
+    if parameters.num_frames is not None and parameters.num_frames != model.num_frames:
+        raise _unsupported("num_frames", parameters.num_frames, model, str(model.num_frames))
+    if parameters.seconds is not None and not _same_number(parameters.seconds, model.seconds):
+        raise _unsupported("seconds", parameters.seconds, model, model.seconds)
+    if parameters.steps is not None and parameters.steps > model.max_steps:
+        raise _unsupported("steps", parameters.steps, model, f"1 to {model.max_steps}")
     return VideoRequest(
         model=model.name,
         prompt=prompt,
-        seed=secrets.randbelow(MAX_SEED) if asked.seed is None else asked.seed,
-        steps=asked.steps or model.steps,
-        guidance=model.guidance if asked.guidance is None else asked.guidance,
+        seed=secrets.randbelow(MAX_SEED) if parameters.seed is None else parameters.seed,
+        steps=parameters.steps or model.steps,
+        guidance=model.guidance if parameters.guidance is None else parameters.guidance,
         num_frames=model.num_frames,
         fps=model.fps,
         size=model.size,
@@ -207,16 +207,16 @@ def parse_request(
     )
 
 
-def _unsupported(param: str, given: object, model: ServedModel, right: str) -> APIError:
-    message = f"{param} {str(given)[:40]!r} is not supported by {model.name}, which makes {right}"
+def _unsupported(param: str, value: object, model: ServedModel, right: str) -> APIError:
+    message = f"{param} {str(value)[:40]!r} is not supported by {model.name}, which makes {right}"
     if param == "steps":
-        message = f"steps {given} is out of range: {model.name} takes {right}"
+        message = f"steps {value} is out of range: {model.name} takes {right}"
     return APIError(400, message, param, "unsupported_value")
 
 
-def _same_number(given: str | float, right: str) -> bool:
+def _same_number(value: str | float, right: str) -> bool:
     try:
-        return float(given) == float(right)
+        return float(value) == float(right)
     except (ValueError, OverflowError):
         return False
 

@@ -76,8 +76,8 @@ class VideoStore:
         self.folder, self.max_videos, self.keep_seconds, self.clock = folder, max_videos, keep_seconds, clock
         folder.mkdir(parents=True, exist_ok=True)
         self._videos: dict[str, Video] = {}
-        found = [video for path in folder.glob("video_*.json") if (video := self._read(path)) is not None]
-        for video in sorted(found, key=lambda video: video.created_at):
+        stored = [video for path in folder.glob("video_*.json") if (video := self._read(path)) is not None]
+        for video in sorted(stored, key=lambda video: video.created_at):
             self._videos[video.id] = video
             if not video.finished:
                 self.fail(video, "the server was stopped before the video was made")

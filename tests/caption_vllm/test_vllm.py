@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hummingbird.config.plugins import resolve_plugin
 from hummingbird.core.model_references import SHIPPED_WEIGHTS
-from hummingbird.evaluation.curation import stated
+from hummingbird.evaluation.curation import stated_attributes
 from hummingbird.models.video import write_mp4
 from hummingbird.pretraining.captioner_samples import attributes_of
 from hummingbird.shapes.scene import Attributes, render, sample_scene
@@ -82,7 +82,7 @@ def test_vllm_and_transformers_write_the_same_captions(
         seen = frames_hash(evenly(clip_frames({**row, "storage": str(folder)})[0], FRAMES))
         assert one["frames_hash"] == other["frames_hash"] == seen
         assert (one["caption_engine"], one["caption_problem"], one["caption_tries"]) == ("vllm", None, 1)
-        answers += stated(one["caption"], truth)
+        answers += stated_attributes(one["caption"], truth)
     same = sum(by_vllm[key]["caption"] == by_transformers[key]["caption"] for key in by_vllm)
     with capsys.disabled():
         print(

@@ -36,8 +36,8 @@ def client(tmp_path: Path, models: dict[str, ServedModel]) -> Iterator[Callable[
         return opened[-1]
 
     yield make
-    for one in opened:
-        one.__exit__(None, None, None)
+    for client in opened:
+        client.__exit__(None, None, None)
 
 
 def finished(client: TestClient, prompt: str = "circle") -> str:
@@ -61,46 +61,50 @@ def test_json_and_forms_are_read(client: Callable[..., TestClient]) -> None:
 
 
 def test_ranges_of_the_content_are_served(client: Callable[..., TestClient]) -> None:
-    one = client()
-    path = f"/v1/videos/{finished(one)}/content"
-    whole = one.get(path)
+    http = client()
+    path = f"/v1/videos/{finished(http)}/content"
+    whole = http.get(path)
     assert (whole.status_code, whole.content) == (200, MP4)
     assert whole.headers["content-type"] == "video/mp4"
-    part = one.get(path, headers={"Range": "bytes=10-19"})
+    part = http.get(path, headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, MP4[10:20])
     assert part.headers["content-range"] == f"bytes 10-19/{len(MP4)}"
-    assert one.get(path, headers={"Range": "bytes=99999-"}).status_code == 416
+    assert http.get(path, headers={"Range": "bytes=99999-"}).status_code == 416
 
 
 def test_videos_are_listed_in_pages(client: Callable[..., TestClient]) -> None:
-    one = client()
-    ids = [finished(one) for _ in range(3)]
-    page = one.get("/v1/videos", params={"limit": 2}).json()
+    http = client()
+    ids = [finished(http) for _ in range(3)]
+    page = http.get("/v1/videos", params={"limit": 2}).json()
     assert ([video["id"] for video in page["data"]], page["has_more"]) == ([ids[2], ids[1]], True)
-    rest = one.get("/v1/videos", params={"limit": 2, "after": page["last_id"]}).json()
+    rest = http.get("/v1/videos", params={"limit": 2, "after": page["last_id"]}).json()
     assert ([video["id"] for video in rest["data"]], rest["has_more"]) == ([ids[0]], False)
-    assert one.get("/v1/videos", params={"limit": 0}).status_code == 400
+    assert http.get("/v1/videos", params={"limit": 0}).status_code == 400
 
 
 def test_a_deleted_video_is_gone(client: Callable[..., TestClient]) -> None:
-    one = client()
-    name = finished(one)
-    assert one.delete(f"/v1/videos/{name}").json() == {"id": name, "object": "video.deleted", "deleted": True}
-    assert one.get(f"/v1/videos/{name}").status_code == 404
-    assert one.delete(f"/v1/videos/{name}").status_code == 404
+    http = client()
+    name = finished(http)
+    assert http.delete(f"/v1/videos/{name}").json() == {
+        "id": name,
+        "object": "video.deleted",
+        "deleted": True,
+    }
+    assert http.get(f"/v1/videos/{name}").status_code == 404
+    assert http.delete(f"/v1/videos/{name}").status_code == 404
 
 
 def test_content_before_its_time_is_a_conflict(client: Callable[..., TestClient]) -> None:
-    one = client()
-    video = one.post("/v1/videos", json={"prompt": "stay"}).json()
-    refused = one.get(f"/v1/videos/{video['id']}/content")
+    http = client()
+    video = http.post("/v1/videos", json={"prompt": "stay"}).json()
+    refused = http.get(f"/v1/videos/{video['id']}/content")
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "video_not_ready")
 
 
 def test_a_full_queue_says_when_to_come_again(client: Callable[..., TestClient]) -> None:
-    one = client(max_queued=1)
-    one.post("/v1/videos", json={"prompt": "stay"})
-    refused = one.post("/v1/videos", json={"prompt": "x"})
+    http = client(max_queued=1)
+    http.post("/v1/videos", json={"prompt": "stay"})
+    refused = http.post("/v1/videos", json={"prompt": "x"})
     assert (refused.status_code, refused.json()["error"]["type"]) == (429, "rate_limit_error")
     assert refused.headers["retry-after"].isdigit()
 
@@ -151,26 +155,26 @@ def test_a_body_without_its_length_is_bounded_too(client: Callable[..., TestClie
 
 
 def test_a_local_server_answers_only_to_local_pages(client: Callable[..., TestClient]) -> None:
-    one = client()
-    assert one.get("/v1/models", headers={"Host": "evil.example:8000"}).status_code == 403
+    http = client()
+    assert http.get("/v1/models", headers={"Host": "evil.example:8000"}).status_code == 403
     written = {"json": {"prompt": "x"}, "headers": {"Origin": "https://evil.example"}}
-    assert one.post("/v1/videos", **written).status_code == 403
+    assert http.post("/v1/videos", **written).status_code == 403
     written["headers"] = {"Origin": "http://127.0.0.1:8000"}
-    assert one.post("/v1/videos", **written).status_code == 200
+    assert http.post("/v1/videos", **written).status_code == 200
 
 
 def test_addresses_that_are_none_are_foreign(client: Callable[..., TestClient]) -> None:
-    one = client()
-    assert one.get("/v1/models", headers={"Host": "[::1"}).status_code == 403
-    written = one.post("/v1/videos", json={"prompt": "x"}, headers={"Origin": "http://[::1"})
+    http = client()
+    assert http.get("/v1/models", headers={"Host": "[::1"}).status_code == 403
+    written = http.post("/v1/videos", json={"prompt": "x"}, headers={"Origin": "http://[::1"})
     assert written.status_code == 403
 
 
 def test_a_server_with_a_token_asks_for_it(client: Callable[..., TestClient]) -> None:
-    one = client(token="secret")
+    http = client(token="secret")
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "secret"}):
-        refused = one.get("/v1/models", headers={**headers, "Host": "gpu.example"})
+        refused = http.get("/v1/models", headers={**headers, "Host": "gpu.example"})
         assert (refused.status_code, refused.json()["error"]["type"]) == (401, "authentication_error")
     right = {"Authorization": "Bearer secret", "Host": "gpu.example"}
-    assert one.get("/v1/models", headers=right).status_code == 200
-    assert one.get("/health").json() == {"status": "ok"}
+    assert http.get("/v1/models", headers=right).status_code == 200
+    assert http.get("/health").json() == {"status": "ok"}

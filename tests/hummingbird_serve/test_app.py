@@ -37,11 +37,11 @@ def test_beyond_loopback_a_token_is_needed(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_taken_port_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
         with pytest.raises(InputError, match="choose another"):
-            check_address(at("127.0.0.1", taken.getsockname()[1]))
+            check_address(at("127.0.0.1", listener.getsockname()[1]))
 
 
 def test_a_missing_model_is_bad_input(tmp_path: Path) -> None:

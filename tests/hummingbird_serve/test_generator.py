@@ -26,14 +26,14 @@ def model(
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> Generator:
+def video_generator(monkeypatch: pytest.MonkeyPatch) -> Generator:
     monkeypatch.setattr(generator, "_load", lambda settings: model)
     return Generator(GeneratorSettings(Path(), 1, 4, 0.2, 4, 8, 5.0))
 
 
-def run(made: Generator, tickets: Sequence[_Ticket]) -> list[Sequence[Event]]:
+def run(video_generator: Generator, tickets: Sequence[_Ticket]) -> list[Sequence[Event]]:
     async def collect() -> list[Sequence[Event]]:
-        return [events async for events in made._run(tickets)]
+        return [events async for events in video_generator._run(tickets)]
 
     return asyncio.run(collect())
 
@@ -48,30 +48,32 @@ def test_only_requests_alike_share_a_pass(request_: VideoRequest) -> None:
     assert list(_groups(tickets)) == [[0, 1, 4], [2], [3]]
 
 
-def test_a_pass_tells_each_step_and_ends_with_its_videos(made: Generator, request_: VideoRequest) -> None:
-    *steps, results = run(made, [_Ticket(request_), _Ticket(request_)])
+def test_a_pass_tells_each_step_and_ends_with_its_videos(
+    video_generator: Generator, request_: VideoRequest
+) -> None:
+    *steps, results = run(video_generator, [_Ticket(request_), _Ticket(request_)])
     assert steps == [[Progress(done, 2)] * 2 for done in range(3)]
     assert [result.batch_size for result in results if isinstance(result, Result)] == [2, 2]
 
 
 def test_a_replica_whose_batches_all_fail_says_that_it_is_ill(
-    made: Generator, request_: VideoRequest
+    video_generator: Generator, request_: VideoRequest
 ) -> None:
     for _ in range(MAX_FAILURES):
-        made.check_health()
-        failed = run(made, [_Ticket(replace(request_, prompt="fail"))])
+        video_generator.check_health()
+        failed = run(video_generator, [_Ticket(replace(request_, prompt="fail"))])
         assert failed[-1] == [Failure("the model failed: RuntimeError")]
     with pytest.raises(RuntimeError, match="batches failed"):
-        made.check_health()
-    run(made, [_Ticket(request_)])
-    made.check_health()  # one that works ends the row
+        video_generator.check_health()
+    run(video_generator, [_Ticket(request_)])
+    video_generator.check_health()  # one that works ends the row
 
 
-def test_what_nobody_waits_for_is_given_up(made: Generator, request_: VideoRequest) -> None:
+def test_what_nobody_waits_for_is_given_up(video_generator: Generator, request_: VideoRequest) -> None:
     tickets = [_Ticket(request_), _Ticket(request_)]
     for ticket in tickets:
         ticket.gone = True
-    assert [type(event) for (event, _) in run(made, tickets)] == [Failure]
-    made.check_health()
+    assert [type(event) for (event, _) in run(video_generator, tickets)] == [Failure]
+    video_generator.check_health()
     tickets[0].gone = False
-    assert isinstance(run(made, tickets)[-1][0], Result)
+    assert isinstance(run(video_generator, tickets)[-1][0], Result)

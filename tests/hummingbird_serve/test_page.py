@@ -34,10 +34,10 @@ def browser(tmp_path: Path) -> Iterator[Any]:
     options.binary_location = str(CHROMIUM)
     for option in (*OPTIONS, f"--user-data-dir={tmp_path / 'profile'}"):
         options.add_argument(option)
-    made = webdriver.Chrome(service=webdriver.ChromeService(str(DRIVER)), options=options)
-    made.set_page_load_timeout(120)
-    yield made
-    made.quit()
+    driver = webdriver.Chrome(service=webdriver.ChromeService(str(DRIVER)), options=options)
+    driver.set_page_load_timeout(120)
+    yield driver
+    driver.quit()
 
 
 def test_a_prompt_becomes_a_video_that_plays(server: str, browser: Any, tmp_path: Path) -> None:

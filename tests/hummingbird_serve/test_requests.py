@@ -11,9 +11,14 @@ def count(prompt: str) -> int:
 
 
 def test_defaults_are_the_first_models(models: dict[str, ServedModel]) -> None:
-    asked = parse_request({"prompt": "  a red circle "}, models, 100, count)
-    assert (asked.model, asked.prompt, asked.steps, asked.guidance) == ("student", "a red circle", 4, 5.0)
-    assert (asked.size, asked.seconds, asked.num_frames) == ("64x64", "0.5", 4)
+    request = parse_request({"prompt": "  a red circle "}, models, 100, count)
+    assert (request.model, request.prompt, request.steps, request.guidance) == (
+        "student",
+        "a red circle",
+        4,
+        5.0,
+    )
+    assert (request.size, request.seconds, request.num_frames) == ("64x64", "0.5", 4)
 
 
 def test_seeds_are_drawn_where_none_is_given(models: dict[str, ServedModel]) -> None:
@@ -29,8 +34,8 @@ def test_forms_send_numbers_as_text(models: dict[str, ServedModel]) -> None:
         "num_frames": "4",
         "seconds": "0.5",
     }
-    asked = parse_request(fields, models, 100, count)
-    assert (asked.seed, asked.steps, asked.guidance) == (7, 3, 2.5)
+    request = parse_request(fields, models, 100, count)
+    assert (request.seed, request.steps, request.guidance) == (7, 3, 2.5)
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ def client(server: str) -> Iterator[openai.OpenAI]:
     with warnings.catch_warnings():
         # The client announces the end of OpenAI's own service; the form lives on.
         warnings.simplefilter("ignore", DeprecationWarning)
-        with openai.OpenAI(base_url=f"{server}/v1", api_key="none", max_retries=0, timeout=60) as made:
-            yield made
+        with openai.OpenAI(base_url=f"{server}/v1", api_key="none", max_retries=0, timeout=60) as opened:
+            yield opened
 
 
 def test_the_openai_client_makes_a_video_and_downloads_it(client: openai.OpenAI) -> None:
@@ -54,7 +54,7 @@ def test_the_same_seed_makes_the_same_video_also_in_a_batch(client: openai.OpenA
     alone = make(1)[0]
     with ThreadPoolExecutor(4) as threads:
         together = list(threads.map(make, (1, 2, 3, 1)))
-    # Sums in another order differ in their last bits, which rounding may turn into one step of grey.
+    # Sums in another order differ in their last bits, which rounding may turn into one step of gray.
     assert max(far(alone, together[0][0]), far(alone, together[3][0])) < 1 < far(alone, together[1][0])
     assert max(size for _, size in together) > 1
 
@@ -77,15 +77,15 @@ def test_bad_input_is_refused_and_nothing_hangs(client: openai.OpenAI) -> None:
 
 
 def test_more_than_the_queue_holds_is_refused(client: openai.OpenAI) -> None:
-    made = []
+    created = []
 
     def fill() -> None:
         for _ in range(20):
-            made.append(client.videos.create(prompt=PROMPT, model="teacher", extra_body={"steps": 50}))
+            created.append(client.videos.create(prompt=PROMPT, model="teacher", extra_body={"steps": 50}))
 
     with pytest.raises(openai.RateLimitError, match="videos are waiting"):
         fill()
-    for video in made:
+    for video in created:
         client.videos.delete(video.id)
     started = time.monotonic()
     assert client.videos.create_and_poll(prompt=PROMPT, poll_interval_ms=100).status == "completed"

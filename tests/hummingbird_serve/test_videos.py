@@ -35,10 +35,10 @@ def test_the_oldest_finished_video_makes_room(tmp_path: Path, request_: VideoReq
 
 def test_no_video_goes_while_there_is_room(tmp_path: Path, request_: VideoRequest) -> None:
     store = VideoStore(tmp_path, 4, 60)
-    made = [finished(store, request_) for _ in range(4)]
-    assert store.all() == made
+    videos = [finished(store, request_) for _ in range(4)]
+    assert store.all() == videos
     last = finished(store, request_)
-    assert store.all() == [*made[1:], last]
+    assert store.all() == [*videos[1:], last]
 
 
 def test_a_video_expires(tmp_path: Path, request_: VideoRequest) -> None:

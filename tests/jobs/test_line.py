@@ -85,9 +85,13 @@ def test_each_verb_takes_what_the_ones_before_made(
 def test_what_no_verb_made_comes_from_the_settings(
     functions: Mapping[str, Callable[[Settings], Path]], called: dict[str, Settings], tmp_path: Path
 ) -> None:
-    given = ["line.verbs=[curate, distill, evaluate, compile]", "curate.source=/raw", "models.student=/mine"]
-    given += ["training.cache=/latents", "evaluate.models=[{name: only, path: x}]"]
-    paths = run_verbs(load_settings(None, [f"storage={tmp_path}", *given]), functions)
+    overrides = [
+        "line.verbs=[curate, distill, evaluate, compile]",
+        "curate.source=/raw",
+        "models.student=/mine",
+    ]
+    overrides += ["training.cache=/latents", "evaluate.models=[{name: only, path: x}]"]
+    paths = run_verbs(load_settings(None, [f"storage={tmp_path}", *overrides]), functions)
     assert str(called["curate"].curate.source) == "/raw"
     assert called["distill"].models.student == "/mine"
     assert called["distill"].training.cache == Path("/latents")
@@ -97,13 +101,13 @@ def test_what_no_verb_made_comes_from_the_settings(
 
 
 def test_places_at_a_uri_are_handed_on_as_such() -> None:
-    made = {
+    results = {
         "encode": {"outputs": {"cache": "memory://x/cache"}},
         "compile": {"outputs": {"package": "memory://x/p"}},
     }
     settings = Settings()
-    assert STEPS["distill"](settings, made).training.cache == as_path("memory://x/cache")
-    assert STEPS["benchmark"](settings, made).benchmark.student_package == as_path("memory://x/p")
+    assert STEPS["distill"](settings, results).training.cache == as_path("memory://x/cache")
+    assert STEPS["benchmark"](settings, results).benchmark.student_package == as_path("memory://x/p")
 
 
 def test_a_verb_that_fails_ends_the_line_and_the_line_says_so(

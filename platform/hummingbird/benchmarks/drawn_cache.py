@@ -53,7 +53,7 @@ def draw_cache(
     chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
     shape: list[int] = []
     with tqdm(total=count, desc="draw and encode", unit="clip") as bar:
-        for number, (frames, captions) in enumerate(parallel(partial(draw_clips, seed), chunks)):
+        for number, (frames, captions) in enumerate(parallel(partial(draw_captioned_clips, seed), chunks)):
             rows, shape = _rows(pipeline, chunks[number], frames, captions)
             pq.write_table(pa.Table.from_pylist(rows, CACHE_SCHEMA), folder / f"part-{number:05d}.parquet")
             bar.update(len(rows))
@@ -66,7 +66,7 @@ def draw_cache(
     return folder
 
 
-def draw_clips(seed: int, numbers: Sequence[int]) -> tuple[NDArray[np.uint8], list[str]]:
+def draw_captioned_clips(seed: int, numbers: Sequence[int]) -> tuple[NDArray[np.uint8], list[str]]:
     """Frames (N, T, H, W, 3) and captions of the clips of these numbers."""
     drawn = (draw_clip(np.random.default_rng((seed, STREAM, number))) for number in numbers)
     clips, captions = zip(*drawn, strict=True)

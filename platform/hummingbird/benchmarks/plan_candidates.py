@@ -17,7 +17,7 @@ from hummingbird.core.parallel import ParallelMap
 from hummingbird.models.pipeline import TextToVideoPipeline
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.planner.cost import Cost, InputShape, model_cost, pass_milliseconds
-from hummingbird.pruning.planner.importance import Calibration, plan_importance, remembered
+from hummingbird.pruning.planner.importance import Calibration, memoized, plan_importance
 from hummingbird.pruning.planner.make_plan import find_plan
 from hummingbird.pruning.planner.search import Measure
 from hummingbird.pruning.pruned_config import pruned_config
@@ -69,10 +69,10 @@ def find_plans(
     calibration = Calibration(cache, clips, c.calibration_timesteps, settings.seed, c.calibration_batch_size)
     importance = partial(plan_importance, teacher, calibration, device)
 
-    def ask(plans: Mapping[str, Plan]) -> dict[str, list[float]]:
+    def importances(plans: Mapping[str, Plan]) -> dict[str, list[float]]:
         return dict(zip(plans, parallel(importance, plans.values()), strict=True))
 
-    measure: Measure = remembered(ask)
+    measure: Measure = memoized(importances)
 
     def milliseconds(plans: Mapping[str, Plan]) -> dict[str, float]:
         unets = {name: VideoUNet(**pruned_config(plan, config)).to(device) for name, plan in plans.items()}
@@ -102,8 +102,8 @@ def find_plans(
                     raise
                 unmet[name] = str(error)  # the other plans are compared all the same
                 continue
-            search = {"schema_version": 1, "budgets": budget, "dropped": [asdict(one) for one in dropped]}
-            write_atomically(folder / f"{name}.json", json.dumps(search, indent=2).encode())
+            record = {"schema_version": 1, "budgets": budget, "dropped": [asdict(unit) for unit in dropped]}
+            write_atomically(folder / f"{name}.json", json.dumps(record, indent=2).encode())
             named = cut.model_copy(update={"name": name})
             write_atomically(path, named.to_yaml().encode())
         plans[name] = load_plan(str(path), config)

@@ -140,8 +140,8 @@ def _score(
             name if s.workers == 1 else None,  # bars of several processes would run into each other
         )
     return {
-        "values": [dict(one.values) for one in measured],
-        "checks": [dict(one.checks) for one in measured],
+        "values": [dict(measurement.values) for measurement in measured],
+        "checks": [dict(measurement.checks) for measurement in measured],
         "prompts": [prompt.text for prompt in prompts],
         "seconds": time.perf_counter() - start,
     }

@@ -17,12 +17,12 @@ WHEN = ("before", "after")
 SCALE = Scale(ShapesSuite.dimensions, ShapesSuite.parts)
 
 
-def summary(planned: Mapping[str, PlanCandidate], results: Results) -> dict[str, Any]:
+def summary(candidates: Mapping[str, PlanCandidate], results: Results) -> dict[str, Any]:
     """``plans``: costs, and for each seed that is done the total and its parts, training and seconds."""
-    teacher = planned[TEACHER].cost
+    teacher = candidates[TEACHER].cost
     plans = {}
-    for name, one in planned.items():
-        cost = one.cost
+    for name, candidate in candidates.items():
+        cost = candidate.cost
         seeds = {
             str(seed): {
                 **{when: _parts(students[name][when]["values"]) for when in WHEN if when in students[name]},
@@ -35,8 +35,8 @@ def summary(planned: Mapping[str, PlanCandidate], results: Results) -> dict[str,
             **asdict(cost),
             "share": cost.parameters / teacher.parameters,
             "flop_share": cost.flop / teacher.flop,
-            "budget": dict(one.budget),
-            "plan": one.plan.model_dump() if one.plan else None,
+            "budget": dict(candidate.budget),
+            "plan": candidate.plan.model_dump() if candidate.plan else None,
             "seeds": seeds,
         }
     return {"plans": plans}
@@ -44,7 +44,7 @@ def summary(planned: Mapping[str, PlanCandidate], results: Results) -> dict[str,
 
 def comparisons(
     s: PlanBenchmarkSettings,
-    planned: Mapping[str, PlanCandidate],
+    candidates: Mapping[str, PlanCandidate],
     results: Results,
     seed: int,
     plans: dict[str, dict[str, Any]],
@@ -54,14 +54,14 @@ def comparisons(
     The teacher has no distillation: its one score stands for both.
     """
     matches = {(matched_name(paper, match), paper): match for paper in s.paper for match in s.match}
-    pairs = [pair for pair in matches if pair[0] in planned]
+    pairs = [pair for pair in matches if pair[0] in candidates]
     differences: dict[str, dict[tuple[str, str], Any]] = {}
     for when in WHEN:
         values: dict[str, Sequence[Values]] = {
             name: [
                 students[name].get(when, students[name]["before"])["values"] for students in results.values()
             ]
-            for name in planned
+            for name in candidates
         }
         totals, differences[when] = score_repeats(SCALE, values, pairs, s.resamples, seed)
         for name, interval in totals.items():
@@ -90,11 +90,11 @@ def text_table(metrics: Mapping[str, Any]) -> str:
         "",
         f"{'plan':26}{'parameters':>12}{'share':>8}{'GFLOP':>8}{'ms':>9}   {'total before':22}{'total after':22}",
     ]
-    for name, one in metrics["plans"].items():
+    for name, row in metrics["plans"].items():
         lines.append(
-            f"{name:26}{one['parameters']:>12,d}{one['share']:>8.1%}{one['flop'] / 1e9:>8.3f}"
-            f"{one['milliseconds']:>9.3f}   {_words(one, 'before'):22}"
-            f"{'' if name == TEACHER else _words(one, 'after'):22}"
+            f"{name:26}{row['parameters']:>12,d}{row['share']:>8.1%}{row['flop'] / 1e9:>8.3f}"
+            f"{row['milliseconds']:>9.3f}   {_words(row, 'before'):22}"
+            f"{'' if name == TEACHER else _words(row, 'after'):22}"
         )
     if "comparisons" in metrics:
         lines += [
@@ -102,19 +102,20 @@ def text_table(metrics: Mapping[str, Any]) -> str:
             "total of the planner's cut less the paper's, points of 100 [95 % over seeds and prompts]",
         ]
         lines += [
-            f"{one['planner']:26} less {one['paper']:18} before {_points(one['difference']['before']):26}"
-            f" after {_points(one['difference']['after'])}"
-            for one in metrics["comparisons"]
+            f"{comparison['planner']:26} less {comparison['paper']:18}"
+            f" before {_points(comparison['difference']['before']):26}"
+            f" after {_points(comparison['difference']['after'])}"
+            for comparison in metrics["comparisons"]
         ]
         lines.append(f"seeds: {', '.join(map(str, metrics['scored_seeds']))}")
-    lines += [f"{name}: {why}" for name, why in metrics["unmet"].items()]
+    lines += [f"{name}: {reason}" for name, reason in metrics["unmet"].items()]
     if metrics["unfinished"]:
         lines += ["", f"unfinished ({len(metrics['unfinished'])}): run the same command again"]
     return "\n".join([*lines, ""])
 
 
-def _words(one: Mapping[str, Any], when: str) -> str:
-    return _points(one[when], sign="") if when in one else "-"
+def _words(row: Mapping[str, Any], when: str) -> str:
+    return _points(row[when], sign="") if when in row else "-"
 
 
 def _points(interval: Mapping[str, float], sign: str = "+") -> str:

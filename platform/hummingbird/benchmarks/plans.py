@@ -30,7 +30,7 @@ from hummingbird.models.pipeline import load_pipeline
 
 VERSION = 1
 SUITE = {"name": "shapes", "version": ShapesSuite.version}
-ELSEWHERE = frozenset({"folder", "workers", "judges", "minutes", "device", "resamples"})
+EXECUTION_SETTINGS = frozenset({"folder", "workers", "judges", "minutes", "device", "resamples"})
 """Settings of the benchmark that change no student and no video."""
 
 
@@ -72,7 +72,7 @@ def study_inputs(settings: Settings) -> dict[str, Any]:
         "distill": tree["distill"],
         "training": {key: tree["training"][key] for key in training},
         "plan": {key: tree["plan"][key] for key in calibration},
-        "plan_benchmark": {k: v for k, v in tree["plan_benchmark"].items() if k not in ELSEWHERE},
+        "plan_benchmark": {k: v for k, v in tree["plan_benchmark"].items() if k not in EXECUTION_SETTINGS},
     }
 
 
@@ -97,14 +97,16 @@ def run_study(settings: Settings, folder: Path) -> dict[str, Any]:
     with parallel_map(s.workers) as parallel:
         pipeline = load_pipeline(teacher).to(device)
         cache = draw_cache(pipeline, folder / "cache", settings.seed, s.clips, parallel)
-        planned, unmet = find_plans(settings, pipeline, teacher, cache, folder / "plans", device, parallel)
+        candidates, unmet = find_plans(settings, pipeline, teacher, cache, folder / "plans", device, parallel)
         study = StudyContext(settings, folder, teacher, cache, device, deadline)
         runs = [
-            StudentRun(name, one.plan, seed) for seed in s.seeds for name, one in planned.items()
+            StudentRun(name, candidate.plan, seed)
+            for seed in s.seeds
+            for name, candidate in candidates.items()
         ]  # a seed after the other: what is cut off has whole seeds to show
         students = parallel(partial(run_student, study), runs)
         results = list(tqdm(students, total=len(runs), desc="students", unit="student"))
-    metrics = _metrics(settings, planned, runs, results)
+    metrics = _metrics(settings, candidates, runs, results)
     metrics |= {"unmet": unmet, "inputs": inputs, "device": describe_device(), "suite": SUITE}
     print(text_table(metrics))
     return metrics
@@ -112,7 +114,7 @@ def run_study(settings: Settings, folder: Path) -> dict[str, Any]:
 
 def _metrics(
     settings: Settings,
-    planned: Mapping[str, PlanCandidate],
+    candidates: Mapping[str, PlanCandidate],
     runs: list[StudentRun],
     results: list[dict[str, Any] | None],
 ) -> dict[str, Any]:
@@ -121,10 +123,10 @@ def _metrics(
     for run, result in zip(runs, results, strict=True):
         if result is not None:
             by_seed[run.seed][run.name] = result
-    whole = {seed: students for seed, students in by_seed.items() if len(students) == len(planned)}
-    metrics = summary(planned, by_seed)
+    whole = {seed: students for seed, students in by_seed.items() if len(students) == len(candidates)}
+    metrics = summary(candidates, by_seed)
     if whole:
-        metrics |= comparisons(s, planned, whole, settings.seed, metrics["plans"])
+        metrics |= comparisons(s, candidates, whole, settings.seed, metrics["plans"])
     unfinished = [run for run, result in zip(runs, results, strict=True) if result is None]
     return {**metrics, "unfinished": [f"{run.name}, seed {run.seed}" for run in unfinished]}
 

@@ -48,8 +48,11 @@ def unet_benchmark(settings: Settings) -> Path:
     resolve_device(s.device, "unet_benchmark.device")
     if s.folder is not None:
         s.folder.mkdir(parents=True, exist_ok=True)
-        asked = s.model_dump(mode="json")
-        result = {"schema_version": 1, "settings": asked, "metrics": compare(s, settings.seed)}
+        result = {
+            "schema_version": 1,
+            "settings": s.model_dump(mode="json"),
+            "metrics": compare(s, settings.seed),
+        }
         write_atomically(s.folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
         return s.folder / "result.json"
     with open_run(settings, "unet_benchmark", inputs={"device": describe_device()}) as run:

@@ -58,7 +58,10 @@ def benchmark(settings: Settings, folder: Path | None = None) -> Path:
         timings = time_pipelines(pipelines, prompts, s.warmup_videos, s.repeats)
         seconds = {name: timing.seconds for name, timing in timings.items()}
         run.metrics.update(
-            timings={one.name: timings[one.name].as_json() | {"note": one.note} for one in pipelines},
+            timings={
+                pipeline.name: timings[pipeline.name].as_json() | {"note": pipeline.note}
+                for pipeline in pipelines
+            },
             seconds_per_video={"teacher": seconds["teacher, eager"], "student": seconds["student, compiled"]},
             speedup=seconds["teacher, eager"] / seconds["student, compiled"],
             speedup_compiled=(
@@ -72,10 +75,10 @@ def benchmark(settings: Settings, folder: Path | None = None) -> Path:
     return run.result_path
 
 
-def _package(settings: Settings, given: AnyPath | None, model: Path, decoder: str) -> Path:
+def _package(settings: Settings, package: AnyPath | None, model: Path, decoder: str) -> Path:
     """The package that was given, else the model's, compiled."""
-    if given is not None:
-        return local_copy(given)
+    if package is not None:
+        return local_copy(package)
     section = settings.compile.model_copy(update={"model": str(model), "decoder": decoder})
     result = load_result(compile_model(settings.model_copy(update={"compile": section})))
     return local_copy(result["outputs"]["package"])

@@ -37,10 +37,10 @@ TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
 MODULES = ("unet", "vae", "decoder", "text_encoder")
 CONFIGS = ("unet", "vae", "text_encoder", "scheduler")
 
-Say = Callable[[str], object]
+Log = Callable[[str], object]
 
 
-def compile_model(settings: Settings, say: Say = print) -> Path:
+def compile_model(settings: Settings, log: Log = print) -> Path:
     """Compiles ``compile.model``; returns the path of ``result.json``; its output ``package`` is the folder.
 
     The same model with the same settings, torch and processor is compiled once.
@@ -58,7 +58,7 @@ def compile_model(settings: Settings, say: Say = print) -> Path:
         if run.previous is None or not is_package(folder):
             name = chosen if chosen.startswith(SHIPPED) else parent["model_id"]
             started = time.perf_counter()
-            compile_pipeline(pipeline, folder, settings.compile, name, parent["model_id"], say)
+            compile_pipeline(pipeline, folder, settings.compile, name, parent["model_id"], log)
             run.metrics["compile_seconds"] = time.perf_counter() - started
         else:
             run.metrics.update(run.previous["metrics"])
@@ -98,7 +98,7 @@ def compile_pipeline(
     settings: CompileSettings,
     name: str,
     model_id: str | None = None,
-    say: Say = print,
+    log: Log = print,
 ) -> Manifest:
     """Compiles a pipeline into a package folder, which appears whole or not at all; minutes on two cores.
 
@@ -108,7 +108,7 @@ def compile_pipeline(
         settings: what for; ``settings.model`` is not read.
         name: what clients call the model.
         model_id: the model's id in the lake.
-        say: gets a line before every part.
+        log: gets a line before every part.
 
     Raises:
         InputError: no compiler, or no such device.
@@ -125,7 +125,7 @@ def compile_pipeline(
     try:
         parts = {}
         for index, (part, (module, inputs, most)) in enumerate(_parts(pipeline, settings).items(), 1):
-            say(f"compiling {part.replace('_', ' ')} ({index} of 3) ...")
+            log(f"compiling {part.replace('_', ' ')} ({index} of 3) ...")
             parts[part] = _compile(part, module, inputs, most, work / f"{part}.pt2", settings)
         pipeline.tokenizer.save_pretrained(work / "tokenizer")
         manifest = Manifest(
@@ -258,9 +258,9 @@ def _compile(
         compiled = torch._inductor.aoti_load_package(str(path))
         differences, values = [], []
         for size in sorted({1, most}):
-            given = example(size)
-            expected = exact(*given)
-            differences.append((compiled(*given) - expected).abs().max().item())
+            arguments = example(size)
+            expected = exact(*arguments)
+            differences.append((compiled(*arguments) - expected).abs().max().item())
             values.append(expected.abs().max().item())
     report = PartReport(max_difference=max(differences), max_value=max(values))
     if not report.max_difference <= TOLERANCE[settings.precision] * report.max_value:

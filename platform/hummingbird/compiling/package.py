@@ -78,7 +78,7 @@ def is_package(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_package_manifest(folder: Path) -> Manifest:
     """The manifest of a package; one of version 2, whose scheduler said it in other words, as one of today.
 
     Raises:
@@ -107,17 +107,17 @@ def check_machine(manifest: Manifest) -> None:
         InputError: it was compiled with another torch, or for another device or processor; compile again.
     """
     again = "compile it again on this machine (jobs/compile.py)"
-    made = f"the package was compiled for {manifest.device_name}"
+    origin = f"the package was compiled for {manifest.device_name}"
     if manifest.torch_version != torch.__version__:
         raise InputError(
             f"the package was made with torch {manifest.torch_version}, here is {torch.__version__}: {again}"
         )
     if manifest.device == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"{made}, here is no GPU: {again}")
+        raise InputError(f"{origin}, here is no GPU: {again}")
     here = device_capability(manifest.device)
     missing = sorted(set(manifest.capability) - set(here))
     if missing:
-        raise InputError(f"{made}; this machine lacks {', '.join(missing)}: {again}")
+        raise InputError(f"{origin}; this machine lacks {', '.join(missing)}: {again}")
 
 
 class _Part(nn.Module):
@@ -197,7 +197,7 @@ class CompiledPipeline(TextToVideoPipeline):
         Raises:
             InputError: there is none, or it is not for this machine (`check_machine`).
         """
-        manifest = read_manifest(folder)
+        manifest = read_package_manifest(folder)
         check_machine(manifest)
         configs, device, size = manifest.configs, manifest.device, manifest.max_batch_size
         unet = CompiledUNet(configs["unet"], folder / "unet.pt2", device, size)

@@ -59,23 +59,23 @@ def run_verb(
     if arguments is not None:
         arguments(parser)
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="overrides of settings")
-    given = parser.parse_intermixed_args(argv)
+    args = parser.parse_intermixed_args(argv)
     signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(_run(main, given, flags, defaults))
+    sys.exit(_run(main, args, flags, defaults))
 
 
 def _run(
     main: Main,
-    given: argparse.Namespace,
+    args: argparse.Namespace,
     flags: Mapping[str, str],
     defaults: Callable[[argparse.Namespace], Mapping[str, Any]] | None,
 ) -> int:
     try:
-        settings = _settings(given, flags, defaults(given) if defaults is not None else None)
-        if given.print_settings:
+        settings = _settings(args, flags, defaults(args) if defaults is not None else None)
+        if args.print_settings:
             print(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), end="")
             return 0
-        result = main(settings, given)
+        result = main(settings, args)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -103,12 +103,12 @@ def _bad_input(error: BaseException) -> InputError | None:
 
 
 def _settings(
-    given: argparse.Namespace, flags: Mapping[str, str], defaults: Mapping[str, Any] | None
+    args: argparse.Namespace, flags: Mapping[str, str], defaults: Mapping[str, Any] | None
 ) -> Settings:
-    shortcuts = [f"{key}={value}" for key in flags.values() if (value := getattr(given, key)) is not None]
-    if given.storage is not None:
-        shortcuts.append(f"storage={given.storage}")
-    return load_settings(given.config, [*shortcuts, *given.overrides], defaults)
+    shortcuts = [f"{key}={value}" for key in flags.values() if (value := getattr(args, key)) is not None]
+    if args.storage is not None:
+        shortcuts.append(f"storage={args.storage}")
+    return load_settings(args.config, [*shortcuts, *args.overrides], defaults)
 
 
 def _parser(

@@ -18,9 +18,9 @@ from hummingbird.config.plugins import PluginChoice, PluginTable
 from hummingbird.config.section import AbsolutePath, Section
 
 
-def _place(given: str | Path) -> str | Path:
+def _place(place: str | Path) -> str | Path:
     """A URI stays what it is; a path is made absolute once, on the driver: workers run in other folders."""
-    return str(given) if "://" in str(given) else Path(given).expanduser().absolute()
+    return str(place) if "://" in str(place) else Path(place).expanduser().absolute()
 
 
 Place = Annotated[str | Path, AfterValidator(_place)]
@@ -130,7 +130,7 @@ class CurateSettings(Section):
     copy_luma: NonNegativeFloat = Field(
         0.4, description="most luma bits of the perceptual hashes that differ in possible copies, as a share"
     )
-    copy_colour: NonNegativeFloat = Field(0.55, description="the same of their colour bits")
+    copy_colour: NonNegativeFloat = Field(0.55, description="the same of their color bits")
     copy_likeness: float = Field(
         0.75, ge=-1, le=1, description="least correlation of the pictures of near copies: duplicate"
     )

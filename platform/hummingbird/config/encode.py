@@ -10,7 +10,7 @@ class EncodeSettings(Section):
 
     snapshot: int | None = Field(None, description="snapshot of clips; none: the current one")
     num_frames: PositiveInt = Field(16, description="frames a sample")
-    size: PositiveInt = Field(64, description="pixels: samples are square, cropped from the centre")
+    size: PositiveInt = Field(64, description="pixels: samples are square, cropped from the center")
     fps: PositiveFloat = Field(8.0, description="frames a second that clips are sampled at")
     part_clips: PositiveInt = Field(64, description="clips in one file of the cache: the unit of a restart")
     actors: PositiveInt | None = Field(

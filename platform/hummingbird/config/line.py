@@ -39,7 +39,7 @@ class LineSettings(Section):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         order = get_args(LineVerb)
-        wanted = tuple(verb for verb in order if verb in self.verbs)
-        if wanted != self.verbs:
-            raise ValueError(f"verbs follow each other in this order: {', '.join(wanted)}")
+        ordered = tuple(verb for verb in order if verb in self.verbs)
+        if ordered != self.verbs:
+            raise ValueError(f"verbs follow each other in this order: {', '.join(ordered)}")
         return self

@@ -46,11 +46,11 @@ def load_settings(
     """
     tree: dict[str, Any] = {}
     if defaults is not None:
-        merge(tree, defaults)
+        merge_settings(tree, defaults)
     if config is not None:
-        merge(tree, read_yaml(config))
+        merge_settings(tree, read_yaml(config))
     for override in overrides:
-        merge(tree, _parse_override(override))
+        merge_settings(tree, _parse_override(override))
     _refuse_unknown_keys(tree)
     try:
         # JSON in strict mode: "3" is no integer and 1 is no truth value, but text may become a path.
@@ -132,7 +132,7 @@ def _plain_types(annotation: Any) -> set[Any]:
     return {annotation}
 
 
-def merge(tree: dict[str, Any], more: Mapping[str, Any], section: Any = Settings) -> None:
+def merge_settings(tree: dict[str, Any], more: Mapping[str, Any], section: Any = Settings) -> None:
     """Puts ``more`` into ``tree``: values of the same key are replaced, sections key by key."""
     for key, value in more.items():
         old = tree.get(key)
@@ -141,7 +141,7 @@ def merge(tree: dict[str, Any], more: Mapping[str, Any], section: Any = Settings
             and isinstance(old, dict)
             and not _chooses_another(section, key, old, value)
         ):
-            merge(old, value, _section_of(section, key))
+            merge_settings(old, value, _section_of(section, key))
         else:
             tree[key] = json.loads(json.dumps(value, default=str)) if isinstance(value, Mapping) else value
 
@@ -186,5 +186,5 @@ def _suggestion(key: str) -> str:
 
 def _explain(detail: ErrorDetails) -> str:
     key = ".".join(str(part) for part in detail["loc"])
-    given = re.sub(r"://[^/@]*@", "://***@", repr(detail["input"]))  # a URI may hold a password
-    return f"setting '{key}': {detail['msg'][:1].lower()}{detail['msg'][1:]} (given: {given})"
+    value = re.sub(r"://[^/@]*@", "://***@", repr(detail["input"]))  # a URI may hold a password
+    return f"setting '{key}': {detail['msg'][:1].lower()}{detail['msg'][1:]} (given: {value})"

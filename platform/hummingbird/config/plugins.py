@@ -39,7 +39,9 @@ PluginTable = dict[str, dict[str, Any]]
 
 def is_plugin_choice(field: FieldInfo) -> bool:
     """Whether a field of the settings is a `PluginChoice`."""
-    return any(isinstance(one, AfterValidator) and one.func is _one for one in field.metadata)
+    return any(
+        isinstance(validator, AfterValidator) and validator.func is _one for validator in field.metadata
+    )
 
 
 class NoSettings(Section):
@@ -78,10 +80,10 @@ def resolve_plugin(setting: str, choice: PluginChoice, known: Mapping[str, str],
     unknown = [key for key in values if key not in section.model_fields]
     if unknown:
         close = difflib.get_close_matches(str(unknown[0]), section.model_fields, n=1)
-        there = (
+        hint = (
             f"did you mean '{close[0]}'?" if close else f"it has {', '.join(section.model_fields) or 'none'}"
         )
-        raise InputError(f"{setting}: {name} has no setting '{unknown[0]}'; {there}")
+        raise InputError(f"{setting}: {name} has no setting '{unknown[0]}'; {hint}")
     try:
         return Plugin(name, kind, section.model_validate(values, strict=False))
     except ValidationError as error:

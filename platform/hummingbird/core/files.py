@@ -222,8 +222,8 @@ class RemotePath:
         from pyarrow import fs
 
         system, path = self.system()
-        found = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=recursive))
-        for info in sorted(found, key=lambda info: info.path):
+        infos = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=recursive))
+        for info in sorted(infos, key=lambda info: info.path):
             yield self / info.path.rstrip("/").removeprefix(path).lstrip("/"), info
 
 
@@ -237,10 +237,10 @@ def as_path(place: str | Path | RemotePath) -> AnyPath:
     return place if isinstance(place, RemotePath) else Path(place)
 
 
-def _storage(given: Any) -> AnyPath:
-    if not isinstance(given, str | Path | RemotePath):
+def _storage(value: Any) -> AnyPath:
+    if not isinstance(value, str | Path | RemotePath):
         raise ValueError("must be a folder or a URI")
-    place = as_path(given)
+    place = as_path(value)
     if isinstance(place, Path):
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(place)):  # a path has one slash of a URI's two
             raise ValueError("must be a folder, or a URI as text")
@@ -312,14 +312,14 @@ def remove_tree(folder: AnyPath) -> None:
 
 def _write_beside(target: Path, content: bytes, name: Any) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(beside).chmod(0o644)
-        name(Path(beside))
+        Path(temporary).chmod(0o644)
+        name(Path(temporary))
     except BaseException:
-        Path(beside).unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise

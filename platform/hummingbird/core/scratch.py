@@ -23,7 +23,7 @@ from hummingbird.core.files import AnyPath, RemotePath, as_path
 if TYPE_CHECKING:
     from pyarrow import fs
 
-_AT_ONCE = 8
+_THREADS = 8
 _CHUNK = 8 << 20
 _IN_USE = 3600.0  # seconds: what was used since is never removed
 _NO_HOST = "_"
@@ -31,8 +31,8 @@ _NO_HOST = "_"
 
 def scratch_root() -> Path:
     """The folder of everything here."""
-    given = os.environ.get("HUMMINGBIRD_SCRATCH")
-    return Path(given).absolute() if given else Path(tempfile.gettempdir()) / f"hummingbird-{os.getuid()}"
+    root = os.environ.get("HUMMINGBIRD_SCRATCH")
+    return Path(root).absolute() if root else Path(tempfile.gettempdir()) / f"hummingbird-{os.getuid()}"
 
 
 def scratch_limit() -> int:
@@ -86,20 +86,20 @@ def download(place: RemotePath, target: Path) -> None:
         InputError: it is larger than all copies may be.
     """
     if place.is_file():
-        wanted = [(place, target, place.info())]
+        entries = [(place, target, place.info())]
     else:
-        wanted = [(path, target / path.relative_to(place), info) for path, info in place.files()]
-        there = {path for _, path, _ in wanted}
+        entries = [(path, target / path.relative_to(place), info) for path, info in place.files()]
+        targets = {path for _, path, _ in entries}
         for path in list(target.rglob("*")) if target.is_dir() else ():
-            if path.is_file() and path not in there and path.name != ".lock":
+            if path.is_file() and path not in targets and path.name != ".lock":
                 path.unlink()
-    if not wanted:
+    if not entries:
         raise FileNotFoundError(f"there is nothing at {place}")
-    missing = [one for one in wanted if not _same(one[1], one[2])]
-    _make_room(sum(info.size for *_, info in missing), keep={path for _, path, _ in wanted})
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(lambda one: _fetch(*one), missing))
-    for _, path, _ in wanted:
+    missing = [entry for entry in entries if not _same(entry[1], entry[2])]
+    _make_room(sum(info.size for *_, info in missing), keep={path for _, path, _ in entries})
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(lambda entry: _fetch(*entry), missing))
+    for _, path, _ in entries:
         _use(path)
 
 
@@ -108,18 +108,18 @@ def upload(folder: Path, place: RemotePath) -> None:
 
     Files that begin with a dot are left out. Nothing is removed there.
     """
-    there = {str(path): info for path, info in place.files()}
+    uploaded = {str(path): info for path, info in place.files()}
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
     def put(path: Path) -> None:
         target = place / path.relative_to(folder)
-        if (info := there.get(str(target))) is not None and _same(path, info):
+        if (info := uploaded.get(str(target))) is not None and _same(path, info):
             return
         with path.open("rb") as source, target.open("wb") as sink:
             shutil.copyfileobj(source, sink, _CHUNK)
         _date(path, target.info())
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(put, paths))
 
 
@@ -160,8 +160,8 @@ def _same(path: Path, info: "fs.FileInfo") -> bool:
     """Whether a local file was copied from, or to, the file of ``info``: it has the same size and time."""
     if not path.is_file() or info.mtime_ns is None:
         return False
-    found = path.stat()
-    return found.st_size == info.size and found.st_mtime_ns == info.mtime_ns
+    status = path.stat()
+    return status.st_size == info.size and status.st_mtime_ns == info.mtime_ns
 
 
 def _date(path: Path, info: "fs.FileInfo") -> None:
@@ -189,13 +189,13 @@ def _make_room(size: int, keep: set[Path]) -> None:
     if size <= _unchecked:
         _unchecked -= size
         return
-    found = [
+    copies = [
         (status.st_atime, status.st_size, path)
         for path in (scratch_root() / "copies").rglob("*")
         if path.is_file() and (status := path.stat())
     ]
-    total, now = sum(one[1] for one in found), time.time()
-    for used, bytes_, path in sorted(found):
+    total, now = sum(bytes_ for _, bytes_, _ in copies), time.time()
+    for used, bytes_, path in sorted(copies):
         if total + size <= limit or now - used < _IN_USE:
             break
         if path not in keep:

@@ -107,8 +107,8 @@ def score_curation(
     kept = [(j, j.shot.attributes) for j in judged if not j.dropped]
     # What does not move has no true caption; kept, it is a mistake of dropping already.
     captioned = [(j.row, shown) for j, shown in kept if shown is not None]
-    before = [stated(row["caption_original"] or "", shown) for row, shown in captioned]
-    after = [stated(row["caption"] or "", shown) for row, shown in captioned]
+    before = [stated_attributes(row["caption_original"] or "", shown) for row, shown in captioned]
+    after = [stated_attributes(row["caption"] or "", shown) for row, shown in captioned]
     shown_shots = {(j.uri, j.shot.start_frame) for j in judged}
     quarantined = {Path(row["source_uri"]).name for row in quarantine if row["error"]}
     return CurationScore(
@@ -128,32 +128,32 @@ def score_curation(
     )
 
 
-def stated(text: str, truth: Attributes) -> list[bool]:
+def stated_attributes(text: str, truth: Attributes) -> list[bool]:
     """For each true attribute (colors, shapes, motion, background, relation): does ``text`` state it?
 
     A text outside the grammar states the attributes whose words it has, but no relation.
     """
-    said = parse_caption(text)
-    if said is None:
+    stated = parse_caption(text)
+    if stated is None:
         words = " ".join(text.lower().replace(",", " ").replace(".", " ").split())
         names = {name for name in (*COLORS, *SHAPES, *MOTIONS, *BACKGROUNDS) if f" {name} " in f" {words} "}
-        answers = [word in names for pair in truth.objects for word in pair]
-        answers += [truth.motion in names, truth.background in names]
-        return answers + ([False] if truth.relation else [])
-    said = _in_truth_order(said, truth)
-    answers = []
+        matches = [word in names for pair in truth.objects for word in pair]
+        matches += [truth.motion in names, truth.background in names]
+        return matches + ([False] if truth.relation else [])
+    stated = _in_truth_order(stated, truth)
+    matches = []
     for index, pair in enumerate(truth.objects):
-        there = said.objects[index] if index < len(said.objects) else (None, None)
-        answers += [a == b for a, b in zip(there, pair, strict=True)]
-    answers += [said.motion == truth.motion, said.background == truth.background]
-    return answers + ([said.relation == truth.relation] if truth.relation else [])
+        stated_pair = stated.objects[index] if index < len(stated.objects) else (None, None)
+        matches += [a == b for a, b in zip(stated_pair, pair, strict=True)]
+    matches += [stated.motion == truth.motion, stated.background == truth.background]
+    return matches + ([stated.relation == truth.relation] if truth.relation else [])
 
 
-def _in_truth_order(said: Attributes, truth: Attributes) -> Attributes:
+def _in_truth_order(stated: Attributes, truth: Attributes) -> Attributes:
     """The same statement with its objects in the order of the truth: A left of B is B right of A."""
-    if len(said.objects) < 2 or said.relation is None:
-        return said
-    turned = Attributes(said.objects[::-1], said.motion, said.background, _OPPOSITE[said.relation])
+    if len(stated.objects) < 2 or stated.relation is None:
+        return stated
+    swapped = Attributes(stated.objects[::-1], stated.motion, stated.background, _OPPOSITE[stated.relation])
 
     def agreement(order: Attributes) -> int:
         pairs = zip(order.objects, truth.objects, strict=False)
@@ -161,7 +161,7 @@ def _in_truth_order(said: Attributes, truth: Attributes) -> Attributes:
             a == b for stated_pair, true_pair in pairs for a, b in zip(stated_pair, true_pair, strict=True)
         )
 
-    return turned if agreement(turned) > agreement(said) else said
+    return swapped if agreement(swapped) > agreement(stated) else stated
 
 
 def _judge(clips: Sequence[Row], truth: Sequence[TrueFile]) -> list[_JudgedClip]:
@@ -206,6 +206,6 @@ def _rate(part: int, whole: int, empty: float = 1.0) -> float:
     return part / whole if whole else empty
 
 
-def _share(answers: Sequence[Sequence[bool]]) -> float:
-    flat = [answer for answers_of_one in answers for answer in answers_of_one]
+def _share(matches: Sequence[Sequence[bool]]) -> float:
+    flat = [match for clip_matches in matches for match in clip_matches]
     return _rate(sum(flat), len(flat))

@@ -92,7 +92,7 @@ def evaluate(settings: Settings, folder: Path | None = None) -> Path:
                 for name, score in scores.items()
             },
             missing=missing_dimensions(suite, prompts),
-            suite=declaration(plugin, suite),
+            suite=suite_declaration(plugin, suite),
             prompts=len(prompts),
             videos=len(tasks),
             seeds=[r.seed for r in tasks],
@@ -113,13 +113,13 @@ def evaluate(settings: Settings, folder: Path | None = None) -> Path:
 
 def missing_dimensions(suite: Suite, prompts: Sequence[EvaluationPrompt]) -> dict[str, str]:
     """Dimensions that have no value here, and why."""
-    asked = frozenset().union(*(suite.asked_by(prompt) for prompt in prompts))
-    unasked = {d.name: "no prompt asks for it" for d in suite.dimensions if d.name not in asked}
-    reasons = {**unasked, **suite.missing}
+    covered = frozenset().union(*(suite.prompt_dimensions(prompt) for prompt in prompts))
+    uncovered = {d.name: "no prompt asks for it" for d in suite.dimensions if d.name not in covered}
+    reasons = {**uncovered, **suite.missing}
     return {d.name: reasons[d.name] for d in suite.dimensions if d.name in reasons}
 
 
-def declaration(plugin: Plugin[Suite], suite: Suite) -> dict[str, Any]:
+def suite_declaration(plugin: Plugin[Suite], suite: Suite) -> dict[str, Any]:
     """What a suite declares, as JSON: reports read this, and know no suite."""
     return {
         "name": plugin.name,
@@ -138,7 +138,9 @@ def _prompts_hash(tasks: Sequence[VideoTask]) -> str:
 
 def _figures(suite: Suite, tasks: Sequence[VideoTask], results: Sequence[VideoResult]) -> dict[str, float]:
     measured = [None if r.error is not None else Measurement(r.values, r.checks) for r in results]
-    return dict(suite.figures([(r.prompt, one) for r, one in zip(tasks, measured, strict=True)]))
+    return dict(
+        suite.figures([(r.prompt, measurement) for r, measurement in zip(tasks, measured, strict=True)])
+    )
 
 
 def _failed(results: Sequence[VideoResult]) -> list[dict[str, Any]]:

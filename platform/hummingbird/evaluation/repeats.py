@@ -7,12 +7,16 @@ from numpy.typing import NDArray
 
 from hummingbird.evaluation.intervals import Interval, Scale, Values, ValueTable, interval_of
 
-Pair = tuple[str, str]
+ModelPair = tuple[str, str]
 
 
 def score_repeats(
-    scale: Scale, models: Mapping[str, Sequence[Values]], pairs: Sequence[Pair], resamples: int, seed: int
-) -> tuple[dict[str, Interval], dict[Pair, Interval]]:
+    scale: Scale,
+    models: Mapping[str, Sequence[Values]],
+    pairs: Sequence[ModelPair],
+    resamples: int,
+    seed: int,
+) -> tuple[dict[str, Interval], dict[ModelPair, Interval]]:
     """The total of every model, and the difference of the first's and the second's for every pair of models.
 
     Repeats are drawn with replacement, and within each of them prompts. All models share the draws: repeat k of every

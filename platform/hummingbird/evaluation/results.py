@@ -94,8 +94,8 @@ def write_table(results: Mapping[str, Sequence[VideoResult]], file: Path) -> Non
     """All rows of all models as Parquet: ``value NAME`` by dimension, ``check NAME`` by check."""
     rows: list[dict[str, Any]] = []
     for model, videos in results.items():
-        for one in videos:
-            row = asdict(one)
+        for video in videos:
+            row = asdict(video)
             values, checks = row.pop("values"), row.pop("checks")
             rows.append(
                 {

@@ -97,9 +97,9 @@ def score(raw: Mapping[str, float], table: Sequence[Dimension], parts: Mapping[s
         part for part in parts if all(d.name in normalized for d in table if d.part == part)
     ]  # parts that can be computed
     means = {part: part_mean(normalized, table, part) for part in whole}
-    return Score(normalized, means, total(means, parts) if len(whole) == len(parts) else None)
+    return Score(normalized, means, total_score(means, parts) if len(whole) == len(parts) else None)
 
 
-def total(means: Mapping[str, float], parts: Mapping[str, float] = VBENCH_PARTS) -> float:
+def total_score(means: Mapping[str, float], parts: Mapping[str, float] = VBENCH_PARTS) -> float:
     """The weighted mean of all parts."""
     return sum(weight * means[part] for part, weight in parts.items()) / sum(parts.values())

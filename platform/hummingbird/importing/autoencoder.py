@@ -7,7 +7,7 @@ from accelerate import init_empty_weights
 from diffusers import AutoencoderKL
 
 from hummingbird.core.errors import InputError
-from hummingbird.importing.table import Entry, Taken, Weights, fill
+from hummingbird.importing.table import Entry, ImportSummary, Weights, fill
 
 PREFIX = "first_stage_model."
 PUBLISHED: dict[str, Any] = {
@@ -37,12 +37,12 @@ def our_config(reference: Mapping[str, Any]) -> dict[str, Any]:
         InputError: a parameter is missing or unknown, or asks for what ``AutoencoderKL`` does not have.
     """
     details = reference.get("ddconfig") or {}
-    wanted = set(PUBLISHED["ddconfig"])
-    if absent := sorted(wanted - {"resolution", "dropout", "attn_resolutions"} - set(details)):
+    known = set(PUBLISHED["ddconfig"])
+    if absent := sorted(known - {"resolution", "dropout", "attn_resolutions"} - set(details)):
         raise InputError(
             f"the autoencoder's reference configuration lacks ddconfig.{', ddconfig.'.join(absent)}"
         )
-    if unknown := sorted(set(reference) - KEYS) + [f"ddconfig.{k}" for k in sorted(set(details) - wanted)]:
+    if unknown := sorted(set(reference) - KEYS) + [f"ddconfig.{k}" for k in sorted(set(details) - known)]:
         raise InputError(f"the autoencoder's reference configuration has unknown keys: {', '.join(unknown)}")
     if details.get("attn_resolutions"):
         raise InputError(
@@ -80,7 +80,7 @@ def older_diffusers_table(vae: AutoencoderKL) -> list[Entry]:
 
 def import_vae(
     weights: Weights, reference: Mapping[str, Any], prefix: str = PREFIX
-) -> tuple[AutoencoderKL, Taken]:
+) -> tuple[AutoencoderKL, ImportSummary]:
     """An autoencoder from a file in latent diffusion's naming.
 
     Raises:
@@ -88,7 +88,7 @@ def import_vae(
     """
     with init_empty_weights():
         vae = AutoencoderKL(**our_config(reference))
-    return vae, Taken(fill(vae, published_table(vae), weights, "the autoencoder", prefix))
+    return vae, ImportSummary(fill(vae, published_table(vae), weights, "the autoencoder", prefix))
 
 
 def _published(name: str, stages: int) -> str:

@@ -46,7 +46,7 @@ FEW_STEP_NOISE: dict[str, Any] = {
 }
 
 
-def videocrafter2(checkpoint: Path, reference: Path | None, tokenizer: Path | None) -> Parts:
+def read_videocrafter2(checkpoint: Path, reference: Path | None, tokenizer: Path | None) -> Parts:
     """A VideoCrafter2 checkpoint: U-Net, autoencoder and text tower in one file.
 
     Args:
@@ -60,12 +60,12 @@ def videocrafter2(checkpoint: Path, reference: Path | None, tokenizer: Path | No
     sections = read_reference(reference)
     with open_weights(checkpoint) as weights:
         parts = _beside_unet(weights, sections, tokenizer, VideoScheduler(**TEACHER_NOISE, **_size(sections)))
-        parts.unet, taken = unet.import_unet(weights.under(unet.PREFIX), sections["unet"])
-        parts.account(taken)
+        parts.unet, summary = unet.import_unet(weights.under(unet.PREFIX), sections["unet"])
+        parts.account(summary)
     return parts
 
 
-def t2v_turbo(
+def read_t2v_turbo(
     checkpoint: Path, reference: Path | None, tokenizer: Path | None, merged: Path | None, lora: Path | None
 ) -> Parts:
     """T2V-Turbo on VideoCrafter2: its U-Net, or its LoRA merged into the base's; the other parts are the base's.
@@ -105,8 +105,8 @@ def t2v_turbo(
             done = merge_lora(base.under(unet.PREFIX), factors, published_table(config), guidance)
             source, prefix = done.weights, unet.PREFIX
             parts.notes += [*done.notes, f"LoRA of rank {done.rank} merged into {done.layers} layers"]
-        parts.unet, taken = unet.import_unet(source, sections["unet"], prefix)
-        parts.account(taken)
+        parts.unet, summary = unet.import_unet(source, sections["unet"], prefix)
+        parts.account(summary)
     return parts
 
 
@@ -123,14 +123,14 @@ def _beside_unet(
     weights: Weights, sections: dict[str, Any], tokenizer: Path | None, noise: VideoScheduler
 ) -> Parts:
     """The parts of a VideoCrafter2 file but its U-Net, which the caller puts in."""
-    vae, of_vae = autoencoder.import_vae(weights.under(autoencoder.PREFIX), sections["vae"])
-    tower, of_text = text.import_text(weights.under(text.PREFIX), sections["text"])
+    vae, vae_summary = autoencoder.import_vae(weights.under(autoencoder.PREFIX), sections["vae"])
+    tower, text_summary = text.import_text(weights.under(text.PREFIX), sections["text"])
     size, length = tower.config.vocab_size, tower.config.max_position_embeddings
     empty: Any = None
     parts = Parts(empty, vae, tower, load_tokenizer(tokenizer, size, length), noise)
     parts.unused += outside(weights, PREFIXES, SCHEDULE_BUFFERS, "a VideoCrafter2 checkpoint")
-    parts.account(of_vae)
-    parts.account(of_text)
+    parts.account(vae_summary)
+    parts.account(text_summary)
     if sections["unet"].get("context_dim") != tower.config.hidden_size:
         raise InputError(
             f"the U-Net's context_dim {sections['unet'].get('context_dim')} and the text tower's width "

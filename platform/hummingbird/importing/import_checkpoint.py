@@ -10,11 +10,11 @@ from hummingbird.core.errors import InputError
 from hummingbird.core.files import write_atomically
 from hummingbird.core.hashes import count_parameters, identify
 from hummingbird.importing.dover import import_dover
-from hummingbird.importing.formats import t2v_turbo, videocrafter2
-from hummingbird.importing.modelscope import modelscope
+from hummingbird.importing.formats import read_t2v_turbo, read_videocrafter2
+from hummingbird.importing.modelscope import read_modelscope
 from hummingbird.importing.parts import Parts
 from hummingbird.importing.reader import open_weights
-from hummingbird.importing.table import Taken, listed
+from hummingbird.importing.table import ImportSummary, listed
 from hummingbird.lake.lineage import put_model
 from hummingbird.lake.runs import Run, open_run
 from hummingbird.models.pipeline import TextToVideoPipeline
@@ -33,36 +33,38 @@ def import_checkpoint(settings: Settings) -> Path:
         InputError: licence, source or checkpoint is not given, or the checkpoint cannot be used: the message names
             the entries.
     """
-    asked = settings.import_checkpoint
-    if asked.checkpoint is None:
+    section = settings.import_checkpoint
+    if section.checkpoint is None:
         raise InputError("nothing to import: give import_checkpoint.checkpoint=PATH")
-    if asked.licence is None or asked.source is None:
-        missing = [name for name in ("licence", "source") if getattr(asked, name) is None]
+    if section.licence is None or section.source is None:
+        missing = [name for name in ("licence", "source") if getattr(section, name) is None]
         raise InputError(
             f"the {' and the '.join(missing)} of the weights must be stated, since every model made from them "
             f"inherits it: {' '.join(f'import_checkpoint.{name}=TEXT' for name in missing)}"
         )
-    inputs = {name: _digest(path) for name, path in _files(asked).items()}
+    inputs = {name: _digest(path) for name, path in _files(section).items()}
     with open_run(settings, "import_checkpoint", inputs=inputs) as run:
-        taken = _import_quality(asked, run) if asked.format == "dover" else _import_pipeline(asked, run)
+        summary = (
+            _import_quality(section, run) if section.format == "dover" else _import_pipeline(section, run)
+        )
         report = {
             "schema_version": REPORT_VERSION,
-            "format": asked.format,
-            "licence": asked.licence,
-            "source": asked.source,
+            "format": section.format,
+            "licence": section.licence,
+            "source": section.source,
             "files": inputs,
-            "unused": taken.unused,
-            "notes": taken.notes,
+            "unused": summary.unused,
+            "notes": summary.notes,
         }
         write_atomically(run.folder / "import.json", (json.dumps(report, indent=2) + "\n").encode())
         run.outputs["report"] = run.folder / "import.json"
-        run.metrics["unused_entries"] = len(taken.unused)
-        _print_taken(taken)
+        run.metrics["unused_entries"] = len(summary.unused)
+        _print_summary(summary)
     return run.result_path
 
 
-def _import_pipeline(asked: ImportCheckpointSettings, run: Run) -> Taken:
-    parts = _read(asked)
+def _import_pipeline(section: ImportCheckpointSettings, run: Run) -> ImportSummary:
+    parts = _read(section)
     pipeline = TextToVideoPipeline(
         unet=parts.unet,
         vae=parts.vae,
@@ -73,9 +75,9 @@ def _import_pipeline(asked: ImportCheckpointSettings, run: Run) -> Taken:
     )
     folder = run.folder / "pipeline"
     pipeline.save_pretrained(folder)
-    _write_card(folder, asked)
+    _write_card(folder, section)
     row = {"run_id": run.run_id, "settings_hash": run.settings_hash, "path": folder}
-    terms = {"licence": asked.licence, "source": asked.source}
+    terms = {"licence": section.licence, "source": section.source}
     run.outputs["pipeline"] = folder
     run.outputs["model_id"] = put_model(run.lake, identify(parts.unet), "teacher", {**row, **terms})
     run.metrics.update(
@@ -83,21 +85,21 @@ def _import_pipeline(asked: ImportCheckpointSettings, run: Run) -> Taken:
         vae_parameters=count_parameters(parts.vae),
         text_parameters=count_parameters(parts.text_encoder),
     )
-    return Taken(parts.unused, parts.notes)
+    return ImportSummary(parts.unused, parts.notes)
 
 
-def _import_quality(asked: ImportCheckpointSettings, run: Run) -> Taken:
-    others = [name for name in _files(asked) if name != "checkpoint"]
+def _import_quality(section: ImportCheckpointSettings, run: Run) -> ImportSummary:
+    others = [name for name in _files(section) if name != "checkpoint"]
     if others:
         raise InputError(f"the format dover takes the checkpoint alone: leave {listed(others)} out")
     folder = run.folder / "quality"
-    with open_weights(Path(str(asked.checkpoint))) as weights:
+    with open_weights(Path(str(section.checkpoint))) as weights:
         model = import_dover(weights)
         model.save_pretrained(folder)
-    _write_card(folder, asked)
+    _write_card(folder, section)
     run.outputs["quality"] = folder
     run.metrics["parameters"] = count_parameters(model)
-    return Taken(
+    return ImportSummary(
         notes=[
             f"curate with models.quality={folder}; it came without a threshold: set curate.min_technical, "
             "curate.min_aesthetic or curate.min_overall, such as '10%'"
@@ -105,23 +107,25 @@ def _import_quality(asked: ImportCheckpointSettings, run: Run) -> Taken:
     )
 
 
-def _read(asked: ImportCheckpointSettings) -> Parts:
-    checkpoint = Path(str(asked.checkpoint))
-    if asked.format != "t2v-turbo" and (asked.unet or asked.lora):
+def _read(section: ImportCheckpointSettings) -> Parts:
+    checkpoint = Path(str(section.checkpoint))
+    if section.format != "t2v-turbo" and (section.unet or section.lora):
         raise InputError("import_checkpoint.unet and lora belong to the format t2v-turbo")
-    if asked.format == "modelscope":
-        if asked.reference is not None:
+    if section.format == "modelscope":
+        if section.reference is not None:
             raise InputError(
                 "the format modelscope brings its configuration: leave import_checkpoint.reference out"
             )
-        return modelscope(checkpoint, asked.tokenizer)
-    if asked.format == "t2v-turbo":
-        return t2v_turbo(checkpoint, asked.reference, asked.tokenizer, asked.unet, asked.lora)
-    return videocrafter2(checkpoint, asked.reference, asked.tokenizer)
+        return read_modelscope(checkpoint, section.tokenizer)
+    if section.format == "t2v-turbo":
+        return read_t2v_turbo(checkpoint, section.reference, section.tokenizer, section.unet, section.lora)
+    return read_videocrafter2(checkpoint, section.reference, section.tokenizer)
 
 
-def _files(asked: ImportCheckpointSettings) -> dict[str, Path]:
-    given = {name: getattr(asked, name) for name in ("checkpoint", "unet", "lora", "tokenizer", "reference")}
+def _files(section: ImportCheckpointSettings) -> dict[str, Path]:
+    given = {
+        name: getattr(section, name) for name in ("checkpoint", "unet", "lora", "tokenizer", "reference")
+    }
     return {name: path for name, path in given.items() if path is not None}
 
 
@@ -138,15 +142,15 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _write_card(folder: Path, asked: ImportCheckpointSettings) -> None:
+def _write_card(folder: Path, section: ImportCheckpointSettings) -> None:
     """The model card, which later runs take the licence from."""
-    licence, source = json.dumps(asked.licence), asked.source
-    card = f"---\nlicense: {licence}\n---\n# Imported {asked.format} checkpoint\nWeights from {source}.\n"
+    licence, source = json.dumps(section.licence), section.source
+    card = f"---\nlicense: {licence}\n---\n# Imported {section.format} checkpoint\nWeights from {source}.\n"
     write_atomically(folder / "README.md", card.encode())
 
 
-def _print_taken(taken: Taken) -> None:
-    if taken.unused:
-        print(f"known entries that nothing uses ({len(taken.unused)}): {listed(taken.unused)}")
-    for note in taken.notes:
+def _print_summary(summary: ImportSummary) -> None:
+    if summary.unused:
+        print(f"known entries that nothing uses ({len(summary.unused)}): {listed(summary.unused)}")
+    for note in summary.notes:
         print(f"note: {note}")

@@ -61,9 +61,9 @@ def merge_lora(
     for number, (name, (up, down)) in enumerate(zip(names, pairs, strict=True)):
         weight = tensors[name]
         shape = tuple(weight.shape)
-        ones = (1,) * (len(shape) - 2)
+        kernel = (1,) * (len(shape) - 2)
         r = down.shape[0] if down.dim() else 0
-        if tuple(down.shape) != (r, *shape[1:]) or tuple(up.shape) != (shape[0], r, *ones):
+        if tuple(down.shape) != (r, *shape[1:]) or tuple(up.shape) != (shape[0], r, *kernel):
             raise InputError(
                 f"{lora.origin}: pair {number}, of {name} {shape}, has the shapes {tuple(up.shape)} and "
                 f"{tuple(down.shape)}: the LoRA was made for another structure"
@@ -87,9 +87,9 @@ def _pairs(lora: Weights) -> list[tuple[Tensor, Tensor]]:
         return list(zip(tensors[::2], tensors[1::2], strict=True))
     numbered = {match[1]: name for name in names if (match := re.fullmatch(r"unet:(\d+):(?:up|down)", name))}
     count = len(numbered)
-    wanted = [(f"unet:{number}:up", f"unet:{number}:down") for number in range(count)]
-    if {name for pair in wanted for name in pair} != set(names):
+    expected = [(f"unet:{number}:up", f"unet:{number}:down") for number in range(count)]
+    if {name for pair in expected for name in pair} != set(names):
         raise InputError(
             f"{lora.origin} is no LoRA of T2V-Turbo: a list of factors, or entries unet:NUMBER:up and unet:NUMBER:down"
         )
-    return [(lora.tensors[up], lora.tensors[down]) for up, down in wanted]
+    return [(lora.tensors[up], lora.tensors[down]) for up, down in expected]

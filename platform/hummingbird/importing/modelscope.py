@@ -41,7 +41,7 @@ NOISE_FIXED: dict[str, Any] = {
 }
 
 
-def modelscope(folder: Path, tokenizer: Path | None = None) -> Parts:
+def read_modelscope(folder: Path, tokenizer: Path | None = None) -> Parts:
     """A folder with ``unet``, ``vae``, ``text_encoder``, ``tokenizer`` and ``scheduler``; weights pickled or not.
 
     Args:
@@ -135,8 +135,8 @@ def _fill_text(text: CLIPTextModel, folder: Path) -> list[str]:
     with open_weights(_weights_file(folder, "text_encoder")) as weights:
         prefix = "text_model." if any(name.startswith("text_model.") for name in weights.tensors) else ""
         table = [Entry(prefix + name, name) for name in text.state_dict()]
-        found = fill(text, table, weights, "the part text_encoder", "", UNUSED_TEXT)
-        return [f"text_encoder/{name}" for name in found]
+        unused = fill(text, table, weights, "the part text_encoder", "", UNUSED_TEXT)
+        return [f"text_encoder/{name}" for name in unused]
 
 
 def _noise(config: Mapping[str, Any], pixels: int, few_steps: bool) -> VideoScheduler:
@@ -157,10 +157,10 @@ def _noise(config: Mapping[str, Any], pixels: int, few_steps: bool) -> VideoSche
 
 
 def _weights_file(folder: Path, part: str) -> Path:
-    found = next((folder / name for name in FILES[part] if (folder / name).is_file()), None)
-    if found is None:
+    path = next((folder / name for name in FILES[part] if (folder / name).is_file()), None)
+    if path is None:
         raise InputError(f"no weights in {folder}: {' or '.join(FILES[part])}")
-    return found
+    return path
 
 
 def _json(path: Path) -> dict[str, Any]:

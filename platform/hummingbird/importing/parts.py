@@ -9,7 +9,7 @@ import yaml
 
 from hummingbird.core.errors import InputError
 from hummingbird.importing import autoencoder, text, unet
-from hummingbird.importing.table import Taken, Weights, known_unused
+from hummingbird.importing.table import ImportSummary, Weights, known_unused
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 
@@ -34,10 +34,10 @@ class Parts:
     unused: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def account(self, taken: Taken) -> None:
+    def account(self, summary: ImportSummary) -> None:
         """Adds what a part left and its remarks."""
-        self.unused += taken.unused
-        self.notes += taken.notes
+        self.unused += summary.unused
+        self.notes += summary.notes
 
 
 def read_reference(path: Path | None, **changed: Any) -> dict[str, dict[str, Any]]:
@@ -54,38 +54,38 @@ def read_reference(path: Path | None, **changed: Any) -> dict[str, dict[str, Any
     sections: dict[str, dict[str, Any]] = {name: dict(value) for name, value in SECTIONS.items()}
     if path is not None:
         try:
-            given = yaml.safe_load(path.read_text(encoding="utf-8"))
+            config = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
             raise InputError(
                 f"cannot read the reference configuration {path}: {' '.join(str(error).split())}"
             ) from error
-        given = _published_sections(given) if isinstance(given, dict) and "model" in given else given
-        wrong = not isinstance(given, dict) or set(given) - set(SECTIONS)
-        if wrong or not all(isinstance(value, Mapping) for value in given.values()):
+        config = _published_sections(config) if isinstance(config, dict) and "model" in config else config
+        wrong = not isinstance(config, dict) or set(config) - set(SECTIONS)
+        if wrong or not all(isinstance(value, Mapping) for value in config.values()):
             raise InputError(f"{path}: a reference configuration has the sections {', '.join(SECTIONS)}")
-        sections |= {name: dict(value) for name, value in given.items()}
+        sections |= {name: dict(value) for name, value in config.items()}
     sections["unet"] = {**changed, **sections["unet"]}
     return sections
 
 
-def _published_sections(given: dict[str, Any]) -> dict[str, Any]:
+def _published_sections(config: dict[str, Any]) -> dict[str, Any]:
     try:
-        params = given["model"]["params"]
-        found: dict[str, Any] = {"unet": params["unet_config"]["params"]}
+        params = config["model"]["params"]
+        sections: dict[str, Any] = {"unet": params["unet_config"]["params"]}
         vae = params["first_stage_config"]["params"]
     except (KeyError, TypeError) as error:
         raise InputError(f"the published configuration lacks {error}") from error
-    found["vae"] = {
+    sections["vae"] = {
         "ddconfig": vae["ddconfig"],
         "embed_dim": vae["embed_dim"],
         "scale_factor": params.get("scale_factor", 0.18215),
     }
     tower = (params.get("cond_stage_config") or {}).get("params") or {}
     if "layer" in tower:
-        found["text"] = {**text.PUBLISHED, "layer": tower["layer"]}
-    return found
+        sections["text"] = {**text.PUBLISHED, "layer": tower["layer"]}
+    return sections
 
 
-def outside(weights: Weights, prefixes: tuple[str, ...], patterns: tuple[str, ...], what: str) -> list[str]:
+def outside(weights: Weights, prefixes: tuple[str, ...], patterns: tuple[str, ...], label: str) -> list[str]:
     """Known unused entries beside a format's parts; raises InputError for others."""
-    return known_unused(weights.outside(prefixes), patterns, what)
+    return known_unused(weights.outside(prefixes), patterns, label)

@@ -45,9 +45,9 @@ def open_weights(path: Path, scratch: Path | None = None, seconds: float = SECON
         raise InputError(f"{path} is empty: fetch it again")
     if head[:4] == ZIP or head[:1] == PICKLE:
         with TemporaryDirectory(prefix="import-", dir=scratch) as folder:
-            made = Path(folder) / "weights.safetensors"
-            _unpickle(path, made, seconds)
-            yield _map(made, path)
+            converted = Path(folder) / "weights.safetensors"
+            _unpickle(path, converted, seconds)
+            yield _map(converted, path)
     else:
         yield _map(path, path)
 

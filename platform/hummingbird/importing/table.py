@@ -38,17 +38,17 @@ class Weights:
 
     def under(self, prefix: str) -> "Weights":
         """The tensors whose names start with ``prefix``, without it."""
-        picked = {name[len(prefix) :]: t for name, t in self.tensors.items() if name.startswith(prefix)}
-        return Weights(picked, self.origin)
+        tensors = {name[len(prefix) :]: t for name, t in self.tensors.items() if name.startswith(prefix)}
+        return Weights(tensors, self.origin)
 
     def outside(self, prefixes: Sequence[str]) -> "Weights":
         """The tensors that stand under none of ``prefixes``."""
-        picked = {n: t for n, t in self.tensors.items() if not n.startswith(tuple(prefixes))}
-        return Weights(picked, self.origin)
+        tensors = {n: t for n, t in self.tensors.items() if not n.startswith(tuple(prefixes))}
+        return Weights(tensors, self.origin)
 
 
 @dataclass
-class Taken:
+class ImportSummary:
     """What an import took and what it left: the names of known unused entries, and remarks for the report."""
 
     unused: list[str] = field(default_factory=list)
@@ -62,13 +62,13 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(every[:SHOWN]) + more
 
 
-def known_unused(weights: Weights, patterns: Iterable[str], what: str, prefix: str = "") -> list[str]:
+def known_unused(weights: Weights, patterns: Iterable[str], label: str, prefix: str = "") -> list[str]:
     """The full names of entries that a format is known to hold and that nothing uses.
 
     Args:
         weights: entries that no table asks for.
         patterns: regular expressions of whole names.
-        what: the format or part, for the message.
+        label: the format or part, for the message.
         prefix: put before the names.
 
     Raises:
@@ -78,7 +78,7 @@ def known_unused(weights: Weights, patterns: Iterable[str], what: str, prefix: s
     extra = [prefix + name for name in weights.tensors if not pattern.fullmatch(name)]
     if extra:
         raise InputError(
-            f"{weights.origin}: {len(extra)} entries do not belong to {what}: {listed(extra)}; check the format "
+            f"{weights.origin}: {len(extra)} entries do not belong to {label}: {listed(extra)}; check the format "
             "and the reference configuration"
         )
     return [prefix + name for name in weights.tensors]
@@ -88,7 +88,7 @@ def fill(
     module: nn.Module,
     table: Sequence[Entry],
     weights: Weights,
-    what: str,
+    label: str,
     prefix: str = "",
     unused: Iterable[str] = (),
     computed: Mapping[str, Tensor] | None = None,
@@ -99,7 +99,7 @@ def fill(
         module: gets every parameter and persistent buffer from the file, but for those that are ``computed``.
         table: where each of its tensors stands.
         weights: the part of the file that belongs to the module, names without ``prefix``.
-        what: name of the part, for messages.
+        label: name of the part, for messages.
         prefix: of the names in the file, for messages.
         unused: regular expressions of entries that the format is known to hold beside them.
         computed: entries that follow from the structure, whether the file has them or not.
@@ -112,17 +112,17 @@ def fill(
     """
     computed = computed or {}
     state = {name: tensor for name, tensor in module.state_dict().items() if name not in computed}
-    _check_table(table, state, what)
+    _check_table(table, state, label)
     missing = [prefix + e.source for e in table if e.source not in weights.tensors]
     if missing:
         raise InputError(
-            f"{weights.origin}: {len(set(missing))} entries of {what} are missing: "
+            f"{weights.origin}: {len(set(missing))} entries of {label} are missing: "
             f"{listed(dict.fromkeys(missing))}; the file is incomplete or of another structure"
         )
-    left = {name: tensor for name, tensor in weights.tensors.items() if name not in computed}
+    remaining = {name: tensor for name, tensor in weights.tensors.items() if name not in computed}
     for entry in table:
-        left.pop(entry.source, None)
-    report = known_unused(Weights(left, weights.origin), unused, what, prefix)
+        remaining.pop(entry.source, None)
+    report = known_unused(Weights(remaining, weights.origin), unused, label, prefix)
     shapes = [
         f"{prefix}{e.source} is {_shape(weights.tensors[e.source].shape)}, {_shape(_stored(e, state))} is needed"
         for e in table
@@ -130,7 +130,7 @@ def fill(
     ]
     if shapes:
         raise InputError(
-            f"{weights.origin}: {len(shapes)} entries of {what} have another shape: {listed(shapes)}"
+            f"{weights.origin}: {len(shapes)} entries of {label} have another shape: {listed(shapes)}"
         )
     _check_values({e.source: weights.tensors[e.source] for e in table}, weights.origin, prefix)
     filled = {}
@@ -144,11 +144,11 @@ def fill(
     return report
 
 
-def _check_table(table: Sequence[Entry], state: Mapping[str, Any], what: str) -> None:
+def _check_table(table: Sequence[Entry], state: Mapping[str, Any], label: str) -> None:
     targets = [entry.target for entry in table]
     wrong = set(targets) ^ set(state)
     if wrong or len(set(targets)) != len(targets):
-        raise RuntimeError(f"the table of {what} does not fit its module: {listed(sorted(wrong))}")
+        raise RuntimeError(f"the table of {label} does not fit its module: {listed(sorted(wrong))}")
 
 
 def _check_values(tensors: Mapping[str, Tensor], origin: str, prefix: str) -> None:
@@ -170,7 +170,7 @@ def _stored(entry: Entry, state: Mapping[str, Tensor]) -> tuple[int, ...]:
     return (rows * entry.parts, *rest)
 
 
-def _fits(found: tuple[int, ...], needed: tuple[int, ...]) -> bool:
+def _fits(actual: tuple[int, ...], needed: tuple[int, ...]) -> bool:
     """Whether shapes agree up to a kernel of size 1: a pointwise convolution is a linear layer."""
 
     def trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -178,7 +178,7 @@ def _fits(found: tuple[int, ...], needed: tuple[int, ...]) -> bool:
             shape = shape[:-1]
         return shape
 
-    return found == needed or (min(len(found), len(needed)) == 2 and trimmed(found) == trimmed(needed))
+    return actual == needed or (min(len(actual), len(needed)) == 2 and trimmed(actual) == trimmed(needed))
 
 
 def _shape(shape: Sequence[int]) -> str:

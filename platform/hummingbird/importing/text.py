@@ -7,7 +7,7 @@ from accelerate import init_empty_weights
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from hummingbird.core.errors import InputError
-from hummingbird.importing.table import Entry, Taken, Weights, fill
+from hummingbird.importing.table import Entry, ImportSummary, Weights, fill
 
 PREFIX = "cond_stage_model.model."
 PUBLISHED: dict[str, Any] = {
@@ -76,8 +76,10 @@ def published_table(layers: int) -> list[Entry]:
         for kind in ("weight", "bias"):
             # Query, key and value are stacked in one matrix.
             table += [
-                Entry(f"{source}.attn.in_proj_{kind}", f"{target}.self_attn.{one}_proj.{kind}", part, 3)
-                for part, one in enumerate("qkv")
+                Entry(
+                    f"{source}.attn.in_proj_{kind}", f"{target}.self_attn.{projection}_proj.{kind}", index, 3
+                )
+                for index, projection in enumerate("qkv")
             ]
             table += [
                 Entry(f"{source}.{old}.{kind}", f"{target}.{new}.{kind}") for old, new in renamed.items()
@@ -87,7 +89,7 @@ def published_table(layers: int) -> list[Entry]:
 
 def import_text(
     weights: Weights, reference: Mapping[str, Any], prefix: str = PREFIX
-) -> tuple[CLIPTextModel, Taken]:
+) -> tuple[CLIPTextModel, ImportSummary]:
     """A text encoder from a file in OpenCLIP's naming.
 
     Raises:
@@ -96,13 +98,13 @@ def import_text(
     config = our_config(reference)
     with init_empty_weights():
         model = CLIPTextModel(config)
-    unused, taken = list(UNUSED), Taken()
+    unused, summary = list(UNUSED), ImportSummary()
     if skips_last(reference):
         last = rf"transformer\.resblocks\.{config.num_hidden_layers}\."
         unused.append(last + ".+")
-        taken.notes.append(
-            "the text tower's last block is not used: its output is the one before it, normalised"
+        summary.notes.append(
+            "the text tower's last block is not used: its output is the one before it, normalized"
         )
     table = published_table(config.num_hidden_layers)
-    taken.unused = fill(model, table, weights, "the text tower", prefix, unused)
-    return model, taken
+    summary.unused = fill(model, table, weights, "the text tower", prefix, unused)
+    return model, summary

@@ -14,7 +14,7 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"
 MERGES = 49152 - 256 - 2  # lines of the vocabulary file that CLIP uses, after its header
 PATTERN = r"""<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
-HOW = (
+TOKENIZER_HELP = (
     "give a folder with vocab.json and merges.txt or tokenizer.json, or OpenCLIP's bpe_simple_vocab_16e6.txt.gz "
     "(in the package open_clip_torch): import_checkpoint.tokenizer=PATH"
 )
@@ -30,11 +30,11 @@ def load_tokenizer(path: Path | None, vocabulary: int, length: int) -> PreTraine
         InputError: no path, nothing there that is known, or token ids beyond the vocabulary.
     """
     if path is None:
-        raise InputError(f"the checkpoint holds no tokenizer: {HOW}")
+        raise InputError(f"the checkpoint holds no tokenizer: {TOKENIZER_HELP}")
     try:
         backend = _read(path)
     except (OSError, EOFError, ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"no tokenizer in {path} ({error}): {HOW}") from error
+        raise InputError(f"no tokenizer in {path} ({error}): {TOKENIZER_HELP}") from error
     size = backend.get_vocab_size()
     if size > vocabulary:
         raise InputError(

@@ -6,7 +6,7 @@ from typing import Any
 from accelerate import init_empty_weights
 
 from hummingbird.core.errors import InputError
-from hummingbird.importing.table import Entry, Taken, Weights, fill
+from hummingbird.importing.table import Entry, ImportSummary, Weights, fill
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.stages import LayerSpec, UNetSpec
 from hummingbird.models.unet import VideoUNet
@@ -149,7 +149,7 @@ def published_table(config: Mapping[str, Any]) -> list[Entry]:
 
 def import_unet(
     weights: Weights, reference: Mapping[str, Any], prefix: str = PREFIX
-) -> tuple[VideoUNet, Taken]:
+) -> tuple[VideoUNet, ImportSummary]:
     """A U-Net from a file in VideoCrafter2's or T2V-Turbo's naming, with its types, in evaluation mode.
 
     Args:
@@ -163,7 +163,7 @@ def import_unet(
     config = our_config(reference)
     with init_empty_weights():
         unet = VideoUNet(**config)
-    return unet, Taken(fill(unet, published_table(config), weights, "the U-Net", prefix))
+    return unet, ImportSummary(fill(unet, published_table(config), weights, "the U-Net", prefix))
 
 
 def _both(source: str, target: str) -> list[Entry]:
@@ -212,7 +212,7 @@ def _transformer(source: str, target: str) -> list[Entry]:
             layers = ("net.0.proj", "net.2")
             names += [f"{block}.ff.{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
         else:
-            names += [f"{block}.{part}.to_{one}.weight" for one in ("q", "k", "v", "out.0")]
+            names += [f"{block}.{part}.to_{projection}.weight" for projection in ("q", "k", "v", "out.0")]
             names.append(f"{block}.{part}.to_out.0.bias")
     names += [f"{block}.norm{number}.{kind}" for number in (1, 2, 3) for kind in ("weight", "bias")]
     return [Entry(f"{source}.{n}", f"{target}.{n}") for n in [*names, "proj_out.weight", "proj_out.bias"]]

@@ -22,7 +22,7 @@ from pyiceberg.expressions import And, BooleanExpression, EqualTo, GreaterThanOr
 from pyiceberg.table import Table
 from pyiceberg.types import DoubleType
 
-from hummingbird.lake.retention import EVERY, expire, name_snapshot
+from hummingbird.lake.retention import EXPIRE_INTERVAL, expire, name_snapshot
 from hummingbird.lake.schemas import (
     ARROW,
     QUARANTINE,
@@ -109,8 +109,8 @@ class Committer:
         with locked(self._lock):
             pins = self.pins()
             self._publish(pins)
-            old_clips = self._there("clips", pins.clips, which)
-            old_quarantine = self._there("quarantine", pins.quarantine, which)
+            old_clips = self._rows_at("clips", pins.clips, which)
+            old_quarantine = self._rows_at("quarantine", pins.quarantine, which)
             if old_clips.equals(_sorted("clips", new_clips)) and old_quarantine.equals(
                 _sorted("quarantine", new_quarantine)
             ):
@@ -122,7 +122,7 @@ class Committer:
             )
             self._write_ledger(batch_id, after, new_clips, new_quarantine)
             self._publish(after)
-            if after.sequence % EVERY == 0:
+            if after.sequence % EXPIRE_INTERVAL == 0:
                 expire(self._catalog, self.table, after.sequence)
             return after.clips
 
@@ -151,7 +151,7 @@ class Committer:
             properties = _as_property(self.pins()) if name == "runs" else {}
             _overwrite(self.table(name), rows, _equal(key, row[key]), properties=properties)
 
-    def _there(self, name: TableName, snapshot_id: int, which: BooleanExpression) -> pa.Table:
+    def _rows_at(self, name: TableName, snapshot_id: int, which: BooleanExpression) -> pa.Table:
         table = self.table(name)
         rows = table.scan(row_filter=which, snapshot_id=snapshot_id).to_arrow()
         return _sorted(name, with_all_columns(arrow_schema(name, table), rows))
@@ -273,8 +273,8 @@ def _one_row(name: TableName, row: dict[str, object]) -> pa.Table:
     fields = [
         schema.field(column) if column in schema.names else pa.field(column, pa.null()) for column in row
     ]
-    given = {column: value if column in schema.names else None for column, value in row.items()}
-    return conform(name, pa.Table.from_pylist([given], schema=pa.schema(fields)))
+    values = {column: value if column in schema.names else None for column, value in row.items()}
+    return conform(name, pa.Table.from_pylist([values], schema=pa.schema(fields)))
 
 
 def _equal(column: str, value: object) -> BooleanExpression:

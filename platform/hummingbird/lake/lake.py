@@ -201,17 +201,17 @@ class Lake:
         """
         line: list[dict[str, Any]] = []
         seen: set[str] = set()
-        wanted: str | None = model_id
-        while wanted is not None and wanted not in seen:
-            seen.add(wanted)
-            model = self._find("models", "model_id", wanted)
+        ancestor: str | None = model_id
+        while ancestor is not None and ancestor not in seen:
+            seen.add(ancestor)
+            model = self._find("models", "model_id", ancestor)
             if model is None:
-                raise InputError(f"there is no model '{wanted}' in the lake of {self.storage}")
+                raise InputError(f"there is no model '{ancestor}' in the lake of {self.storage}")
             snapshot = model["snapshot_id"]
             run = self._find("runs", "run_id", model["run_id"]) if model["run_id"] is not None else None
             clips = self.kept_clips(snapshot).num_rows if snapshot is not None else None
             line.append({"model": model, "run": run, "snapshot_id": snapshot, "clips": clips})
-            wanted = model["parent_id"]
+            ancestor = model["parent_id"]
         return line
 
     def _scan(
@@ -224,13 +224,13 @@ class Lake:
         if table not in TABLES:
             raise InputError(f"there is no table '{table}'; there are {', '.join(TABLES)}")
         name: TableName = table
-        wanted = self._snapshot_of(name, snapshot_id)
-        return Scan(name, self._committer.table(name), where, wanted, columns)
+        snapshot = self._snapshot_of(name, snapshot_id)
+        return Scan(name, self._committer.table(name), where, snapshot, columns)
 
     def _find(self, table: str, key: str, value: str) -> dict[str, Any] | None:
         which = EqualTo(key, value)  # type: ignore[call-arg]  # no text: quotes may stand in a value
-        found = self._scan(table, which, None, None).read().to_pylist()
-        return parse_json(found[0]) if found else None
+        rows = self._scan(table, which, None, None).read().to_pylist()
+        return parse_json(rows[0]) if rows else None
 
     def _snapshot_of(self, name: TableName, snapshot_id: int | None) -> int | None:
         """The Iceberg snapshot of a table that belongs to a snapshot of clips."""
@@ -319,8 +319,8 @@ def _create_tables(catalog: Catalog, namespace: str) -> None:
 def _check_version(committer: Committer) -> None:
     for name in TABLES:
         try:
-            found = committer.table(name).properties.get(VERSION_PROPERTY)
+            version = committer.table(name).properties.get(VERSION_PROPERTY)
         except NoSuchTableError as error:
             raise InputError(f"the lake has no table {name} yet; jobs/curate.py makes one") from error
-        if found != str(SCHEMA_VERSION):
-            raise InputError(f"table {name} has schema version {found}, this code reads {SCHEMA_VERSION}")
+        if version != str(SCHEMA_VERSION):
+            raise InputError(f"table {name} has schema version {version}, this code reads {SCHEMA_VERSION}")

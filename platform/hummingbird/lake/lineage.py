@@ -1,4 +1,4 @@
-"""How models are named in the lake, and which artefacts a verb starts from when the settings name none."""
+"""How models are named in the lake, and which artifacts a verb starts from when the settings name none."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

@@ -18,7 +18,7 @@ from hummingbird.lake.schemas import TABLES, TableName
 
 NEWEST = 50
 """States of the data that stay, named or not: time enough for a job that asked for the current one to name it."""
-EVERY = 25
+EXPIRE_INTERVAL = 25
 """Batches from one clean-up to the next."""
 _ROWS_NEWEST = 10  # snapshots of `runs` and `models`, which nobody can name
 _VALUES = 200  # beyond as many, pyiceberg reads every file for an "in"

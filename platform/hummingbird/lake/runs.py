@@ -43,7 +43,7 @@ class Run:
     snapshot_id: int | None = None
     """The snapshot of clips that is read."""
     outputs: dict[str, Any] = field(default_factory=dict)
-    """Artefacts: names and paths or ids."""
+    """Artifacts: names and paths or ids."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """Numbers, nested as needed; NaN and infinity become null in JSON."""
 

@@ -46,8 +46,8 @@ class Scan:
             scan = table.scan(row_filter=where or AlwaysTrue(), snapshot_id=snapshot_id)
         if columns is not None:
             # A snapshot may be older than a column; of rows without any wanted one, the first keeps their count.
-            there = scan.projection().column_names
-            scan = scan.select(*([column for column in columns if column in there] or there[:1]))
+            available = scan.projection().column_names
+            scan = scan.select(*([column for column in columns if column in available] or available[:1]))
         self._scan: DataScan = scan
 
     def read(self) -> pa.Table:
@@ -82,7 +82,7 @@ class Scan:
         except (ValueError, TypeError) as error:  # of pyiceberg's binder: no such column, another type
             if self._where is None:
                 raise
-            reason, there = " ".join(str(error).split()), ", ".join(self._schema.names)
+            reason, available = " ".join(str(error).split()), ", ".join(self._schema.names)
             raise InputError(
-                f"cannot use the filter {self._where!r}: {reason}; {self._name} has {there}"
+                f"cannot use the filter {self._where!r}: {reason}; {self._name} has {available}"
             ) from error

@@ -39,12 +39,12 @@ def unet_config(
     return {"base_width": spec.base_width, **spec.stage_configs(), **others}
 
 
-def videocrafter2() -> dict[str, Any]:
+def videocrafter2_config() -> dict[str, Any]:
     """The 1.4 B U-Net of VideoCrafter2 (arXiv 2401.09047)."""
     return unet_config((320, 640, 1280, 1280), in_channels=4, head_size=64, text_width=1024)
 
 
-def shapes_teacher() -> dict[str, Any]:
+def shapes_teacher_config() -> dict[str, Any]:
     """The teacher of the shapes world: VideoCrafter2's structure with three stages and places, at a small width."""
     return unet_config(
         (64, 64, 96),

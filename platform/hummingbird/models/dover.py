@@ -22,7 +22,7 @@ from hummingbird.models.dover_views import (
     AestheticView,
     TechnicalView,
     aesthetic_view,
-    normalise,
+    normalize,
     technical_view,
 )
 
@@ -52,7 +52,7 @@ class DOVER(ModelMixin, ConfigMixin):
     """Two branches that each look at a view of their own.
 
     ``fusion`` gives a branch's weight, mean and deviation: overall is the sigmoid of the weighted sum of the
-    normalised scores. ``technical_view`` and ``aesthetic_view`` are the fields of `TechnicalView` and
+    normalized scores. ``technical_view`` and ``aesthetic_view`` are the fields of `TechnicalView` and
     `AestheticView`. ``threshold`` is the technical score below which a video counts as defective, where the
     weights were trained for such a decision; the published weights come without one.
     """
@@ -82,7 +82,7 @@ class DOVER(ModelMixin, ConfigMixin):
         self.views = TechnicalView(**technical_view or {}), AestheticView(**aesthetic_view or {})
 
     def technical_map(self, view: Tensor) -> Tensor:
-        """Normalised fragments (B, 3, T, H, W) to a map (B, 1, T/2, H/32, W/32); the score is its mean."""
+        """Normalized fragments (B, 3, T, H, W) to a map (B, 1, T/2, H/32, W/32); the score is its mean."""
         result: Tensor = self.technical_head(self.technical_backbone(view))
         return result
 
@@ -110,8 +110,8 @@ class DOVER(ModelMixin, ConfigMixin):
             raise RuntimeError("the quality model is in training mode; call eval() before score()")
         rng = np.random.default_rng(seed)
         like: dict[str, Any] = {"device": self.device, "dtype": self.dtype}
-        technical = normalise(technical_view(frames, self.views[0], rng)).to(**like)
-        aesthetic = normalise(aesthetic_view(frames, self.views[1], rng)).to(**like)
+        technical = normalize(technical_view(frames, self.views[0], rng)).to(**like)
+        aesthetic = normalize(aesthetic_view(frames, self.views[1], rng)).to(**like)
         # Clip by clip: attention over all clips of the full-size network at once would take gigabytes.
         t = torch.stack([self.technical_map(clip[None]).mean() for clip in technical]).mean().item()
         a = self.aesthetic_map(aesthetic).mean().item()

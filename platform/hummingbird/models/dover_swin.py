@@ -21,7 +21,7 @@ def fit_window(size: Size, window: Size) -> tuple[Size, Size]:
     return (fitted[0], fitted[1], fitted[2]), (shift[0], shift[1], shift[2])
 
 
-def partition(x: Tensor, window: Size) -> Tensor:
+def partition_windows(x: Tensor, window: Size) -> Tensor:
     """(B, T, H, W, C) to (B, windows, tokens of a window, C); sizes are multiples of the window's."""
     b, t, h, w, c = x.shape
     wt, wh, ww = window
@@ -29,8 +29,8 @@ def partition(x: Tensor, window: Size) -> Tensor:
     return x.permute(0, 1, 3, 5, 2, 4, 6, 7).reshape(b, -1, wt * wh * ww, c)
 
 
-def merge(windows: Tensor, window: Size, size: Size) -> Tensor:
-    """The inverse of `partition` for a map of ``size``."""
+def merge_windows(windows: Tensor, window: Size, size: Size) -> Tensor:
+    """The inverse of `partition_windows` for a map of ``size``."""
     wt, wh, ww = window
     t, h, w = size
     b, c = windows.shape[0], windows.shape[-1]
@@ -51,18 +51,18 @@ def fragment_gate(size: Size, window: Size, shift: Size) -> Tensor:
     """(windows, N, N) distance of two positions in fragments: the sum of the differences of fragment numbers.
 
     The grid of fragments has as many cells as a window has rows and columns, stretched over the padded map by
-    nearest neighbour, then shifted and cut like the map.
+    nearest neighbor, then shifted and cut like the map.
     """
     rows, columns = (torch.arange(size[a]) * window[a] // size[a] for a in (1, 2))
     axes = torch.meshgrid(torch.zeros(size[0], dtype=torch.long), rows, columns, indexing="ij")
     numbers = torch.stack(axes, -1)
     numbers = torch.roll(numbers, [-s for s in shift], (0, 1, 2))
-    cut = partition(numbers[None], window)[0]
+    cut = partition_windows(numbers[None], window)[0]
     return (cut[:, None, :] - cut[:, :, None]).abs().sum(-1).float()
 
 
 def shift_mask(size: Size, window: Size, shift: Size) -> Tensor:
-    """(windows, N, N) -100 between positions that only the cyclic shift made neighbours, else 0."""
+    """(windows, N, N) -100 between positions that only the cyclic shift made neighbors, else 0."""
     region = torch.zeros(size)
     number = 0
     cuts = [
@@ -74,7 +74,7 @@ def shift_mask(size: Size, window: Size, shift: Size) -> Tensor:
             for w in cuts[2]:
                 region[t, h, w] = number
                 number += 1
-    cut = partition(region[None, ..., None], window)[0, ..., 0]
+    cut = partition_windows(region[None, ..., None], window)[0, ..., 0]
     return torch.where(cut[:, None, :] == cut[:, :, None], 0.0, -100.0)
 
 
@@ -148,13 +148,13 @@ class SwinBlock(nn.Module):
         size = (x.shape[1], x.shape[2], x.shape[3])
         gate, mask = fragment_gate(size, window, shift), shift_mask(size, window, shift)
         x = torch.roll(x, [-s for s in shift], (1, 2, 3))
-        x = merge(self.attn(partition(x, window), gate, mask), window, size)
+        x = merge_windows(self.attn(partition_windows(x, window), gate, mask), window, size)
         x = torch.roll(x, shift, (1, 2, 3))
         return x[:, :t, :h, :w]
 
 
 class PatchMerging(nn.Module):
-    """Halve height and width: four neighbours side by side as channels, then a linear layer to 2 x width."""
+    """Halve height and width: four neighbors side by side as channels, then a linear layer to 2 x width."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

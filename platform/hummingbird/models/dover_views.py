@@ -60,7 +60,7 @@ def clip_indices(
 
 
 def technical_view(frames: NDArray[np.uint8], view: TechnicalView, rng: np.random.Generator) -> Tensor:
-    """Fragments of ``view.clips`` clips as uint8 (clips, 3, T, S, S), S = fragments x patch, for `normalise`.
+    """Fragments of ``view.clips`` clips as uint8 (clips, 3, T, S, S), S = fragments x patch, for `normalize`.
 
     A clip's patches keep their places through its frames.
     """
@@ -71,7 +71,7 @@ def technical_view(frames: NDArray[np.uint8], view: TechnicalView, rng: np.rando
 
 
 def aesthetic_view(frames: NDArray[np.uint8], view: AestheticView, rng: np.random.Generator) -> Tensor:
-    """One clip of whole resized frames as uint8 (1, 3, T, size, size), for `normalise`.
+    """One clip of whole resized frames as uint8 (1, 3, T, size, size), for `normalize`.
 
     Bilinear without antialiasing, as for the published weights.
     """
@@ -81,7 +81,7 @@ def aesthetic_view(frames: NDArray[np.uint8], view: AestheticView, rng: np.rando
     return _bytes(F.interpolate(clip, (view.size, view.size), mode="bilinear").movedim(0, 1)[None])
 
 
-def normalise(view: Tensor) -> Tensor:
+def normalize(view: Tensor) -> Tensor:
     """What the network takes: a view (clips, 3, T, H, W) of pixels in 0..255 as zero-mean float32."""
     mean, deviation = (torch.tensor(v, device=view.device).view(3, 1, 1, 1) for v in (MEAN, STD))
     return (view.float() - mean) / deviation

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group normalisation of (N, ..., C) over all dimensions between the first and the last, then optionally SiLU.
+    """Group normalization of (N, ..., C) over all dimensions between the first and the last, then optionally SiLU.
 
     Statistics are taken in float32 whatever the input's type.
 

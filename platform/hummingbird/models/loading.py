@@ -69,10 +69,10 @@ def _problem(info: Mapping[str, Any]) -> str | None:
     missing, shapes = sorted(info["missing_keys"]), sorted(info["mismatched_keys"], key=str)
     unknown = sorted(info["unexpected_keys"])
     if missing:
-        there = f"; the files hold {len(unknown)} others: {_few(unknown)}" if unknown else ""
-        return f"finds no weights for {len(missing)} of its tensors: {_few(missing)}{there}"
+        stored = f"; the files hold {len(unknown)} others: {_few(unknown)}" if unknown else ""
+        return f"finds no weights for {len(missing)} of its tensors: {_few(missing)}{stored}"
     if shapes:
-        wrong = [f"{name} is {tuple(there)}, not {tuple(wanted)}" for name, there, wanted in shapes]
+        wrong = [f"{name} is {tuple(stored)}, not {tuple(expected)}" for name, stored, expected in shapes]
         return f"finds {len(shapes)} tensors of another shape: {_few(wrong)}"
     if info.get("error_msgs"):
         return f"cannot take its weights: {_few([str(text) for text in info['error_msgs']])}"

@@ -168,8 +168,8 @@ class TextToVideoPipeline(DiffusionPipeline):
                 x = self.scheduler.step(output, timestep, x, generator, return_dict=False)[0]
                 if callback_on_step_end is not None:
                     tensors = {"latents": x, "prompt_embeds": prompt_embeds}
-                    asked = {name: tensors[name] for name in callback_on_step_end_tensor_inputs}
-                    tensors |= callback_on_step_end(self, number, timestep, asked) or {}
+                    callback_inputs = {name: tensors[name] for name in callback_on_step_end_tensor_inputs}
+                    tensors |= callback_on_step_end(self, number, timestep, callback_inputs) or {}
                     x, prompt_embeds = tensors["latents"], tensors["prompt_embeds"]
                 bar.update()
         small = self.few_steps and self.decoder is not None
@@ -300,8 +300,8 @@ class TextToVideoPipeline(DiffusionPipeline):
         cls, pretrained_model_name_or_path: str | os.PathLike[str], *args: Any, **kwargs: Any
     ) -> Any:
         """The index of a folder. Asked of this class itself, and not of diffusers', it loads its own code."""
-        found = super().load_config(pretrained_model_name_or_path, *args, **kwargs)
-        index, *rest = found if isinstance(found, tuple) else (found,)
+        config = super().load_config(pretrained_model_name_or_path, *args, **kwargs)
+        index, *rest = config if isinstance(config, tuple) else (config,)
         index = own_index(index, cls)
         return (index, *rest) if rest else index
 

@@ -43,7 +43,7 @@ def own_index(index: Mapping[str, Any], pipeline: type) -> dict[str, Any]:
         ValueError: a component's module is not here: the folder was saved by another version.
     """
     package = pipeline.__module__.rpartition(".")[0]
-    found = {**index, "_class_name": pipeline.__name__}
+    resolved = {**index, "_class_name": pipeline.__name__}
     for name, entry in index.items():
         if isinstance(entry, list | tuple) and not name.startswith("_") and entry[0] is not None:
             library, kind = entry
@@ -58,8 +58,8 @@ def own_index(index: Mapping[str, Any], pipeline: type) -> dict[str, Any]:
                         f"{name} is of {library}.{kind}, which this version does not have: load the folder with "
                         "hummingbird.load_pipeline, or with trust_remote_code=True by diffusers' own class"
                     )
-                found[name] = [module, kind]
-    return found
+                resolved[name] = [module, kind]
+    return resolved
 
 
 def _is_own(kind: type, pipeline: type) -> bool:

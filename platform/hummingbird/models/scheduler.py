@@ -181,12 +181,12 @@ class VideoScheduler(SchedulerMixin, ConfigMixin):
         Raises:
             ValueError: not as many generators as videos.
         """
-        count, *one = shape
+        count, *video_shape = shape
         if generator is None or isinstance(generator, torch.Generator):
-            return torch.stack([self.draw_noise(one, generator) for _ in range(count)])
+            return torch.stack([self.draw_noise(video_shape, generator) for _ in range(count)])
         if len(generator) != count:
             raise ValueError(f"{count} videos want as many generators, or one for all, not {len(generator)}")
-        return torch.stack([self.draw_noise(one, each) for each in generator])
+        return torch.stack([self.draw_noise(video_shape, video_generator) for video_generator in generator])
 
     def draw_noise(self, shape: Sequence[int], generator: torch.Generator | None = None) -> Tensor:
         """Noise (..., C, T, h, w) of unit variance, on the generator's device; none: torch's own, on the CPU."""
@@ -292,22 +292,22 @@ def current_config(config: Mapping[str, Any], embeds_guidance: bool | None = Non
     Raises:
         ValueError: the configuration is of an earlier version and what it means depends on a U-Net that is unknown.
     """
-    found = dict(config)
-    earlier = set(RENAMED) & set(found)
-    if not earlier and found.get("_class_name") != "Diffusion":
-        return found
-    phases = int(found.get("phases", 1))
+    upgraded = dict(config)
+    earlier = set(RENAMED) & set(upgraded)
+    if not earlier and upgraded.get("_class_name") != "Diffusion":
+        return upgraded
+    phases = int(upgraded.get("phases", 1))
     if embeds_guidance is None and phases == 1:
         raise ValueError(
             "this scheduler configuration is of an earlier version and does not say how the model is sampled: "
             "hummingbird.load_pipeline loads its folder, and save_pretrained then writes a current one"
         )
     for key in earlier:
-        found[RENAMED[key]] = found.pop(key)
-    if found.get("prediction_type") == "velocity":
-        found["prediction_type"] = "v_prediction"
-    found["sampling"] = "ddim"
+        upgraded[RENAMED[key]] = upgraded.pop(key)
+    if upgraded.get("prediction_type") == "velocity":
+        upgraded["prediction_type"] = "v_prediction"
+    upgraded["sampling"] = "ddim"
     if embeds_guidance or phases > 1:
-        found["sampling"] = "phased" if phases > 1 else "consistency"
-        found["guidance_scale"] = found.get("guidance_scale", 7.5) + 1
-    return {**found, "_class_name": "VideoScheduler"}
+        upgraded["sampling"] = "phased" if phases > 1 else "consistency"
+        upgraded["guidance_scale"] = upgraded.get("guidance_scale", 7.5) + 1
+    return {**upgraded, "_class_name": "VideoScheduler"}

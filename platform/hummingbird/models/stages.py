@@ -99,8 +99,10 @@ class UNetSpec:
     def changed(self, config: Config) -> dict[str, Any]:
         """The configuration ``config`` with these stages and widths in place of its own."""
         own = {field.name: getattr(self, field.name) for field in fields(self)[2:]}
-        said = {key: value for key, value in own.items() if key in config or value != getattr(UNetSpec, key)}
-        return {**config, **said, **self.stage_configs()}
+        explicit = {
+            key: value for key, value in own.items() if key in config or value != getattr(UNetSpec, key)
+        }
+        return {**config, **explicit, **self.stage_configs()}
 
     def stage_configs(self) -> dict[str, Any]:
         """``down_stages`` and ``up_stages`` as configurations hold them."""

@@ -21,7 +21,7 @@ from .layers import (
 )
 from .stages import StageSpec, UNetSpec
 
-PLACE_SCALE = 10.0  # radians of the fastest wave between neighbouring frames
+PLACE_SCALE = 10.0  # radians of the fastest wave between neighboring frames
 
 
 class UNetStage(nn.Module):
@@ -119,7 +119,7 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         b, t, h, w, c = x.shape
-        # Nearest neighbour, on tokens.
+        # Nearest neighbor, on tokens.
         doubled = x[:, :, :, None, :, None].expand(b, t, h, 2, w, 2, c).reshape(b, t, h * 2, w * 2, c)
         return image_conv(self.conv, doubled)
 
@@ -232,8 +232,8 @@ class VideoUNet(ModelMixin, ConfigMixin):
             if places is None:
                 places = torch.arange(sample.shape[2], device=sample.device)[None]
             signal = sinusoidal_embedding(PLACE_SCALE * places.flatten(), self.config.base_width)
-            placed = self.place_embedding(signal.to(sample.dtype)).unflatten(0, places.shape)
-            embedding = embedding[:, None] + placed
+            embedded_places = self.place_embedding(signal.to(sample.dtype)).unflatten(0, places.shape)
+            embedding = embedding[:, None] + embedded_places
         embedding = nn.functional.silu(embedding)
         text = encoder_hidden_states
         x = image_conv(self.conv_in, sample.permute(0, 2, 3, 4, 1).contiguous())

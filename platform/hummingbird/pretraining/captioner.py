@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
-from hummingbird.evaluation.curation import stated
+from hummingbird.evaluation.curation import stated_attributes
 from hummingbird.pretraining.captioner_model import (
     IMAGES,
     PATCH,
@@ -248,7 +248,7 @@ def score_captioner(folder: Path, clips: int, seed: int) -> dict[str, float]:
     }
     right = []
     for text, (truth, _) in zip(texts, drawn, strict=True):
-        said = stated(text, truth)
+        said = stated_attributes(text, truth)
         names = [
             *["color", "shape"] * len(truth.objects),
             "motion",

@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hummingbird.models.dover import DOVER
-from hummingbird.models.dover_views import aesthetic_view, normalise, technical_view
+from hummingbird.models.dover_views import aesthetic_view, normalize, technical_view
 from hummingbird.pretraining.card import ship, write_card
 from hummingbird.pretraining.loop import Course, train
 from hummingbird.pretraining.quality_samples import Sample, draw_sample
@@ -158,14 +158,14 @@ def losses_of(model: DOVER, data: Arrays, rng: np.random.Generator, batch: int =
         _varied(torch.from_numpy(views), rng)
         for views in (data["technical"][rows, clips], data["aesthetic"][rows])
     )
-    logits = model.technical_map(normalise(technical)).float().mean((1, 2, 3, 4))
+    logits = model.technical_map(normalize(technical)).float().mean((1, 2, 3, 4))
     losses = {"technical": F.binary_cross_entropy_with_logits(logits, torch.from_numpy(data["sound"][rows]))}
     target = torch.from_numpy(data["composition"][rows])
     has = ~target.isnan()
     if has.any():
         # Depthwise convolutions are slower in half precision on a CPU.
         with torch.autocast("cpu", enabled=False):
-            scores = model.aesthetic_map(normalise(aesthetic[has])).mean((1, 2, 3, 4))
+            scores = model.aesthetic_map(normalize(aesthetic[has])).mean((1, 2, 3, 4))
         losses["aesthetic"] = F.mse_loss(scores, target[has])
     return losses
 
@@ -180,7 +180,7 @@ def fit_fusion(model: DOVER, data: Arrays) -> None:
     """Set the means and deviations of the fusion to those of the scores of (up to 500) training clips."""
     views = {"technical": data["technical"][:500, 0], "aesthetic": data["aesthetic"][:500]}
     for branch, compute in (("technical", model.technical_map), ("aesthetic", model.aesthetic_map)):
-        scores = torch.cat([compute(normalise(part)).mean((1, 2, 3, 4)) for part in _parts(views[branch])])
+        scores = torch.cat([compute(normalize(part)).mean((1, 2, 3, 4)) for part in _parts(views[branch])])
         weight = model.config[f"{branch}_fusion"][0]
         fusion = (weight, round(scores.mean().item(), 4), round(scores.std().item(), 4))
         model.register_to_config(**{f"{branch}_fusion": fusion})

@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hummingbird.core.files import write_atomically
-from hummingbird.models.architectures import shapes_teacher
+from hummingbird.models.architectures import shapes_teacher_config
 from hummingbird.models.pipeline import TextToVideoPipeline, load_parts
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.stages import UNetSpec
@@ -133,7 +133,7 @@ def known_places(step: int, steps: int) -> int:
 
 def image_teacher() -> dict[str, Any]:
     """The teacher without what mixes frames: it learns shapes, colours and text from single frames."""
-    config = shapes_teacher()
+    config = shapes_teacher_config()
     spec = replace(UNetSpec.of(config), first_temporal_heads=0)
     for name, _, _ in list(spec.layers()):
         spec = spec.replaced(name, temporal_attention=False, temporal_conv=False)
@@ -194,7 +194,7 @@ def pretrain_teacher(
         _teach(*args)
     else:
         parts = load_parts(components.parent / "teacher")
-        pipeline = TextToVideoPipeline(unet=VideoUNet(**shapes_teacher()), **parts).to(course.device)
+        pipeline = TextToVideoPipeline(unet=VideoUNet(**shapes_teacher_config()), **parts).to(course.device)
         encode_clips(pipeline, folder / "latents", seed, clips, course.processes)  # once, for all workers
         run_workers(_teach, course.workers, *args)
     facts: dict[str, float] = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
@@ -208,7 +208,7 @@ def _teach(folder: Path, components: Path, seed: int, course: Course, clips: int
     unet = (
         VideoUNet.from_pretrained(start, torch_dtype=torch.float32)
         if start
-        else VideoUNet(**shapes_teacher())
+        else VideoUNet(**shapes_teacher_config())
     )
     pipeline = TextToVideoPipeline(unet=unet, **load_parts(components.parent / "teacher")).to(device)
     latents, objects, captions = encode_clips(pipeline, folder / "latents", seed, clips, course.processes)

@@ -76,24 +76,26 @@ def _check_narrow(plan: Plan, spec: UNetSpec) -> None:
         stage, layer = _find(plan, spec, name, where)
         if widths.heads is None and widths.feed_forward is None:
             raise InputError(f"{where} names no width: give heads or feed_forward")
-        gone = [part for part in ("spatial_attention", "temporal_attention") if f"{name}.{part}" in plan.drop]
-        if not (layer.attention and "spatial_attention" not in gone) and not (
-            layer.temporal_attention and "temporal_attention" not in gone
+        dropped = [
+            part for part in ("spatial_attention", "temporal_attention") if f"{name}.{part}" in plan.drop
+        ]
+        if not (layer.attention and "spatial_attention" not in dropped) and not (
+            layer.temporal_attention and "temporal_attention" not in dropped
         ):
             raise InputError(f"{where}: no attention stays there")
         own = spec.widths(stage, layer)
-        for key, wanted, has in (
+        for key, target, available in (
             ("heads", widths.heads, own.heads),
             ("feed_forward", widths.feed_forward, own.feed_forward),
         ):
-            if wanted is not None and wanted > has:
-                raise InputError(f"{where} asks for {key} {wanted}; the teacher has {has}")
+            if target is not None and target > available:
+                raise InputError(f"{where} asks for {key} {target}; the teacher has {available}")
 
 
 def _find(plan: Plan, spec: UNetSpec, name: str, where: str) -> tuple[StageSpec, LayerSpec]:
     """The teacher's layer of a name such as ``up.1.2``, and its stage; the plan must keep it."""
     try:
-        found = spec.layer(name)
+        specs = spec.layer(name)
     except KeyError as error:
         raise InputError(
             f"{where}: the teacher has no layer '{name}'; name one as down.STAGE.LAYER"
@@ -101,4 +103,4 @@ def _find(plan: Plan, spec: UNetSpec, name: str, where: str) -> tuple[StageSpec,
     side, stage, layer = name.split(".")
     if int(layer) not in plan.kept(side)[int(stage)]:
         raise InputError(f"{where}: the plan does not keep that layer")
-    return found
+    return specs

@@ -49,7 +49,7 @@ def prune(settings: Settings) -> Path:
         folder = run.folder / "pipeline"
         pipeline.unet = student
         pipeline.save_pretrained(folder)
-        report = plan_report(teacher, VideoUNet.from_pretrained(folder / "unet"), plan)
+        report = pruning_report(teacher, VideoUNet.from_pretrained(folder / "unet"), plan)
         write_atomically(run.folder / "plan.yaml", plan.to_yaml().encode())
         write_atomically(run.folder / "plan.json", json.dumps(report, indent=2).encode())
         _require_equal(report)
@@ -82,25 +82,25 @@ def prune_unet(teacher: VideoUNet, plan: Plan, *, share: bool = False) -> VideoU
     with torch.device("meta"):
         student: VideoUNet = VideoUNet(**config)
     weights = teacher.state_dict()
-    taken = {}
+    student_weights = {}
     for name, empty in student.state_dict().items():
         source = teacher_name(plan, name)
         part = teacher_part(plan, teacher.config, weights, source)
         if part is None or part.shape != empty.shape:
-            found = tuple(part.shape) if part is not None else "none"
+            shape = tuple(part.shape) if part is not None else "none"
             raise InputError(
                 f"plan '{plan.name}': the student's {name} needs a tensor of shape {tuple(empty.shape)}; "
-                f"the teacher's {source} has {found}"
+                f"the teacher's {source} has {shape}"
             )
         if not share and not part.is_meta and not bool(part.isfinite().all()):
             raise InputError(f"the teacher's {source} holds values that are not finite: it cannot be pruned")
-        taken[name] = part if share else part.clone(memory_format=torch.contiguous_format)
-    student.load_state_dict(taken, assign=True)
+        student_weights[name] = part if share else part.clone(memory_format=torch.contiguous_format)
+    student.load_state_dict(student_weights, assign=True)
     student.requires_grad_(not share).eval()
     return student
 
 
-def plan_report(teacher: VideoUNet, student: VideoUNet, plan: Plan) -> dict[str, Any]:
+def pruning_report(teacher: VideoUNet, student: VideoUNet, plan: Plan) -> dict[str, Any]:
     """What stayed and what went, layer by layer, with the largest difference of the student's weights.
 
     Returns:
@@ -116,7 +116,7 @@ def plan_report(teacher: VideoUNet, student: VideoUNet, plan: Plan) -> dict[str,
         sizes[layer_of(name)] += tensor.numel()
     student_layer: dict[str, str] = {}
     tensors: dict[str, int] = defaultdict(int)
-    left: dict[str, int] = defaultdict(int)
+    kept_parameters: dict[str, int] = defaultdict(int)
     difference: dict[str, float] = defaultdict(float)
     for name, tensor in student.state_dict().items():
         source = teacher_name(plan, name)
@@ -129,14 +129,14 @@ def plan_report(teacher: VideoUNet, student: VideoUNet, plan: Plan) -> dict[str,
         difference[layer] = difference[layer] if gap <= difference[layer] else gap
         student_layer[layer] = layer_of(name)
         tensors[layer] += 1
-        left[layer] += tensor.numel()
+        kept_parameters[layer] += tensor.numel()
     layers = [
         {
             "layer": layer,
             "kept": layer in student_layer,
             "student_layer": student_layer.get(layer),
             "parameters": size,
-            "kept_parameters": left.get(layer, 0),
+            "kept_parameters": kept_parameters.get(layer, 0),
             "tensors": tensors.get(layer, 0),
             "largest_difference": difference.get(layer),
             "dropped": [entry.rpartition(".")[2] for entry in plan.drop if entry.rpartition(".")[0] == layer],

@@ -110,7 +110,7 @@ def paper_plan(name: str, config: Config, *, middle: bool) -> Plan:
 NAMED_PLANS = {"hummingbird-0.9b": True, "hummingbird-0.7b": False}
 """The paper's two students: whether the middle block stays."""
 
-MADE_PLANS = Path(__file__).parent / "plans"
+SHIPPED_PLANS = Path(__file__).parent / "plans"
 """Plans that the planner made, which are shipped: NAME.yaml."""
 
 
@@ -122,10 +122,12 @@ def load_plan(plan: str, config: Config) -> Plan:
     """
     if plan in NAMED_PLANS:
         return paper_plan(plan, config, middle=NAMED_PLANS[plan] and UNetSpec.of(config).middle)
-    made = {path.stem: path for path in sorted(MADE_PLANS.glob("*.yaml"))}
-    path = made.get(plan) or as_path(plan).expanduser()
+    shipped = {path.stem: path for path in sorted(SHIPPED_PLANS.glob("*.yaml"))}
+    path = shipped.get(plan) or as_path(plan).expanduser()
     if not path.is_file():
-        raise InputError(f"no plan '{plan}': name one of {', '.join((*NAMED_PLANS, *made))} or a YAML file")
+        raise InputError(
+            f"no plan '{plan}': name one of {', '.join((*NAMED_PLANS, *shipped))} or a YAML file"
+        )
     try:
         return Plan.model_validate(yaml.load(path.read_text(encoding="utf-8"), _OnceLoader))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -149,23 +151,23 @@ class _OnceLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def parts_gone(plan: Plan, config: Config) -> dict[str, tuple[str, ...]]:
+def reductions_by_layer(plan: Plan, config: Config) -> dict[str, tuple[str, ...]]:
     """What went of layers that stay, in words, by the layers' names.
 
     Args:
         config: the teacher's.
     """
     spec = UNetSpec.of(config)
-    gone: dict[str, list[str]] = {}
+    reductions: dict[str, list[str]] = {}
     for entry in plan.drop:
         layer, _, part = entry.rpartition(".")
         if entry != FIRST:
-            gone.setdefault(layer, []).append(f"no {part.replace('_', ' ')}")
+            reductions.setdefault(layer, []).append(f"no {part.replace('_', ' ')}")
     for layer, narrow in plan.narrow.items():
         widths = spec.widths(*spec.layer(layer))
-        words = gone.setdefault(layer, [])
+        words = reductions.setdefault(layer, [])
         if narrow.heads is not None:
             words.append(f"{narrow.heads} of {widths.heads} heads")
         if narrow.feed_forward is not None:
             words.append(f"feed-forward {narrow.feed_forward} of {widths.feed_forward}")
-    return {layer: tuple(words) for layer, words in gone.items()}
+    return {layer: tuple(words) for layer, words in reductions.items()}

@@ -24,8 +24,8 @@ def frame_uri(frame: NDArray[np.uint8], height: int = 96) -> str:
 
 def strip_uris(frames: NDArray[np.uint8], count: int = 5, height: int = 96) -> tuple[str, ...]:
     """``count`` evenly spaced frames of a clip (T, H, W, 3), from its first to its last."""
-    picked = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
-    return tuple(frame_uri(frames[i], height) for i in picked)
+    indices = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
+    return tuple(frame_uri(frames[i], height) for i in indices)
 
 
 def video_uri(mp4: bytes | Path) -> str:

@@ -46,7 +46,7 @@ def curation_part(
     if counts is not None:
         reasons = Counter({reason: counts[reason] for reason in reasons})
     failed = quarantine.sort_by("source_uri").to_pylist()
-    titles = {column: title for one in filters for column, title in one["scores"].items()}
+    titles = {column: title for declared in filters for column, title in declared["scores"].items()}
     return Curation(
         kept=len(kept) if counts is None else counts["kept"],
         dropped=len(dropped) if counts is None else counts["dropped"],
@@ -63,9 +63,9 @@ def curation_part(
         truth=dict(truth or {}),
         distributions=_distributions(kept, dropped, titles),
         thresholds={
-            titles[one["column"]]: float(one["threshold"])
-            for one in filters
-            if math.isfinite(float(one["threshold"]))
+            titles[declared["column"]]: float(declared["threshold"])
+            for declared in filters
+            if math.isfinite(float(declared["threshold"]))
         },
     )
 
@@ -90,9 +90,13 @@ def captions_part(
     before, after = accuracy or (None, None)
     changes = []
     for row in _spread(changed, examples):
-        was, now = (true or {}).get(row["clip_id"], (None, None))
+        true_before, true_after = (true or {}).get(row["clip_id"], (None, None))
         frames = strip_uris(_frames(row, storage))
-        changes.append(CaptionChange(frames, row["caption_original"] or "", row["caption"] or "", was, now))
+        changes.append(
+            CaptionChange(
+                frames, row["caption_original"] or "", row["caption"] or "", true_before, true_after
+            )
+        )
     models = sorted({row["caption_model"] for row in changed if row["caption_model"]})
     return Captions(tuple(changes), before, after, ", ".join(models))
 

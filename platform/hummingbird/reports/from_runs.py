@@ -37,14 +37,14 @@ def plan_part(
     middle: bool,
     parameters: tuple[int, int],
     note: str = "",
-    gone: Mapping[str, tuple[str, ...]] | None = None,
+    reductions: Mapping[str, tuple[str, ...]] | None = None,
 ) -> PlanPicture:
     """The picture's data from the teacher's U-Net configuration and the layers that the plan keeps.
 
     Args:
-        gone: in words what went of layers that stay, by their names (``up.1.2``).
+        reductions: in words what went of layers that stay, by their names (``up.1.2``).
     """
-    gone = gone or {}
+    reductions = reductions or {}
     stages = []
     spec = UNetSpec.of(teacher)
     deepest = len(spec.down) - 1
@@ -55,7 +55,7 @@ def plan_part(
                 stage.width,
                 number in kept[side][index],
                 layer.attention,
-                gone.get(f"{side}.{index}.{number}", ()),
+                reductions.get(f"{side}.{index}.{number}", ()),
             )
             for number, layer in enumerate(stage.layers)
         )

@@ -10,7 +10,7 @@ from hummingbird.core.scratch import local_copy
 from hummingbird.evaluation.curation import CurationScore, of_footage, score_curation
 from hummingbird.lake.lake import Lake
 from hummingbird.models.stages import UNetSpec
-from hummingbird.pruning.pruning_plan import Plan, parts_gone
+from hummingbird.pruning.pruning_plan import Plan, reductions_by_layer
 from hummingbird.reports.from_lake import captions_part, curation_part, lineage_part
 from hummingbird.reports.from_runs import (
     curve_part,
@@ -134,4 +134,4 @@ def _plan(pruned: Mapping[str, Any]) -> PlanPicture:
     middle = any(layer["layer"] == "middle" and layer["kept"] for layer in report["layers"])
     parameters = (report["teacher"]["parameters"], report["student"]["parameters"])
     teacher, plan = report["teacher"]["config"], Plan.model_validate(report["plan"])
-    return plan_part(teacher, kept, middle, parameters, plan.name, parts_gone(plan, teacher))
+    return plan_part(teacher, kept, middle, parameters, plan.name, reductions_by_layer(plan, teacher))

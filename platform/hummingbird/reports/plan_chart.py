@@ -75,17 +75,17 @@ def _stage(stage: PlanStage, x: float, y: float, span: float, widest: int) -> st
 def _block(block: PlanBlock, x: float, y: float, span: float, widest: int) -> str:
     wide = span * (0.35 + 0.65 * block.width / widest)
     x += (span - wide) / 2
-    state = ("partly" if block.gone else "kept") if block.kept else "dropped"
+    state = ("partly" if block.reductions else "kept") if block.kept else "dropped"
     words = [{"partly": "kept in part"}.get(state, state), f"width {block.width}"]
-    words += block.gone or (["attention"] if block.attention else [])
+    words += block.reductions or (["attention"] if block.attention else [])
     hint = escape(f"{block.name}: {', '.join(words)}")
     drawn = f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{_TALL}" rx="4" class="block {state}">'
     drawn += f"<title>{hint}</title></rect>"
-    text = f"{block.name}: {_short(block.gone)}" if state == "partly" else block.name
+    text = f"{block.name}: {_short(block.reductions)}" if state == "partly" else block.name
     name = f'<text x="{x + wide / 2:.1f}" y="{y + 11:.1f}" class="tiny on-{state}" text-anchor="middle">'
     return drawn + name + f"{escape(text)}</text>"
 
 
-def _short(gone: tuple[str, ...]) -> str:
+def _short(reductions: tuple[str, ...]) -> str:
     """What went, as far as it fits into a block; all of it stands in the block's hint."""
-    return gone[0] if len(gone) == 1 else f"{len(gone)} parts less"
+    return reductions[0] if len(reductions) == 1 else f"{len(reductions)} parts less"

@@ -8,7 +8,7 @@ from hummingbird.core.files import AnyPath, as_path, write_atomically
 from hummingbird.core.scratch import origin
 from hummingbird.lake.runs import load_result
 from hummingbird.pruning.planner.planned_models import planned_model
-from hummingbird.pruning.pruning_plan import FIRST, Plan, load_plan, parts_gone
+from hummingbird.pruning.pruning_plan import FIRST, Plan, load_plan, reductions_by_layer
 from hummingbird.reports.from_runs import plan_part
 from hummingbird.reports.plan_chart import plan_picture
 
@@ -40,7 +40,9 @@ def picture_page(plan: Plan, config: Config, before: int, after: int) -> str:
         before, after: parameters.
     """
     kept = {side: plan.kept(side) for side in ("down", "up")}
-    drawn = plan_part(config, kept, plan.middle, (before, after), plan.name, parts_gone(plan, config))
+    drawn = plan_part(
+        config, kept, plan.middle, (before, after), plan.name, reductions_by_layer(plan, config)
+    )
     style = files("hummingbird.reports").joinpath("style.css").read_text(encoding="utf-8")
     head = f"<title>{plan.name}</title><style>{style}</style>"
     words = f"{plan.name}: {before:,} parameters to {after:,} ({after / before:.1%})"

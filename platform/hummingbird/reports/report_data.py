@@ -77,7 +77,7 @@ class PlanBlock:
     width: int
     kept: bool
     attention: bool = False
-    gone: tuple[str, ...] = ()
+    reductions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ _SHOWN = 50  # clips of each reason, and files of quarantine, that the page choo
 
 
 def write_review(
-    lake: Lake, storage: AnyPath, result: Path, belongs: Callable[[str], bool] | None = None
+    lake: Lake, storage: AnyPath, result: Path, in_source: Callable[[str], bool] | None = None
 ) -> AnyPath:
     """Writes ``report.html`` beside the ``result.json`` of a curation run and returns its path.
 
@@ -36,10 +36,10 @@ def write_review(
     which are hashes: so the same ones each time).
 
     Args:
-        belongs: whether a source is one of the run's, of all that the lake holds; none: those below its folder.
+        in_source: whether a source is one of the run's, of all that the lake holds; none: those below its folder.
     """
     run_result = load_result(result)
-    curation, captions = reviewed_curation(lake, storage, run_result, belongs)
+    curation, captions = reviewed_curation(lake, storage, run_result, in_source)
     data = ReportData(
         title="Curation",
         subtitle=str(run_result["inputs"].get("given", run_result["inputs"]["source"])),
@@ -58,20 +58,23 @@ def write_review(
 
 
 def reviewed_curation(
-    lake: Lake, storage: AnyPath, run_result: Mapping[str, Any], belongs: Callable[[str], bool] | None = None
+    lake: Lake,
+    storage: AnyPath,
+    run_result: Mapping[str, Any],
+    in_source: Callable[[str], bool] | None = None,
 ) -> tuple[Curation, Captions | None]:
     """What became of the clips of a curation run, and their captions.
 
     Args:
         run_result: its ``result.json``.
-        belongs: as `write_review` takes it.
+        in_source: as `write_review` takes it.
     """
     source, snapshot = str(run_result["inputs"]["source"]), run_result["input_snapshot"]
-    if belongs is None:
+    if in_source is None:
         root = f"{source.rstrip('/')}/"
-        belongs = lambda uri: uri.startswith(root)  # noqa: E731
-    clips, counts = _sample(_rows(lake, "clips", snapshot, belongs), lake.schema("clips"))
-    failed = list(_rows(lake, "quarantine", snapshot, belongs))
+        in_source = lambda uri: uri.startswith(root)  # noqa: E731
+    clips, counts = _sample(_rows(lake, "clips", snapshot, in_source), lake.schema("clips"))
+    failed = list(_rows(lake, "quarantine", snapshot, in_source))
     shown = heapq.nsmallest(_SHOWN, failed, key=lambda row: str(row["source_uri"]))
     curation = curation_part(
         clips,
@@ -91,10 +94,10 @@ def _about_captions(metrics: Row) -> Iterator[Headline]:
         yield Headline("without a caption", str(metrics["without_caption"]), "kept; encode leaves them out")
 
 
-def _rows(lake: Lake, table: TableName, snapshot: int, belongs: Callable[[str], bool]) -> Iterator[Row]:
+def _rows(lake: Lake, table: TableName, snapshot: int, in_source: Callable[[str], bool]) -> Iterator[Row]:
     columns = [name for name in lake.schema(table).names if name not in ("embedding", "perceptual_hash")]
     for batch in lake.batches(table, snapshot_id=snapshot, columns=columns):
-        yield from (row for row in batch.to_pylist() if belongs(row["source_uri"]))
+        yield from (row for row in batch.to_pylist() if in_source(row["source_uri"]))
 
 
 def _sample(rows: Iterator[Row], schema: pa.Schema) -> tuple[pa.Table, Counter[str]]:

@@ -6,8 +6,8 @@ Lengths are relative to the shorter side of the picture, so that a defect looks 
 | name | strength | reason |
 | --- | --- | --- |
 | blur | Gaussian of sigma 1.8 to 2.8 % of the side, or a disc of that spread | technical_quality |
-| noise | independent Gaussian noise of sigma 24 to 40 grey levels on every colour | technical_quality |
-| compression | H.264 at crf 45 to 49: smeared edges, blocks, trails, washed-out colours | technical_quality |
+| noise | independent Gaussian noise of sigma 24 to 40 gray levels on every color | technical_quality |
+| compression | H.264 at crf 45 to 49: smeared edges, blocks, trails, washed-out colors | technical_quality |
 | static | one frame for all | static |
 | freeze | one stretch of 52 to 65 % of the shot, at least 1 s, shows one frame; then it goes on | freeze |
 | flicker | the brightness of every frame jumps by a factor, standard deviation 10 to 18 % | flicker |
@@ -77,7 +77,7 @@ def apply_defect(
 def near_copy(frames: Frames, rng: np.random.Generator) -> Frames:
     """The same shot as another site would show it: cropped by 2 to 6 %, a little brighter or darker, recoded.
 
-    The crop is anywhere within the picture; brightness moves by 4 to 10 grey levels, contrast by up to 6 %;
+    The crop is anywhere within the picture; brightness moves by 4 to 10 gray levels, contrast by up to 6 %;
     H.264 at crf 23 to 27.
     """
     height, width = frames.shape[1:3]
@@ -129,7 +129,7 @@ def _freeze(frames: Frames, rng: np.random.Generator, fps: float) -> Frames:
 
 def _flicker(frames: Frames, rng: np.random.Generator) -> Frames:
     spread = rng.uniform(0.10, 0.18)
-    # alternating signs: no two neighbours happen to be alike
+    # alternating signs: no two neighbors happen to be alike
     sizes = np.abs(rng.normal(1, 0.3, len(frames))) * np.where(np.arange(len(frames)) % 2, 1, -1)
     gains = np.exp(spread * sizes / sizes.std()).astype(np.float32)
     return _to_bytes(frames * gains[:, None, None, None])

@@ -1,4 +1,4 @@
-"""The judge's detectors: coloured blobs, their shapes by template, and the texture behind them. No model.
+"""The judge's detectors: colored blobs, their shapes by template, and the texture behind them. No model.
 
 All work on 64 x 64 frames. Templates come from the outlines and textures of ``hummingbird.shapes.scene``,
 blurred by several amounts, so that the softness of video compression or of a small autoencoder costs little.
@@ -18,13 +18,13 @@ _LEAST_CHROMA = 55.0  # textures stay below 25, objects start at 125; halfway wi
 _LEAST_PRESENCE = 0.6  # of the frames
 _LEAST_AREA, _LARGEST_AREA = 16.0, 0.35 * SIZE * SIZE  # pixels, in the mean over the frames that show it
 _LEAST_COMPACT = 0.35  # area over that of a disc of the same spread: star 0.75, scattered specks near 0
-_MOST_COLOR = 0.4  # of all pixels: a clip with more has no grey texture for objects to stand before
-_MOST_STRAY_COLOR = 0.1  # of all pixels: coloured, but part of no object
-_MOST_PARTS = 40  # of one colour in one frame: more is noise, and would take long to follow
+_MOST_COLOR = 0.4  # of all pixels: a clip with more has no gray texture for objects to stand before
+_MOST_STRAY_COLOR = 0.1  # of all pixels: colored, but part of no object
+_MOST_PARTS = 40  # of one color in one frame: more is noise, and would take long to follow
 _MOST_EDGE_COLOR = 0.35  # of the pixels around an object
-_HUE_TOLERANCE = math.radians(22.0)  # from the colour's own hue; the nearest two are 49 degrees apart
+_HUE_TOLERANCE = math.radians(22.0)  # from the color's own hue; the nearest two are 49 degrees apart
 
-_LEAST_SHARE = 0.15  # of the object's colour: fainter pixels are left out of its mask
+_LEAST_SHARE = 0.15  # of the object's color: fainter pixels are left out of its mask
 _RADII, _ANGLES, _REACH = 16, 72, 2.0  # polar grid: up to _REACH times the radius of the disc of equal area
 _BLURS = (0.06, 0.14, 0.22, 0.32, 0.45)  # of that radius
 _LEAST_FIT, _LEAST_MARGIN = 0.97, 0.001
@@ -37,15 +37,15 @@ _LEAST_CORRELATION, _LEAST_LEAD = 0.5, 0.03
 
 @dataclass(frozen=True)
 class Blob:
-    """A coloured thing followed through the clip.
+    """A colored thing followed through the clip.
 
-    ``masks`` (T, 64, 64) are soft, in 0..1; ``centres`` (T, 2) are (x, y) in pixels, NaN where it is unseen;
+    ``masks`` (T, 64, 64) are soft, in 0..1; ``centers`` (T, 2) are (x, y) in pixels, NaN where it is unseen;
     ``areas`` (T,) are in pixels, 0 there.
     """
 
     color: str | None
     masks: NDArray[np.float32]
-    centres: NDArray[np.float64]
+    centers: NDArray[np.float64]
     areas: NDArray[np.float64]
 
 
@@ -66,13 +66,13 @@ def _hues() -> NDArray[np.float64]:
 
 
 def _hue(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The hue angle in the plane across the grey axis, radians. Linear mixes with grey keep it."""
+    """The hue angle in the plane across the gray axis, radians. Linear mixes with gray keep it."""
     r, g, b = np.moveaxis(rgb, -1, 0)
     return np.asarray(np.arctan2(math.sqrt(3) * (g - b), 2 * r - g - b))
 
 
 def find_blobs(frames: NDArray[np.uint8]) -> tuple[list[Blob], tuple[NDArray[np.float32], NDArray[np.bool_]]]:
-    """The coloured things in ``frames`` (T, 64, 64, 3), and the still background.
+    """The colored things in ``frames`` (T, 64, 64, 3), and the still background.
 
     The background is luma (64, 64), the median over the frames that show it, and the mask of where any does.
     """
@@ -115,11 +115,11 @@ def find_blobs(frames: NDArray[np.uint8]) -> tuple[list[Blob], tuple[NDArray[np.
 
 
 def _regions(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-    """The things of one colour in ``mask`` (T, 64, 64): what hangs together in a frame and overlaps in time.
+    """The things of one color in ``mask`` (T, 64, 64): what hangs together in a frame and overlaps in time.
 
     A thing may be lost for up to three frames. Specks, and what is seen too briefly, are left out.
     """
-    found: list[NDArray[np.bool_]] = []
+    regions: list[NDArray[np.bool_]] = []
     for t, frame in enumerate(mask.astype(np.uint8)):
         count, parts, stats, _ = cv2.connectedComponentsWithStats(frame, connectivity=8)
         if count > _MOST_PARTS:
@@ -130,14 +130,14 @@ def _regions(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
             here = np.zeros_like(mask)
             here[t] = parts == part
             near = cv2.dilate(here[t].astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
-            apart = []
-            for thing in found:
-                if (thing[max(0, t - 4) : t + 1] & near).any():
-                    here |= thing
+            others = []
+            for region in regions:
+                if (region[max(0, t - 4) : t + 1] & near).any():
+                    here |= region
                 else:
-                    apart.append(thing)
-            found = [*apart, here]
-    return [thing for thing in found if thing.any((1, 2)).mean() >= _LEAST_PRESENCE]
+                    others.append(region)
+            regions = [*others, here]
+    return [region for region in regions if region.any((1, 2)).mean() >= _LEAST_PRESENCE]
 
 
 def _grow(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
@@ -170,22 +170,22 @@ def _measure(
         compact = areas / (2 * np.pi * spread)
     if np.median(compact[seen]) < _LEAST_COMPACT:
         return None
-    centres = np.column_stack([x, y])
-    centres[~seen] = np.nan
+    centers = np.column_stack([x, y])
+    centers[~seen] = np.nan
     off = np.abs((_hue(color_vector.astype(np.float64)) - _hues() + np.pi) % (2 * np.pi) - np.pi)
     name = list(COLORS)[int(off.argmin())] if off.min() <= _HUE_TOLERANCE else None
-    return Blob(name, alpha, centres, areas)
+    return Blob(name, alpha, centers, areas)
 
 
 def _polar(
-    masks: NDArray[np.float32], centres: NDArray[np.float64], radii: NDArray[np.float64]
+    masks: NDArray[np.float32], centers: NDArray[np.float64], radii: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Masks around their centres on a polar grid, (T, radii, angles), angles clockwise as y points down."""
+    """Masks around their centers on a polar grid, (T, radii, angles), angles clockwise as y points down."""
     r = (np.arange(_RADII) + 0.5) / _RADII * _REACH
     t = np.arange(_ANGLES) * 2 * np.pi / _ANGLES
     out = np.empty((len(masks), _RADII, _ANGLES), np.float32)
-    for i, (mask, (x, y), radius) in enumerate(zip(masks, centres, radii, strict=True)):
-        # remap takes pixel centres at whole numbers
+    for i, (mask, (x, y), radius) in enumerate(zip(masks, centers, radii, strict=True)):
+        # remap takes pixel centers at whole numbers
         map_x = (x - 0.5 + radius * r[:, None] * np.cos(t)).astype(np.float32)
         map_y = (y - 0.5 + radius * r[:, None] * np.sin(t)).astype(np.float32)
         out[i] = cv2.remap(mask, map_x, map_y, cv2.INTER_LINEAR, borderValue=0)
@@ -198,7 +198,7 @@ def _polar(
 def _templates() -> NDArray[np.complex64]:
     """Spectra over the angle of all shapes at all blurs, (shapes, blurs, radii, frequencies)."""
     side, unit, scale = 320, 48.0, 16
-    made = []
+    polar_masks = []
     for shape in SHAPES:
         mask = np.zeros((side, side), np.uint8)
         points = np.round((outline(shape) * unit + side / 2 - 0.5) * scale).astype(np.int32)
@@ -213,10 +213,10 @@ def _templates() -> NDArray[np.complex64]:
             soft = np.clip(soft / np.median(core[core >= np.median(core)]), 0, 1)
             soft = np.where(soft > _LEAST_SHARE, soft, 0).astype(np.float32)
             area = float(soft.sum())
-            centre = np.array([[soft.sum(0) @ axis / area, soft.sum(1) @ axis / area]])
+            center = np.array([[soft.sum(0) @ axis / area, soft.sum(1) @ axis / area]])
             radius = np.array([math.sqrt(area / np.pi)])
-            made.append(_polar(soft[None].astype(np.float32), centre, radius)[0])
-    spectra = np.fft.rfft(np.stack(made).reshape(len(SHAPES), len(_BLURS), _RADII, _ANGLES), axis=-1)
+            polar_masks.append(_polar(soft[None].astype(np.float32), center, radius)[0])
+    spectra = np.fft.rfft(np.stack(polar_masks).reshape(len(SHAPES), len(_BLURS), _RADII, _ANGLES), axis=-1)
     return spectra.astype(np.complex64)
 
 
@@ -224,7 +224,7 @@ def fit_shape(blob: Blob) -> ShapeFit:
     """Compare the blob with every shape at every angle and steady rotation, over all frames that show it."""
     seen = np.flatnonzero(blob.areas > 0)
     radii = np.sqrt(blob.areas[seen] / np.pi).astype(np.float64)
-    polar = _polar(blob.masks[seen], blob.centres[seen], radii)
+    polar = _polar(blob.masks[seen], blob.centers[seen], radii)
     spectra = np.fft.rfft(polar, axis=-1)
     product = np.einsum("trf,sbrf->ftsb", spectra, _templates().conj(), optimize=True)
     # Larger masks show more: weigh frames by the area.
@@ -242,11 +242,11 @@ def fit_shape(blob: Blob) -> ShapeFit:
     fit, margin = float(per_shape[best]), float(per_shape[best] - per_shape[order[1]])
     rate_index, _, angle_index = np.unravel_index(scores[:, best].argmax(), scores[:, best].shape)
     gain = float(scores[:, best].max() - scores[len(rates) // 2, best].max())
-    cell = 2 * np.pi / _ANGLES
+    angle_step = 2 * np.pi / _ANGLES
     rate = float(rates[rate_index]) if gain >= _LEAST_TURN_GAIN and SHAPES[best] != "circle" else 0.0
-    angles = np.asarray((float(angle_index) + rate * np.arange(len(blob.areas))) * cell, np.float64)
+    angles = np.asarray((float(angle_index) + rate * np.arange(len(blob.areas))) * angle_step, np.float64)
     clear = fit >= _LEAST_FIT and margin >= _LEAST_MARGIN
-    return ShapeFit(SHAPES[best] if clear else None, fit, margin, angles, rate * cell * len(blob.areas))
+    return ShapeFit(SHAPES[best] if clear else None, fit, margin, angles, rate * angle_step * len(blob.areas))
 
 
 @cache
@@ -288,7 +288,7 @@ def fit_background(luma: NDArray[np.float32], shown: NDArray[np.bool_]) -> str |
     w = w / w.sum()
     x = value.ravel() - float(w @ value.ravel())
     power = float(w @ x**2)
-    if power < 4.0:  # two grey levels: nothing to see
+    if power < 4.0:  # two gray levels: nothing to see
         return None
     kinds, bank, softness = _texture_bank()
     inner, mean = (bank @ np.stack([w * x, w], 1).astype(np.float32)).T

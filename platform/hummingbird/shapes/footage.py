@@ -89,8 +89,8 @@ def _write_file(path: Path, file: FilePlan, number: int, seed: int) -> None:
 
 
 def _is_complete(folder: Path, truth: Path, names: list[str], settings: dict[str, Any]) -> bool:
-    there = truth.is_file() and all((folder / name).is_file() for name in [*names, CAPTIONS_FILE])
-    return there and read_settings(truth) == settings
+    complete = truth.is_file() and all((folder / name).is_file() for name in [*names, CAPTIONS_FILE])
+    return complete and read_settings(truth) == settings
 
 
 def _clear(folder: Path, truth: Path) -> None:
@@ -134,12 +134,12 @@ def _truth(names: list[str], files: list[FilePlan]) -> Iterator[TrueFile]:
                 )
             )
             first += shot.frames
-        pictured = file.broken in (None, "truncated", "cut off")
+        has_frames = file.broken in (None, "truncated", "cut off")
         yield TrueFile(
             uri=name,
-            width=file.size[0] if pictured else 0,
-            height=file.size[1] if pictured else 0,
-            fps=file.fps if pictured else 0,
+            width=file.size[0] if has_frames else 0,
+            height=file.size[1] if has_frames else 0,
+            fps=file.fps if has_frames else 0,
             broken=file.broken,
             copy_of=None if file.copy_of is None else names[file.copy_of],
             caption=file.caption,

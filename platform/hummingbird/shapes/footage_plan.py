@@ -112,7 +112,7 @@ def _plan_shots(
 
 
 def clearly_different(a: Scene, b: Scene) -> bool:
-    """Whether nobody would take a cut from ``a`` to ``b`` for one shot: other texture and other colours."""
+    """Whether nobody would take a cut from ``a`` to ``b`` for one shot: other texture and other colors."""
     return a.background != b.background and not {o.color for o in a.objects} & {o.color for o in b.objects}
 
 
@@ -121,30 +121,30 @@ def _plan_defects(
 ) -> None:
     """Give shots of the files ``numbers`` their defects, at most one each."""
     places = [(n, i) for n in numbers for i in range(len(files[n].shots))]
-    wanted = {name: _count(share, len(places)) for name, share in settings.defects.items()}
-    unknown = wanted.keys() - {*REASONS, "near_copy"}
+    counts = {name: _count(share, len(places)) for name, share in settings.defects.items()}
+    unknown = counts.keys() - {*REASONS, "near_copy"}
     if unknown:
         known = ", ".join([*REASONS, "near_copy"])
         raise ValueError(
             f"footage.defects names unknown defects: {', '.join(sorted(unknown))}; known: {known}"
         )
-    if sum(wanted.values()) > 0.9 * len(places):
+    if sum(counts.values()) > 0.9 * len(places):
         raise ValueError("too few shots for so many defects: raise footage.files or lower footage.defects")
     queue = [places[int(i)] for i in rng.permutation(len(places))]
-    near_copies = wanted.pop("near_copy", 0)
-    for name, count in wanted.items():
+    near_copies = counts.pop("near_copy", 0)
+    for name, count in counts.items():
         for number, index in (queue.pop() for _ in range(count)):
             files[number].shots[index] = replace(files[number].shots[index], defect=name)
-    taken: set[tuple[int, int]] = set()  # near copies and what they copy
+    paired: set[tuple[int, int]] = set()  # near copies and what they copy
     for copy in queue:
         if near_copies == 0:
             break
-        source = next((s for s in queue if _can_copy(files, s, copy) and not {s, copy} & taken), None)
+        source = next((s for s in queue if _can_copy(files, s, copy) and not {s, copy} & paired), None)
         if source is not None:
             scene = files[source[0]].shots[source[1]]
             frames = round(scene.frames / files[source[0]].fps * files[copy[0]].fps)
             files[copy[0]].shots[copy[1]] = ShotPlan(scene.scene, frames, "near_copy", source)
-            taken |= {source, copy}
+            paired |= {source, copy}
             near_copies -= 1
     if near_copies:
         raise ValueError("found no two files for a near copy: raise footage.files or lower footage.defects")
@@ -154,11 +154,13 @@ def _can_copy(files: list[FilePlan], source: tuple[int, int], copy: tuple[int, i
     """Whether the shot at ``copy`` can become a near copy of that at ``source``, in an earlier file."""
     if source[0] >= copy[0]:
         return False
-    there, here = files[source[0]], files[copy[0]]
-    scene = there.shots[source[1]].scene
-    neighbours = [here.shots[i].scene for i in (copy[1] - 1, copy[1] + 1) if 0 <= i < len(here.shots)]
-    same_aspect = Fraction(*there.size) == Fraction(*here.size)
-    return same_aspect and all(clearly_different(scene, neighbour) for neighbour in neighbours)
+    source_file, copy_file = files[source[0]], files[copy[0]]
+    scene = source_file.shots[source[1]].scene
+    neighbors = [
+        copy_file.shots[i].scene for i in (copy[1] - 1, copy[1] + 1) if 0 <= i < len(copy_file.shots)
+    ]
+    same_aspect = Fraction(*source_file.size) == Fraction(*copy_file.size)
+    return same_aspect and all(clearly_different(scene, neighbor) for neighbor in neighbors)
 
 
 def _plan_caption(file: FilePlan, rng: np.random.Generator) -> None:

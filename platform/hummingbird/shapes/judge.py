@@ -27,7 +27,7 @@ _MIXED_MOTION = 0.6  # a second motion of this share of the first leaves the mot
 class SeenObject:
     """One object. Lengths are in pixels of the 64 x 64 frame.
 
-    ``centres`` (T, 2) is (x, y) and NaN where the object is not seen; ``areas`` (T,) is 0 there. ``angles``
+    ``centers`` (T, 2) is (x, y) and NaN where the object is not seen; ``areas`` (T,) is 0 there. ``angles``
     (T,) is the best template's rotation in radians, clockwise. ``fit`` is the cosine similarity of the masks
     with the best shape's template, ``margin`` its lead over the second shape's: the evidence for ``shape``.
     """
@@ -35,7 +35,7 @@ class SeenObject:
     shape: str | None
     color: str | None
     motion: str | None
-    centres: NDArray[np.float64]
+    centers: NDArray[np.float64]
     areas: NDArray[np.float64]
     angles: NDArray[np.float64]
     fit: float
@@ -66,7 +66,7 @@ def observe(frames: NDArray[np.uint8]) -> Observation:
     blobs, still = find_blobs(frames)
     seen = [_describe(blob) for blob in blobs]
     if len(seen) > 1:
-        middles = np.array([np.nanmean(s.centres, 0) for s in seen])
+        middles = np.array([np.nanmean(s.centers, 0) for s in seen])
         axis = int(np.argmax(np.ptp(middles, 0)))
         seen = [seen[i] for i in np.argsort(middles[:, axis], kind="stable")]
     relation = relation_of(seen[0], seen[1]) if len(seen) == 2 else None
@@ -75,11 +75,11 @@ def observe(frames: NDArray[np.uint8]) -> Observation:
 
 def relation_of(first: SeenObject, second: SeenObject) -> str | None:
     """Where ``first`` is relative to ``second`` over the frames that show both, None if no axis is clear."""
-    apart = first.centres - second.centres
-    apart = apart[~np.isnan(apart).any(1)]
-    if len(apart) == 0:
+    offsets = first.centers - second.centers
+    offsets = offsets[~np.isnan(offsets).any(1)]
+    if len(offsets) == 0:
         return None
-    dx, dy = apart.mean(0)
+    dx, dy = offsets.mean(0)
     if max(abs(dx), abs(dy)) < 2 * min(abs(dx), abs(dy)) or max(abs(dx), abs(dy)) < 4:
         return None
     unit = (float(np.sign(dx)), 0.0) if abs(dx) > abs(dy) else (0.0, float(np.sign(dy)))
@@ -94,17 +94,17 @@ def matches(observation: Observation, attributes: Attributes) -> dict[str, bool]
     most colors and shapes agree, and surplus objects only fail the count. A relation holds only between
     objects that each agree with the prompt in color or shape.
     """
-    wanted, seen = attributes.objects, observation.objects
-    padded: list[SeenObject | None] = [*seen, *[None] * max(0, len(wanted) - len(seen))]
+    expected, seen = attributes.objects, observation.objects
+    padded: list[SeenObject | None] = [*seen, *[None] * max(0, len(expected) - len(seen))]
 
     def agreement(assigned: tuple[SeenObject | None, ...]) -> int:
-        pairs = zip(assigned, wanted, strict=True)
+        pairs = zip(assigned, expected, strict=True)
         return sum(2 * (o.color == c) + (o.shape == s) for o, (c, s) in pairs if o is not None)
 
-    best = max(permutations(padded, len(wanted)), key=agreement)
-    pairs = list(zip(best, wanted, strict=True))
+    best = max(permutations(padded, len(expected)), key=agreement)
+    pairs = list(zip(best, expected, strict=True))
     result = {
-        "count": len(seen) == len(wanted),
+        "count": len(seen) == len(expected),
         "color": all(o is not None and o.color == c for o, (c, _) in pairs),
         "shape": all(o is not None and o.shape == s for o, (_, s) in pairs),
         "motion": all(o is not None and o.motion == attributes.motion for o in best),
@@ -126,15 +126,15 @@ def _describe(blob: Blob) -> SeenObject:
     fitted = fit_shape(blob)
     motion = _motion(blob, fitted.rotation)
     return SeenObject(
-        fitted.shape, blob.color, motion, blob.centres, blob.areas, fitted.angles, fitted.fit, fitted.margin
+        fitted.shape, blob.color, motion, blob.centers, blob.areas, fitted.angles, fitted.fit, fitted.margin
     )
 
 
 def _motion(blob: Blob, rotation: float) -> str | None:
-    """The one clear motion over the whole clip, from straight lines through centres and log radii."""
+    """The one clear motion over the whole clip, from straight lines through centers and log radii."""
     frames = len(blob.areas)
     seen = np.flatnonzero(blob.areas > 0)
-    line = np.polyfit(seen, np.column_stack([blob.centres[seen], 0.5 * np.log(blob.areas[seen])]), 1)[0]
+    line = np.polyfit(seen, np.column_stack([blob.centers[seen], 0.5 * np.log(blob.areas[seen])]), 1)[0]
     dx, dy, growth = line * frames
     sizes = {name: (dx * x + dy * y) / SIZE / _TRAVEL for name, (x, y) in DIRECTIONS.items()}
     sizes["growing"] = growth / _GROWTH
@@ -154,5 +154,5 @@ def _to_square(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     cut = frames[:, top : top + side, left : left + side]
-    way = cv2.INTER_AREA if side > SIZE else cv2.INTER_LINEAR
-    return np.stack([cv2.resize(f, (SIZE, SIZE), interpolation=way) for f in cut]).astype(np.uint8)
+    interpolation = cv2.INTER_AREA if side > SIZE else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(f, (SIZE, SIZE), interpolation=interpolation) for f in cut]).astype(np.uint8)

@@ -1,7 +1,7 @@
 """Scenes of the shapes world: what is in them, their captions, and how they are drawn.
 
 A scene is one or two saturated shapes that share one motion, before a still texture of low saturation.
-Coordinates are in units of the frame's shorter side, with the origin in the centre and y pointing down;
+Coordinates are in units of the frame's shorter side, with the origin in the center and y pointing down;
 everything that matters stays within the central square, so a square crop loses nothing.
 """
 
@@ -41,7 +41,7 @@ _TURN_RATE = math.radians(30.0)  # a second, clockwise
 
 @dataclass(frozen=True)
 class SceneObject:
-    """One shape: its centre and radius at time 0, in units of the shorter side."""
+    """One shape: its center and radius at time 0, in units of the shorter side."""
 
     shape: str
     color: str
@@ -146,11 +146,11 @@ def sample_scene(
         slack = 2 * room[axis] - travel
         start = -room[axis] + float(rng.uniform(0, 1)) * slack
         center[axis] = start if sign > 0 else -start
-    made = tuple(
+    scene_objects = tuple(
         SceneObject(name, color, center[0] + ox, center[1] + oy, radius, _jitter(rng, COLORS[color]))
         for name, color, (ox, oy) in zip(names, colors, offsets, strict=True)
     )
-    return Scene(made, motion, sample_texture(rng), relation, speed, duration)
+    return Scene(scene_objects, motion, sample_texture(rng), relation, speed, duration)
 
 
 def caption(scene: Scene) -> str:
@@ -193,8 +193,8 @@ def render(
     frames = np.empty((len(times), height, width, 3), np.uint8)
     for index, time in enumerate(times):
         canvas = back.copy()
-        for thing in scene.objects:
-            _draw(canvas, _at(thing, scene, float(time)), _angle(scene, float(time)), unit)
+        for scene_object in scene.objects:
+            _draw(canvas, _at(scene_object, scene, float(time)), _angle(scene, float(time)), unit)
         frames[index] = np.clip(canvas + 0.5, 0, 255).astype(np.uint8)
     return frames
 
@@ -240,7 +240,7 @@ def draw_texture(texture: Texture, width: int, height: int) -> NDArray[np.float3
 
 
 def outline(shape: str, points: int = 96) -> NDArray[np.float64]:
-    """The closed outline of a shape of radius 1 around its centre, (N, 2) as (x, y), y down."""
+    """The closed outline of a shape of radius 1 around its center, (N, 2) as (x, y), y down."""
     if shape == "circle":
         t = np.linspace(0, 2 * np.pi, points, endpoint=False)
         return np.stack([np.cos(t), np.sin(t)], 1) * 0.9
@@ -284,23 +284,25 @@ def _jitter(rng: np.random.Generator, rgb: tuple[int, int, int]) -> tuple[int, i
     return int(values[0]), int(values[1]), int(values[2])
 
 
-def _at(thing: SceneObject, scene: Scene, time: float) -> SceneObject:
+def _at(scene_object: SceneObject, scene: Scene, time: float) -> SceneObject:
     if scene.motion == "growing":
-        return replace(thing, radius=thing.radius * math.exp(scene.speed * time))
+        return replace(scene_object, radius=scene_object.radius * math.exp(scene.speed * time))
     dx, dy = DIRECTIONS.get(scene.motion, (0.0, 0.0))
-    return replace(thing, x=thing.x + dx * scene.speed * time, y=thing.y + dy * scene.speed * time)
+    return replace(
+        scene_object, x=scene_object.x + dx * scene.speed * time, y=scene_object.y + dy * scene.speed * time
+    )
 
 
 def _angle(scene: Scene, time: float) -> float:
     return _TURN_RATE * time if scene.motion == "turning" else 0.0
 
 
-def _draw(canvas: NDArray[np.float32], thing: SceneObject, angle: float, unit: int) -> None:
+def _draw(canvas: NDArray[np.float32], scene_object: SceneObject, angle: float, unit: int) -> None:
     """Blend one shape into ``canvas``, its edge averaged over 4 x 4 samples a pixel."""
     height, width = canvas.shape[:2]
     cos, sin = math.cos(angle), math.sin(angle)
     rotation = np.array([[cos, sin], [-sin, cos]])
-    polygon = outline(thing.shape) @ rotation * thing.radius + (thing.x, thing.y)
+    polygon = outline(scene_object.shape) @ rotation * scene_object.radius + (scene_object.x, scene_object.y)
     polygon = polygon * unit + (width / 2, height / 2)
     low = np.maximum(np.floor(polygon.min(0)).astype(int) - 1, 0)
     high = np.minimum(np.ceil(polygon.max(0)).astype(int) + 1, (width, height))
@@ -309,10 +311,10 @@ def _draw(canvas: NDArray[np.float32], thing: SceneObject, angle: float, unit: i
     scale, shift = 4, 4
     box = high - low
     mask = np.zeros((int(box[1]) * scale, int(box[0]) * scale), np.uint8)
-    # fillPoly takes pixel centres at whole numbers, hence the half pixel.
+    # fillPoly takes pixel centers at whole numbers, hence the half pixel.
     fixed = np.round(((polygon - low) * scale - 0.5) * (1 << shift)).astype(np.int32)
     cv2.fillPoly(mask, [fixed], 255, lineType=cv2.LINE_8, shift=shift)
     alpha = cv2.resize(mask, (int(box[0]), int(box[1])), interpolation=cv2.INTER_AREA).astype(np.float32)
     alpha = (alpha / 255.0)[..., None]
     view = canvas[low[1] : high[1], low[0] : high[0]]
-    view += alpha * (np.asarray(thing.rgb, np.float32) - view)
+    view += alpha * (np.asarray(scene_object.rgb, np.float32) - view)

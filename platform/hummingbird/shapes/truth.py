@@ -84,9 +84,9 @@ def write_truth(path: Path, files: Sequence[TrueFile], settings: Mapping[str, An
     lines: list[Mapping[str, Any]] = [{"schema_version": SCHEMA_VERSION, "settings": settings}]
     for file in files:
         line = dataclasses.asdict(file)
-        for shot, said in zip(file.shots, line["shots"], strict=True):
-            said["reason"] = shot.reason
-            said["caption"] = format_caption(shot.attributes) if shot.attributes else None
+        for shot, row in zip(file.shots, line["shots"], strict=True):
+            row["reason"] = shot.reason
+            row["caption"] = format_caption(shot.attributes) if shot.attributes else None
         lines.append(line)
     partial = path.with_suffix(".partial")
     partial.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")

@@ -67,7 +67,7 @@ def test_the_plain_loop_and_ray_curate_the_same(
     (tmp_path / "raw").mkdir()
     write_video(tmp_path / "raw" / "a.mp4", shot(1, seconds=2.1, fps=12, size=(64, 48)), 12)
     (tmp_path / "raw" / "b.mp4").write_bytes(b"no video")
-    found = []
+    tables = []
     for engine in ("plain", "ray"):
         settings = Settings(
             storage=tmp_path / engine,
@@ -77,6 +77,6 @@ def test_the_plain_loop_and_ray_curate_the_same(
             },
         )  # type: ignore[arg-type]  # fmt: skip
         curate(settings)
-        found.append([Lake.open(settings).read(table).to_pylist() for table in ("clips", "quarantine")])
-    assert found[0] == found[1]
-    assert [len(rows) for rows in found[0]] == [1, 1]
+        tables.append([Lake.open(settings).read(table).to_pylist() for table in ("clips", "quarantine")])
+    assert tables[0] == tables[1]
+    assert [len(rows) for rows in tables[0]] == [1, 1]

@@ -50,7 +50,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def small(settings: Settings, teacher: Path, **changes: object) -> Settings:
-    asked = {
+    options = {
         "paper": (PAPER,), "match": ("params",), "budgets": (0.4,), "seeds": (0,), "clips": 4, "prompts": 2,
         "num_inference_steps": 2, "batch_size": 2, "repeats": 1, "warmup_passes": 1, "resamples": 100,
     }  # fmt: skip
@@ -61,7 +61,7 @@ def small(settings: Settings, teacher: Path, **changes: object) -> Settings:
                 calibration_clips=2, calibration_timesteps=1, rounds=1, calibration_batch_size=2
             ),
             "distill": DistillSettings(steps=2, batch_size=2),
-            "plan_benchmark": PlanBenchmarkSettings(**{**asked, **changes}),
+            "plan_benchmark": PlanBenchmarkSettings(**{**options, **changes}),
         }
     )
 
@@ -74,8 +74,8 @@ def test_students_of_equal_size_are_made_once_and_compared(
     late = small(settings, teacher, folder=folder, minutes=1e-9)
     assert len(json.loads(plan_benchmark(late).read_text())["metrics"]["unfinished"]) == 4
 
-    asked = small(settings, teacher, folder=folder)
-    metrics = json.loads(plan_benchmark(asked).read_text())["metrics"]
+    in_time = small(settings, teacher, folder=folder)
+    metrics = json.loads(plan_benchmark(in_time).read_text())["metrics"]
     plans, ours = metrics["plans"], matched_name(PAPER, "params")
     assert plans[ours]["parameters"] <= plans[PAPER]["parameters"]
     assert plans["params-0.4"]["share"] <= 0.4
@@ -92,7 +92,7 @@ def test_students_of_equal_size_are_made_once_and_compared(
     assert not settings.storage.exists()
 
     times = {path: path.stat().st_mtime_ns for path in folder.glob("students/*/result.json")}
-    plan_benchmark(asked)
+    plan_benchmark(in_time)
     assert len(times) == 4
     assert times == {path: path.stat().st_mtime_ns for path in folder.glob("students/*/result.json")}
     with pytest.raises(InputError, match=r"another teacher \(plan_benchmark differ\)"):

@@ -26,9 +26,9 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(speed, "synchronized_time", lambda: made.now)
-    return made
+    fake_clock = Clock()
+    monkeypatch.setattr(speed, "synchronized_time", lambda: fake_clock.now)
+    return fake_clock
 
 
 class Slow:

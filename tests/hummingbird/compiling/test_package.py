@@ -10,7 +10,13 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 from hummingbird.compiling import package
 from hummingbird.compiling.compile import compile_pipeline, package_inputs
-from hummingbird.compiling.package import CompiledPipeline, Manifest, check_machine, is_package, read_manifest
+from hummingbird.compiling.package import (
+    CompiledPipeline,
+    Manifest,
+    check_machine,
+    is_package,
+    read_package_manifest,
+)
 from hummingbird.config.compile import CompileSettings
 from hummingbird.core.errors import InputError
 from hummingbird.models.architectures import unet_config
@@ -122,7 +128,7 @@ def test_a_manifest_of_another_version_is_refused(tmp_path: Path) -> None:
     fields = manifest().model_dump() | {"schema_version": 4}
     (tmp_path / "manifest.json").write_text(json.dumps(fields))
     with pytest.raises(InputError, match="compile the model again"):
-        read_manifest(tmp_path)
+        read_package_manifest(tmp_path)
 
 
 def test_a_package_of_version_2_says_its_sampling_in_todays_words(tmp_path: Path) -> None:
@@ -130,29 +136,29 @@ def test_a_package_of_version_2_says_its_sampling_in_todays_words(tmp_path: Path
     configs = {"unet": {"guidance_size": 64}, "scheduler": scheduler}
     fields = manifest(configs=configs).model_dump() | {"schema_version": 2}
     (tmp_path / "manifest.json").write_text(json.dumps(fields))
-    own = read_manifest(tmp_path).configs["scheduler"]
+    own = read_package_manifest(tmp_path).configs["scheduler"]
     assert (own["sampling"], own["guidance_scale"], own["num_inference_steps"]) == ("phased", 3.0, 4)
 
 
 def test_a_package_depends_on_how_its_model_is_sampled() -> None:
-    one, other = tiny_student(), tiny_student()
-    assert package_inputs(one, "cpu") == package_inputs(other, "cpu")
-    other.scheduler = VideoScheduler(guidance_scale=3.0)
-    assert package_inputs(one, "cpu") != package_inputs(other, "cpu")
+    first, second = tiny_student(), tiny_student()
+    assert package_inputs(first, "cpu") == package_inputs(second, "cpu")
+    second.scheduler = VideoScheduler(guidance_scale=3.0)
+    assert package_inputs(first, "cpu") != package_inputs(second, "cpu")
 
 
 @pytest.mark.slow
 def test_the_compiled_student_makes_the_eager_students_videos(tmp_path: Path) -> None:
     settings = CompileSettings(max_batch_size=2, num_frames=FRAMES)
-    said: list[str] = []
+    messages: list[str] = []
     eager = tiny_student()
-    made = compile_pipeline(eager, tmp_path / "package", settings, "tiny", say=said.append)
-    assert len(said) == 3
+    manifest = compile_pipeline(eager, tmp_path / "package", settings, "tiny", log=messages.append)
+    assert len(messages) == 3
     assert [path.name for path in tmp_path.iterdir()] == ["package"]
-    assert set(made.parts) == {"unet", "text_encoder", "decoder"}
+    assert set(manifest.parts) == {"unet", "text_encoder", "decoder"}
 
     compiled = CompiledPipeline.load(tmp_path / "package")
-    assert compiled.manifest == made
+    assert compiled.manifest == manifest
     prompts = ["red circle", "circle", ""]
     options: dict[str, Any] = {"num_inference_steps": 2, "guidance_scale": 3.0}
     expected = eager(prompts, generator=seeded_generators((1, 2, 3)), num_frames=FRAMES, **options).frames

@@ -22,7 +22,7 @@ def run(main: object, *argv: str) -> int:
 
 
 def test_flags_and_overrides_in_any_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def main(settings: Settings, given: argparse.Namespace) -> Path:
+    def main(settings: Settings, args: argparse.Namespace) -> Path:
         assert settings.seed == 5
         assert settings.curate.source == tmp_path
         assert settings.storage == tmp_path / "s"
@@ -34,7 +34,7 @@ def test_flags_and_overrides_in_any_order(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    def main(settings: Settings, given: argparse.Namespace) -> None:
+    def main(settings: Settings, args: argparse.Namespace) -> None:
         raise InputError("there is nothing in the folder")
 
     assert run(main) == 2
@@ -52,12 +52,12 @@ def test_bad_input_found_by_a_ray_worker_is_one_line_too(
     def work() -> None:
         raise InputError("no such prompt")
 
-    assert run(lambda settings, given: ray.get(work.remote())) == 2
+    assert run(lambda settings, args: ray.get(work.remote())) == 2
     assert capsys.readouterr().err == "error: no such prompt\n"
 
 
 def test_a_defect_shows_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    def main(settings: Settings, given: argparse.Namespace) -> None:
+    def main(settings: Settings, args: argparse.Namespace) -> None:
         raise ZeroDivisionError
 
     assert run(main) == 1
@@ -65,7 +65,7 @@ def test_a_defect_shows_its_traceback(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_printed_settings_can_be_loaded_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def main(settings: Settings, given: argparse.Namespace) -> None:
+    def main(settings: Settings, args: argparse.Namespace) -> None:
         raise AssertionError("must not run")
 
     assert run(main, "--print-settings", "seed=7", f"storage={tmp_path}") == 0
@@ -77,7 +77,7 @@ def test_printed_settings_can_be_loaded_again(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_help_lists_the_settings_of_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(lambda settings, given: None, "--help") == 0
+    assert run(lambda settings, args: None, "--help") == 0
     assert "curate.source=null" in capsys.readouterr().out
 
 

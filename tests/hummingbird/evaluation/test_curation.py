@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hummingbird.evaluation.curation import of_footage, score_curation, stated
+from hummingbird.evaluation.curation import of_footage, score_curation, stated_attributes
 from hummingbird.shapes.scene import Attributes
 from hummingbird.shapes.truth import TrueFile, TrueShot
 
@@ -116,7 +116,7 @@ def test_captions_are_scored_on_kept_clips() -> None:
     ],
 )
 def test_a_text_states_the_attributes_that_it_states(text: str, right: list[bool]) -> None:
-    assert stated(text, TWO) == right
+    assert stated_attributes(text, TWO) == right
 
 
 def test_rows_of_other_sources_and_of_older_footage_are_left_out() -> None:

@@ -72,9 +72,9 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str, str]
             log.extend(f"{model.name} {row['id']}" for row in rows)
             for start in range(0, len(rows), batch_size):
                 batch = rows[start : start + batch_size]
-                made = generator({key: [row[key] for row in batch] for key in batch[0]})
+                columns = generator({key: [row[key] for row in batch] for key in batch[0]})
                 for place in range(len(batch)):
-                    row = {key: values[place] for key, values in made.items()}
+                    row = {key: values[place] for key, values in columns.items()}
                     yield generation.measure_row(row, plugin, model.name, model.parameters.fps)
 
         monkeypatch.setattr(generation, "_stream", stream)
@@ -101,9 +101,9 @@ def test_half_precision_is_another_sampling_with_nearly_the_same_video() -> None
         section = EvaluateSettings(models=(model,), mixed_precision=precision)
         (chosen,) = resolve_models(Settings(evaluate=section))
         keys.add(chosen.key)
-        made = generation.VideoGenerator(chosen)(rows)
-        assert made["precision"] == [precision]
-        frames.append(np.frombuffer(made["frames"][0], np.uint8).astype(float))
+        columns = generation.VideoGenerator(chosen)(rows)
+        assert columns["precision"] == [precision]
+        frames.append(np.frombuffer(columns["frames"][0], np.uint8).astype(float))
     assert len(keys) == 2
     assert 0 < np.abs(frames[0] - frames[1]).mean() < 8
 
@@ -155,9 +155,9 @@ def test_any_prompts_are_evaluated_with_what_can_be_measured(
         assert names == {
             f"{name}.mp4" for name in ("0001", "0002", "0003", "0004", "0005", "0006-0", "0006-1")
         }
-    told = [json.loads(line) for line in Path(result["outputs"]["prompts"]).read_text().splitlines()]
-    assert [one["prompt"] for one in told] == list(HARD_PROMPTS)
-    assert told[-1]["seeds"] == [5, 6]
+    prompt_rows = [json.loads(line) for line in Path(result["outputs"]["prompts"]).read_text().splitlines()]
+    assert [one["prompt"] for one in prompt_rows] == list(HARD_PROMPTS)
+    assert prompt_rows[-1]["seeds"] == [5, 6]
     rows = pq.read_table(result["outputs"]["rows"]).to_pylist()
     assert {row["prompt"] for row in rows} == set(HARD_PROMPTS)
     assert not (tmp_path.parent / "x.mp4").exists()
@@ -184,12 +184,12 @@ def test_a_failed_video_counts_as_the_worst_and_is_shown(
 ) -> None:
     file = tmp_path / "mine.jsonl"
     file.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in ("one", "two", "three")))
-    asked = changed(small, prompts=file)
+    with_prompts = changed(small, prompts=file)
     in_process(lambda model, prompt: False)
-    before = load_result(evaluate(asked))
+    before = load_result(evaluate(with_prompts))
     shutil.rmtree(tmp_path / "evaluate")
     log = in_process(lambda model, prompt: (model, prompt) == ("student", "two"))
-    result = load_result(evaluate(asked))
+    result = load_result(evaluate(with_prompts))
     models, models_before = result["metrics"]["models"], before["metrics"]["models"]
     assert models["teacher"] == models_before["teacher"]
     (failed,) = models["student"]["failed"]
@@ -202,7 +202,7 @@ def test_a_failed_video_counts_as_the_worst_and_is_shown(
     assert [row.videos["student"].error for row in grid_part(result).rows] == [None, failed["error"], None]
     # Taken up again, nothing is made anew, the failed one neither.
     log.clear()
-    assert load_result(evaluate(asked))["metrics"] == result["metrics"]
+    assert load_result(evaluate(with_prompts))["metrics"] == result["metrics"]
     assert log == []
 
 

@@ -1,7 +1,7 @@
 """The arithmetic of the score, against VBench's published rows."""
 
 import pytest
-from hummingbird.evaluation.score import VBENCH_PARTS, Dimension, Score, part_mean, score, total
+from hummingbird.evaluation.score import VBENCH_PARTS, Dimension, Score, part_mean, score, total_score
 from hummingbird.evaluation.suites.shapes.dimensions import LEFT_OUT, SHAPES
 from hummingbird.evaluation.suites.vbench.dimensions import VBENCH
 
@@ -24,16 +24,16 @@ def shapes_score(raw: dict[str, float]) -> Score:
 )
 def test_published_rows_give_the_published_quality(percent: tuple[float, ...], quality: float) -> None:
     raw = {name: value / 100 for name, value in zip(QUALITY, percent, strict=True)}
-    found = score(raw, VBENCH, VBENCH_PARTS)
-    assert 100 * found.parts["quality"] == pytest.approx(quality, abs=0.01)
+    result = score(raw, VBENCH, VBENCH_PARTS)
+    assert 100 * result.parts["quality"] == pytest.approx(quality, abs=0.01)
     # Nine dimensions are missing: the other part and the total are not guessed.
-    assert set(found.parts) == {"quality"}
-    assert found.total is None
+    assert set(result.parts) == {"quality"}
+    assert result.total is None
 
 
 def test_the_total_weighs_quality_four_times() -> None:
     # VideoCrafter2's published total and quality leave this for its semantic part.
-    assert 100 * total({"quality": 0.8220, "semantic": 0.7340}) == pytest.approx(80.44, abs=0.01)
+    assert 100 * total_score({"quality": 0.8220, "semantic": 0.7340}) == pytest.approx(80.44, abs=0.01)
 
 
 def test_the_worst_and_the_best_of_all_dimensions_are_0_and_1() -> None:
@@ -62,11 +62,11 @@ def test_averages_beyond_the_bounds_are_clipped() -> None:
 
 def test_a_missing_dimension_leaves_its_part_and_the_total_out() -> None:
     raw = {d.name: 0.9 for d in SHAPES if d.name != "color"}
-    found = shapes_score(raw)
-    assert (set(found.parts), found.total) == ({"quality"}, None)
-    assert "color" not in found.dimensions
+    result = shapes_score(raw)
+    assert (set(result.parts), result.total) == ({"quality"}, None)
+    assert "color" not in result.dimensions
     with pytest.raises(ValueError, match="semantic cannot be computed without color"):
-        part_mean(found.dimensions, SHAPES, "semantic")
+        part_mean(result.dimensions, SHAPES, "semantic")
 
 
 def test_an_unknown_dimension_is_an_error() -> None:

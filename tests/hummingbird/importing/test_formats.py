@@ -13,7 +13,7 @@ from drawn_weights import drawn
 from hummingbird.core.errors import InputError
 from hummingbird.core.hashes import count_parameters
 from hummingbird.importing import autoencoder, unet
-from hummingbird.importing.formats import t2v_turbo, videocrafter2
+from hummingbird.importing.formats import read_t2v_turbo, read_videocrafter2
 from hummingbird.importing.lora import GUIDANCE
 from hummingbird.importing.parts import read_reference
 from hummingbird.models.unet import VideoUNet
@@ -26,9 +26,9 @@ pytestmark = pytest.mark.usefixtures("unpickled_here")
 def test_every_part_of_a_videocrafter2_file_is_taken_and_the_rest_reported(
     checkpoint: Path, reference: Path, vocabulary: Path, unet_weights: dict[str, Tensor]
 ) -> None:
-    parts = videocrafter2(checkpoint, reference, vocabulary)
-    taken = parts.unet.state_dict()["down_blocks.0.resnets.0.conv1.weight"]
-    assert torch.equal(taken, unet_weights["input_blocks.1.0.in_layers.2.weight"])
+    parts = read_videocrafter2(checkpoint, reference, vocabulary)
+    imported = parts.unet.state_dict()["down_blocks.0.resnets.0.conv1.weight"]
+    assert torch.equal(imported, unet_weights["input_blocks.1.0.in_layers.2.weight"])
     assert not any(
         p.is_meta for m in (parts.unet, parts.vae, parts.text_encoder) for p in m.state_dict().values()
     )
@@ -42,7 +42,9 @@ def test_safetensors_are_taken_as_pickles_are(
 ) -> None:
     path = tmp_path / "model.safetensors"
     save_file(checkpoint_weights, path)
-    one, other = (videocrafter2(file, reference, vocabulary).unet.state_dict() for file in (path, checkpoint))
+    one, other = (
+        read_videocrafter2(file, reference, vocabulary).unet.state_dict() for file in (path, checkpoint)
+    )
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
@@ -73,20 +75,20 @@ def test_entries_that_do_not_fit_end_the_import_with_their_names(
     tensors = {n: t for n, t in {**checkpoint_weights, **change}.items() if t is not None}
     save_file(tensors, tmp_path / "changed.safetensors")
     with pytest.raises(InputError, match=message):
-        videocrafter2(tmp_path / "changed.safetensors", reference, vocabulary)
+        read_videocrafter2(tmp_path / "changed.safetensors", reference, vocabulary)
 
 
 def factors(weights: dict[str, Tensor], config: dict[str, object], rank: int = 4) -> list[Tensor]:
     """Up and down of every linear layer and 2D or 3D convolution, in the published order."""
-    made = []
+    factor_tensors = []
     for entry in unet.published_table(config):
         weight = weights.get(entry.source, torch.zeros(32, 256))
         if not entry.source.endswith("weight") or weight.dim() not in (2, 4, 5):
             continue
         r = min(rank, *weight.shape[:2])
-        made.append(drawn(f"up {entry.source}", (weight.shape[0], r, *(1,) * (weight.dim() - 2))))
-        made.append(drawn(f"down {entry.source}", (r, *weight.shape[1:])))
-    return made
+        factor_tensors.append(drawn(f"up {entry.source}", (weight.shape[0], r, *(1,) * (weight.dim() - 2))))
+        factor_tensors.append(drawn(f"down {entry.source}", (r, *weight.shape[1:])))
+    return factor_tensors
 
 
 def test_a_lora_is_merged_as_up_times_down_and_the_guidance_is_its_product_alone(
@@ -95,7 +97,7 @@ def test_a_lora_is_merged_as_up_times_down_and_the_guidance_is_its_product_alone
     config = unet.our_config({**json.loads(reference.read_text())["unet"], "time_cond_proj_dim": 256})
     pairs = factors(unet_weights, config)
     torch.save(pairs, tmp_path / "unet_lora.pt")
-    parts = t2v_turbo(checkpoint, reference, vocabulary, None, tmp_path / "unet_lora.pt")
+    parts = read_t2v_turbo(checkpoint, reference, vocabulary, None, tmp_path / "unet_lora.pt")
     state = parts.unet.state_dict()
     place = "input_blocks.1.0.in_layers.2.weight"
     up, down = (drawn(f"{kind} {place}", s) for kind, s in (("up", (32, 4, 1, 1)), ("down", (4, 32, 3, 3))))
@@ -113,7 +115,7 @@ def test_a_merged_unet_takes_the_place_of_the_base(
     own = {**unet_weights, GUIDANCE: torch.ones(32, 256), "out.2.bias": torch.full((4,), 7.0)}
     for name, tensors in (("bare", own), ("prefixed", {unet.PREFIX + n: t for n, t in own.items()})):
         torch.save(tensors, tmp_path / f"{name}.pt")
-        parts = t2v_turbo(checkpoint, reference, vocabulary, tmp_path / f"{name}.pt", None)
+        parts = read_t2v_turbo(checkpoint, reference, vocabulary, tmp_path / f"{name}.pt", None)
         assert parts.unet.conv_out.bias.tolist() == [7.0] * 4
         assert parts.unet.config.guidance_size == 256
 
@@ -132,12 +134,12 @@ def test_a_lora_of_another_structure_is_refused(
     ):
         torch.save(spoiled, path)
         with pytest.raises(InputError, match=message):
-            t2v_turbo(checkpoint, reference, vocabulary, None, path)
+            read_t2v_turbo(checkpoint, reference, vocabulary, None, path)
 
 
 def test_t2v_turbo_needs_a_unet_or_a_lora(checkpoint: Path, reference: Path, vocabulary: Path) -> None:
     with pytest.raises(InputError, match="one of two"):
-        t2v_turbo(checkpoint, reference, vocabulary, None, None)
+        read_t2v_turbo(checkpoint, reference, vocabulary, None, None)
 
 
 def test_the_published_structures_have_the_published_sizes() -> None:

@@ -108,7 +108,7 @@ def modelscope(tmp_path: Path, vocabulary: Path) -> Path:
     return folder
 
 
-def asked(folder: Path, tmp_path: Path, **others: object) -> Settings:
+def import_settings(folder: Path, tmp_path: Path, **others: object) -> Settings:
     section = {
         "format": "modelscope",
         "checkpoint": folder,
@@ -123,7 +123,7 @@ def asked(folder: Path, tmp_path: Path, **others: object) -> Settings:
 def test_modelscope_in_diffusers_format_computes_what_diffusers_computes(
     modelscope: Path, tmp_path: Path
 ) -> None:
-    result = json.loads(import_checkpoint(asked(modelscope, tmp_path)).read_text())
+    result = json.loads(import_checkpoint(import_settings(modelscope, tmp_path)).read_text())
     report = json.loads(Path(result["outputs"]["report"]).read_text())
     assert report["unused"] == ["text_encoder/text_model.embeddings.position_ids"]
     pipeline = load_pipeline(result["outputs"]["pipeline"])
@@ -154,13 +154,13 @@ def test_modelscope_with_other_settings_is_refused(
     path = modelscope / file
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(InputError, match=message):
-        import_checkpoint(asked(modelscope, tmp_path))
+        import_checkpoint(import_settings(modelscope, tmp_path))
 
 
 def test_what_is_not_there_or_does_not_belong_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing at"):
-        import_checkpoint(asked(tmp_path / "absent", tmp_path))
+        import_checkpoint(import_settings(tmp_path / "absent", tmp_path))
     with pytest.raises(InputError, match="belong to the format t2v-turbo"):
-        import_checkpoint(asked(tmp_path, tmp_path, lora=tmp_path))
+        import_checkpoint(import_settings(tmp_path, tmp_path, lora=tmp_path))
     with pytest.raises(InputError, match="lacks unet, vae"):
-        import_checkpoint(asked(tmp_path, tmp_path))
+        import_checkpoint(import_settings(tmp_path, tmp_path))

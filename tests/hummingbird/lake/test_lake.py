@@ -52,8 +52,8 @@ def test_a_snapshot_of_clips_shows_the_quarantine_of_its_last_batch(lake: Lake) 
     first = lake.commit_batch("one", clips(clip("a")), None)
     for number, source in enumerate("bcd"):
         assert lake.commit_batch(f"broken-{number}", None, broken(source)) == first  # no clip changes
-    found = lake.read("quarantine", snapshot_id=first)["source_uri"].to_pylist()
-    assert sorted(found) == ["b", "c", "d"]
+    uris = lake.read("quarantine", snapshot_id=first)["source_uri"].to_pylist()
+    assert sorted(uris) == ["b", "c", "d"]
 
 
 def test_a_snapshot_stands_still(lake: Lake) -> None:
@@ -127,7 +127,7 @@ def test_another_schema_version_is_refused(lake: Lake, settings: Settings) -> No
         ([clip("a", 0.0, "x", "ugly")], None, "are not all in"),
         ([{**clip("a"), "verdict": "maybe"}], None, "is none of"),
         ([{**clip("a"), "verdict": "dropped"}], None, "is dropped for the reasons"),
-        ([{**clip("a"), "colour": "red"}], None, "has no column colour"),
+        ([{**clip("a"), "color": "red"}], None, "has no column color"),
         ([{**clip("a"), "source_uri": None}], None, "source_uri of table clips must not be null"),
         ([{**clip("a"), "start_seconds": "soon"}], None, "start_seconds"),
         ([], None, "no row"),
@@ -192,8 +192,8 @@ def test_batches_hold_the_rows_of_one_state_a_data_file_at_a_time(lake: Lake) ->
     lake.commit_batch("late", clips(clip("late")), None)
     rest = list(batches)
     assert [batch.num_rows for batch in (first, *rest)] == [2] * 5
-    found = {uri for batch in (first, *rest) for uri in batch["source_uri"].to_pylist()}
-    assert found == {f"{side}{number}" for side in "ab" for number in range(5)}
+    uris = {uri for batch in (first, *rest) for uri in batch["source_uri"].to_pylist()}
+    assert uris == {f"{side}{number}" for side in "ab" for number in range(5)}
     assert list(lake.batches("clips", "caption = 'nothing'")) == []
     with pytest.raises(InputError, match="cannot read the filter"):
         next(lake.batches("clips", "verdict = = 1"))

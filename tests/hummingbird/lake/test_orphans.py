@@ -15,8 +15,8 @@ def test_what_no_row_of_any_state_names_is_reported_and_left_alone(lake: Lake) -
     part.write_bytes(b"lo")
     lake.commit_batch("one", clips({**clip("a"), "media_path": old}), None)
     lake.commit_batch("two", clips({**clip("a"), "media_path": new}), None)
-    found = list(orphans(lake))
-    assert found == sorted(
+    listed = list(orphans(lake))
+    assert listed == sorted(
         [
             Orphan(lost, 4, False),
             Orphan(part.relative_to(lake.storage).as_posix(), 2, True),

@@ -16,7 +16,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 @pytest.fixture
 def forgetful(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Lake:
     """A lake that keeps the states of the last two batches, and cleans up after each."""
-    monkeypatch.setattr(committer, "EVERY", 1)
+    monkeypatch.setattr(committer, "EXPIRE_INTERVAL", 1)
     monkeypatch.setattr(retention, "NEWEST", 2)
     return lake
 
@@ -81,8 +81,8 @@ def test_of_batches_that_changed_quarantine_alone_the_last_counts(lake: Lake) ->
     lake.commit_batch("one", clips(clip("a")), None)
     for name in ("b", "c", "d"):
         snapshot = lake.commit_batch(name, None, broken(name))
-    found = lake.read("quarantine", snapshot_id=snapshot)["source_uri"].to_pylist()
-    assert sorted(found) == ["b", "c", "d"]
+    uris = lake.read("quarantine", snapshot_id=snapshot)["source_uri"].to_pylist()
+    assert sorted(uris) == ["b", "c", "d"]
 
 
 @pytest.mark.parametrize("many", [2, 300])
@@ -106,6 +106,6 @@ def test_an_older_table_gets_the_properties_that_it_lacks(lake: Lake, settings: 
         change.remove_properties(mine)
         change.set_properties({"commit.retry.num-retries": "7"})
     Lake.open(settings)  # type: ignore[arg-type]
-    found = lake._committer.table("clips").properties
-    assert found[mine] == PROPERTIES[mine]
-    assert found["commit.retry.num-retries"] == "7", "what somebody set by hand is theirs"
+    properties = lake._committer.table("clips").properties
+    assert properties[mine] == PROPERTIES[mine]
+    assert properties["commit.retry.num-retries"] == "7", "what somebody set by hand is theirs"

@@ -29,7 +29,7 @@ def test_a_saved_instance_scores_the_same(tmp_path):
     assert again.score(frames, seed=3) != model.score(frames, seed=4)
 
 
-def test_overall_fuses_normalised_scores():
+def test_overall_fuses_normalized_scores():
     model = DOVER(**SMALL)
     assert model.fuse(0.1107, -0.08285) == pytest.approx(0.5)
     # one deviation above the mean in each: sigmoid(0.6104 + 0.3896)

@@ -7,7 +7,7 @@ from hummingbird.models.dover_views import (
     TechnicalView,
     aesthetic_view,
     clip_indices,
-    normalise,
+    normalize,
     technical_view,
 )
 
@@ -21,15 +21,15 @@ def pixels(view):
 
 def test_clips_lie_in_their_own_third_of_a_long_video():
     for seed in range(20):
-        found = clip_indices(90, 4, 2, 3, np.random.default_rng(seed))
-        assert (np.diff(found) == 2).all()
-        for part, clip in enumerate(found):
+        indices = clip_indices(90, 4, 2, 3, np.random.default_rng(seed))
+        assert (np.diff(indices) == 2).all()
+        for part, clip in enumerate(indices):
             assert part * 30 <= clip[0] <= clip[-1] < part * 30 + 30
 
 
 def test_a_short_video_wraps_around():
-    found = clip_indices(3, 4, 2, 2, np.random.default_rng(0))
-    np.testing.assert_array_equal(found, [[0, 2, 1, 0], [1, 0, 2, 1]])
+    indices = clip_indices(3, 4, 2, 2, np.random.default_rng(0))
+    np.testing.assert_array_equal(indices, [[0, 2, 1, 0], [1, 0, 2, 1]])
 
 
 def test_fragments_are_patches_at_native_resolution_from_their_own_cells():
@@ -69,8 +69,8 @@ def test_the_aesthetic_view_holds_whole_frames():
     assert (back[:, :, 11:] == 0).all()
 
 
-def test_pixels_are_normalised_by_channel():
+def test_pixels_are_normalized_by_channel():
     view = torch.zeros(1, 3, 2, 4, 4, dtype=torch.uint8)
     view[:, 1] = 116
     expected = torch.tensor([0 - 123.675, 116 - 116.28, 0 - 103.53]) / torch.tensor([58.395, 57.12, 57.375])
-    torch.testing.assert_close(normalise(view)[0, :, 0, 0, 0], expected)
+    torch.testing.assert_close(normalize(view)[0, :, 0, 0, 0], expected)

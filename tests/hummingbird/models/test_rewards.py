@@ -38,8 +38,8 @@ def test_frames_after_each_other_belong_to_one_text(
     scorer: TextVideoScorer, text: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
     frames = torch.rand(2, 3, 3, 64, 64)
-    each = torch.stack([scorer.image_score(frames[:, k], *text) for k in range(3)], 1)
-    torch.testing.assert_close(scorer.image_score(frames.flatten(0, 1), *text), each.flatten())
+    frame_scores = torch.stack([scorer.image_score(frames[:, k], *text) for k in range(3)], 1)
+    torch.testing.assert_close(scorer.image_score(frames.flatten(0, 1), *text), frame_scores.flatten())
 
 
 def test_the_order_of_frames_matters_to_the_video_reward(

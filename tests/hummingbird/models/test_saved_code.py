@@ -74,19 +74,21 @@ def test_a_stranger_loads_a_saved_folder_and_makes_the_same_videos(
     name: str, tiny_pipelines: dict[str, Path], tmp_path: Path
 ) -> None:
     pipeline = load_pipeline(tiny_pipelines[name])
-    made = stranger(tiny_pipelines[name], tmp_path / "made.npz")
+    reloaded = stranger(tiny_pipelines[name], tmp_path / "made.npz")
     for kind in ("np", "pt", "pil", "latent"):
         generators = seeded_generators((1, 2))
         for how, generator in (("one", torch.Generator().manual_seed(1)), ("list", generators)):
             frames: Any = pipeline(PROMPTS, generator=generator, output_type=kind, **OPTIONS).frames
             if kind == "pil":
                 frames = np.stack([np.stack([np.asarray(image) for image in video]) for video in frames])
-            np.testing.assert_array_equal(made[f"{kind}_{how}"], np.asarray(frames), err_msg=f"{kind} {how}")
+            np.testing.assert_array_equal(
+                reloaded[f"{kind}_{how}"], np.asarray(frames), err_msg=f"{kind} {how}"
+            )
     # What the stranger saved loads again, here and there.
     again = tmp_path / "made.npz.again"
     assert load_pipeline(again).few_steps == pipeline.few_steps
     for kind, frames in stranger(again, tmp_path / "again.npz").items():
-        np.testing.assert_array_equal(frames, made[kind])
+        np.testing.assert_array_equal(frames, reloaded[kind])
 
 
 def test_a_saved_folder_names_the_code_beside_it(tiny_pipelines: dict[str, Path]) -> None:

@@ -13,8 +13,8 @@ def test_an_exact_prediction_gives_x0_and_noise_back(prediction_type: str) -> No
     x0, noise = (torch.randn(3, 4, 2, 4, 4, generator=generator, dtype=torch.float64) for _ in range(2))
     t = torch.tensor([0, 500, 999])
     output = diffusion.target(x0, noise, t)
-    found = diffusion.estimates(output, diffusion.add_noise(x0, noise, t), t)
-    torch.testing.assert_close(found, (x0, noise))
+    estimates = diffusion.estimates(output, diffusion.add_noise(x0, noise, t), t)
+    torch.testing.assert_close(estimates, (x0, noise))
 
 
 def test_an_estimate_that_leads_somewhere_is_found_again() -> None:
@@ -65,9 +65,9 @@ def test_exact_predictions_lead_from_noise_to_the_video(sampling: str) -> None:
     for timestep in scheduler.timesteps:
         alpha = scheduler.alphas_cumprod[timestep]
         output = (x - alpha.sqrt() * x0) / (1 - alpha).sqrt()
-        made = scheduler.step(output, timestep, scheduler.scale_model_input(x, timestep), generators)
-        torch.testing.assert_close(made.pred_original_sample, x0, rtol=1e-3, atol=1e-3)
-        x = made.prev_sample
+        step = scheduler.step(output, timestep, scheduler.scale_model_input(x, timestep), generators)
+        torch.testing.assert_close(step.pred_original_sample, x0, rtol=1e-3, atol=1e-3)
+        x = step.prev_sample
     if sampling == "consistency":
         torch.testing.assert_close(x, x0, rtol=1e-3, atol=1e-3)
     else:  # the solver ends at the first timestep of the process, where a little noise is left

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers import UNet3DConditionModel
-from hummingbird.models.architectures import unet_config, videocrafter2
+from hummingbird.models.architectures import unet_config, videocrafter2_config
 from hummingbird.models.layers import GroupNorm
 from hummingbird.models.unet import VideoUNet
 
@@ -48,13 +48,13 @@ def test_equals_diffusers_on_the_same_weights(diffusers_unet: UNet3DConditionMod
     unet = small(embed_fps=False)
     unet.load_state_dict(diffusers_unet.state_dict())
     with torch.set_grad_enabled(gradients):
-        made, expected = unet(*inputs()), diffusers_unet(*inputs()).sample
-    torch.testing.assert_close(made, expected, atol=1e-5, rtol=0)
+        predicted, expected = unet(*inputs()), diffusers_unet(*inputs()).sample
+    torch.testing.assert_close(predicted, expected, atol=1e-5, rtol=0)
 
 
 def test_videocrafter2_has_the_published_number_of_parameters() -> None:
     with torch.device("meta"):
-        unet = VideoUNet(**videocrafter2())
+        unet = VideoUNet(**videocrafter2_config())
     assert sum(p.numel() for p in unet.parameters()) == 1_413_284_420
 
 
@@ -133,13 +133,13 @@ def test_a_norm_by_moments_keeps_no_copy_and_gives_the_gradients(autocast: bool)
     kept: list[torch.Tensor] = []
     hooks = torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t)  # type: ignore[func-returns-value]
     with hooks, torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        made = norm._by_moments(values)
-    assert made.dtype == torch.bfloat16
+        predicted = norm._by_moments(values)
+    assert predicted.dtype == torch.bfloat16
     assert all(t.dtype == torch.bfloat16 for t in kept if t.numel() == values.numel())
     exact = values.detach().float().requires_grad_(True)
     expected = norm(exact)
-    torch.testing.assert_close(made.float(), expected, atol=0.02, rtol=0.02)
-    for output, source in ((made, values), (expected, exact)):
+    torch.testing.assert_close(predicted.float(), expected, atol=0.02, rtol=0.02)
+    for output, source in ((predicted, values), (expected, exact)):
         output.float().square().sum().backward()
         assert source.grad is not None
     assert values.grad is not None
@@ -148,7 +148,7 @@ def test_a_norm_by_moments_keeps_no_copy_and_gives_the_gradients(autocast: bool)
 
 
 @pytest.mark.parametrize("shape", [(3, 5, 16), (2, 4, 3, 6, 16), (4, 1, 3, 16)])
-def test_both_ways_of_group_normalisation_agree(shape: tuple[int, ...]) -> None:
+def test_both_ways_of_group_normalization_agree(shape: tuple[int, ...]) -> None:
     norm = GroupNorm(8, 16, 1e-5)
     torch.nn.init.normal_(norm.weight)
     values = torch.randn(shape)
@@ -156,8 +156,8 @@ def test_both_ways_of_group_normalisation_agree(shape: tuple[int, ...]) -> None:
         values.reshape(shape[0], -1, 16).transpose(1, 2), 8, norm.weight, norm.bias, 1e-5
     )
     for way in (norm._fused, norm._by_moments):
-        made = way(values).reshape(shape[0], -1, 16).transpose(1, 2)
-        torch.testing.assert_close(made, expected, atol=1e-4, rtol=1e-4)
+        predicted = way(values).reshape(shape[0], -1, 16).transpose(1, 2)
+        torch.testing.assert_close(predicted, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_a_frozen_norm_hands_gradients_on() -> None:
@@ -173,6 +173,6 @@ def test_frames_are_told_their_places_in_order_unless_said_otherwise() -> None:
     unet = small(embed_fps=False, embed_places=True)
     order = torch.arange(5)[None].expand(2, -1)
     with torch.no_grad():
-        made = unet(*inputs())
-        torch.testing.assert_close(unet(*inputs(), places=order), made)
-        assert not torch.allclose(unet(*inputs(), places=order.flip(1)), made, atol=1e-3)
+        predicted = unet(*inputs())
+        torch.testing.assert_close(unet(*inputs(), places=order), predicted)
+        assert not torch.allclose(unet(*inputs(), places=order.flip(1)), predicted, atol=1e-3)

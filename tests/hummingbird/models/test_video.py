@@ -18,10 +18,10 @@ def test_frames_and_rate_survive() -> None:
     file = io.BytesIO()
     write_mp4(frames(), 7.5, file)
     file.seek(0)
-    made, rate = read_mp4(file)
+    decoded, rate = read_mp4(file)
     assert rate == 7.5
-    assert made.shape == frames().shape
-    assert np.abs(made.astype(int) - frames()).mean() < 6
+    assert decoded.shape == frames().shape
+    assert np.abs(decoded.astype(int) - frames()).mean() < 6
 
 
 def test_every_browser_can_play_it() -> None:

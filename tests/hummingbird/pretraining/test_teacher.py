@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hummingbird.core.model_references import SHIPPED_WEIGHTS
-from hummingbird.models.architectures import shapes_teacher
+from hummingbird.models.architectures import shapes_teacher_config
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pretraining import teacher
@@ -133,7 +133,7 @@ def test_at_the_end_of_the_noise_process_next_to_nothing_of_a_clip_is_left() -> 
 
 def test_clips_begin_as_what_was_learned_of_single_frames() -> None:
     torch.manual_seed(0)
-    images, unet = VideoUNet(**image_teacher()).eval(), VideoUNet(**shapes_teacher()).eval()
+    images, unet = VideoUNet(**image_teacher()).eval(), VideoUNet(**shapes_teacher_config()).eval()
     for name, weight in images.named_parameters():
         if ".temp_" not in name:
             torch.nn.init.normal_(weight, std=0.05)

@@ -3,7 +3,7 @@ import torch
 from hummingbird.core.errors import InputError
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.unet import VideoUNet
-from hummingbird.pruning.prune import plan_report, prune_unet
+from hummingbird.pruning.prune import prune_unet, pruning_report
 from hummingbird.pruning.pruning_plan import Narrow, Plan, load_plan, whole_plan
 
 
@@ -57,7 +57,7 @@ def test_a_plan_that_keeps_all_gives_the_teacher_back(teacher: VideoUNet) -> Non
 def test_the_report_shows_what_went_and_finds_a_wrong_weight(teacher: VideoUNet) -> None:
     plan = load_plan("hummingbird-0.7b", teacher.config)
     student = prune_unet(teacher, plan)
-    report = plan_report(teacher, student, plan)
+    report = pruning_report(teacher, student, plan)
     layers = {entry["layer"]: entry for entry in report["layers"]}
     gone = [name for name, entry in layers.items() if not entry["kept"]]
     assert gone == ["down.0.1", "down.1.1", "middle", "up.0.0", "up.1.1"]
@@ -68,7 +68,7 @@ def test_the_report_shows_what_went_and_finds_a_wrong_weight(teacher: VideoUNet)
     assert all(entry["largest_difference"] == 0 for entry in report["layers"] if entry["kept"])
     with torch.no_grad():
         student.up_blocks[1].resnets[1].conv1.weight[0, 0] += 0.5
-    layers = {entry["layer"]: entry for entry in plan_report(teacher, student, plan)["layers"]}
+    layers = {entry["layer"]: entry for entry in pruning_report(teacher, student, plan)["layers"]}
     assert layers["up.1.2"]["largest_difference"] == pytest.approx(0.5)
 
 
@@ -108,7 +108,7 @@ def test_a_narrowed_layer_computes_what_the_teacher_does_without_the_rest(teache
     inputs = torch.randn(1, 4, 4, 8, 8), torch.tensor([7]), torch.randn(1, 3, 8), torch.tensor([8.0])
     with torch.no_grad():
         torch.testing.assert_close(student(*inputs), teacher.eval()(*inputs))
-    report = plan_report(teacher, student, plan)
+    report = pruning_report(teacher, student, plan)
     assert next(e for e in report["layers"] if e["layer"] == "down.0.0")["narrow"] == {"heads": 1}
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 from hummingbird.core.errors import InputError
-from hummingbird.models.architectures import shapes_teacher, unet_config, videocrafter2
+from hummingbird.models.architectures import shapes_teacher_config, unet_config, videocrafter2_config
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.pruned_config import pruned_config
 from hummingbird.pruning.pruning_plan import (
@@ -24,7 +24,7 @@ def parameters(config: dict) -> int:
     ("name", "count"), [("hummingbird-0.9b", 945_127_300), ("hummingbird-0.7b", 772_009_860)]
 )
 def test_named_plans_give_the_papers_students(name: str, count: int) -> None:
-    teacher = videocrafter2()
+    teacher = videocrafter2_config()
     plan = load_plan(name, {**teacher, "middle": True})
     student = pruned_config(plan, {**teacher, "middle": True})
     assert plan.down == [[0], [0], [0], [0]]
@@ -34,7 +34,7 @@ def test_named_plans_give_the_papers_students(name: str, count: int) -> None:
 
 
 def test_the_shapes_student_has_at_most_60_percent_of_its_teacher() -> None:
-    teacher = {**shapes_teacher(), "middle": True}
+    teacher = {**shapes_teacher_config(), "middle": True}
     student = pruned_config(load_plan("hummingbird-0.7b", teacher), teacher)
     assert parameters(student) <= 0.6 * parameters(teacher)
 
@@ -74,14 +74,14 @@ def test_a_skip_moves_to_the_nearest_kept_layer_and_is_renumbered() -> None:
     ],
 )
 def test_a_plan_that_does_not_fit_is_refused_by_name(change: dict, message: str) -> None:
-    teacher = {**shapes_teacher(), "middle": True}
+    teacher = {**shapes_teacher_config(), "middle": True}
     fit = load_plan("hummingbird-0.7b", teacher)
     with pytest.raises(InputError, match=message):
         pruned_config(fit.model_copy(update=change), teacher)
 
 
 def test_yaml_round_trip_and_errors(tmp_path: Path) -> None:
-    teacher = {**shapes_teacher(), "middle": True}
+    teacher = {**shapes_teacher_config(), "middle": True}
     plan = load_plan("hummingbird-0.7b", teacher)
     file = tmp_path / "plan.yaml"
     file.write_text(plan.to_yaml())
@@ -94,7 +94,7 @@ def test_yaml_round_trip_and_errors(tmp_path: Path) -> None:
 
 
 def test_parts_and_widths_of_a_layer_go() -> None:
-    teacher = shapes_teacher()
+    teacher = shapes_teacher_config()
     plan = whole_plan(teacher).model_copy(
         update={
             "drop": ["up.1.2.temporal_conv", "down.0.1.spatial_attention", "first.temporal_attention"],
@@ -117,7 +117,7 @@ def test_parts_and_widths_of_a_layer_go() -> None:
         ({"drop": ["up.1.2.skip", "up.1.2.skip"]}, "up.1.2.skip stands twice"),
         ({"drop": ["up.0.0.skip"]}, "does not keep that layer"),
         ({"drop": ["up.9.0.skip"]}, "no layer 'up.9.0'"),
-        ({"drop": ["up.1.2.colour"]}, "name temporal_conv, spatial_attention"),
+        ({"drop": ["up.1.2.color"]}, "name temporal_conv, spatial_attention"),
         ({"drop": ["down.2.0.spatial_attention"]}, "the teacher's layer has none"),
         ({"narrow": {"down.0.0": Narrow()}}, "names no width"),
         ({"narrow": {"down.0.0": Narrow(heads=3)}}, "asks for heads 3; the teacher has 2"),
@@ -125,7 +125,7 @@ def test_parts_and_widths_of_a_layer_go() -> None:
     ],
 )
 def test_a_part_or_width_that_does_not_fit_is_refused_by_name(change: dict, message: str) -> None:
-    teacher = shapes_teacher()
+    teacher = shapes_teacher_config()
     fit = load_plan("hummingbird-0.7b", teacher)
     with pytest.raises(InputError, match=message):
         pruned_config(fit.model_copy(update=change), teacher)
@@ -133,18 +133,18 @@ def test_a_part_or_width_that_does_not_fit_is_refused_by_name(change: dict, mess
 
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "plan.yaml"
-    plan = load_plan("hummingbird-0.7b", shapes_teacher())
+    plan = load_plan("hummingbird-0.7b", shapes_teacher_config())
     parts = {"drop": ["up.1.2.skip"], "narrow": {"down.0.0": Narrow(heads=1, feed_forward=32)}}
     rich = plan.model_copy(update=parts)
     file.write_text(rich.to_yaml())
-    assert load_plan(str(file), shapes_teacher()) == rich
+    assert load_plan(str(file), shapes_teacher_config()) == rich
     file.write_text(rich.to_yaml() + "  down.0.0: {heads: 2}\n")
     with pytest.raises(InputError, match=r"'down.0.0' stands twice"):
-        load_plan(str(file), shapes_teacher())
+        load_plan(str(file), shapes_teacher_config())
 
 
 def test_the_shipped_plan_keeps_at_most_55_percent_of_the_small_worlds_teacher() -> None:
-    teacher = shapes_teacher()
+    teacher = shapes_teacher_config()
     plan = load_plan("shapes-student", teacher)
     assert plan.name == "shapes-student"
     assert parameters(pruned_config(plan, teacher)) <= 0.55 * parameters(teacher)

@@ -28,9 +28,9 @@ class Outline(HTMLParser):
         assert self.open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
+        attributes = dict(attrs)
         if tag == "section":
-            self.sections.append(found["id"] or "")
+            self.sections.append(attributes["id"] or "")
         self.sources += [v for k, v in attrs if k in ("src", "href") and v]
         if tag not in VOID:
             self.open.append(tag)

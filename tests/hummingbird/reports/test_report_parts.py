@@ -13,7 +13,7 @@ from hummingbird.lake.media import store_media
 from hummingbird.lake.runs import open_run
 from hummingbird.lake.schemas import CLIPS, QUARANTINE
 from hummingbird.models.architectures import unet_config
-from hummingbird.pruning.pruning_plan import Narrow, load_plan, parts_gone, whole_plan
+from hummingbird.pruning.pruning_plan import Narrow, load_plan, reductions_by_layer, whole_plan
 from hummingbird.reports.from_lake import captions_part, curation_part, lineage_part
 from hummingbird.reports.from_runs import curve_part, plan_part
 from hummingbird.reports.plan_chart import plan_picture
@@ -23,8 +23,8 @@ from hummingbird.shapes.scene import render_clip, sample_scene
 
 @pytest.fixture(scope="module")
 def media(mp4_bytes: Any) -> bytes:
-    made: bytes = mp4_bytes(render_clip(sample_scene(np.random.default_rng(0))))
-    return made
+    encoded: bytes = mp4_bytes(render_clip(sample_scene(np.random.default_rng(0))))
+    return encoded
 
 
 def fill(settings: Settings, media: bytes, source: str = "/raw") -> Lake:
@@ -95,8 +95,8 @@ def test_lineage_leads_from_the_model_to_its_clips(settings: Settings, media: by
     snapshot = lake.snapshot()
     lake.add_model({"model_id": "teacher-1", "kind": "teacher", "licence": "Apache-2.0"})
     with open_run(settings, "distill", snapshot_id=snapshot) as run:
-        made = {"parent_id": "teacher-1", "run_id": run.run_id, "snapshot_id": snapshot}
-        lake.add_model({"model_id": "student-1", "kind": "distilled", **made})
+        origin = {"parent_id": "teacher-1", "run_id": run.run_id, "snapshot_id": snapshot}
+        lake.add_model({"model_id": "student-1", "kind": "distilled", **origin})
     nodes = lineage_part(lake, "student-1")
     assert [(node.kind, node.title, node.how) for node in nodes] == [
         ("model", "distilled", ""),
@@ -189,9 +189,13 @@ def test_the_plan_shows_what_went_of_layers_that_stay() -> None:
         update={"drop": ["up.1.2.temporal_conv"], "narrow": {"down.0.0": Narrow(heads=1, feed_forward=128)}}
     )
     part = plan_part(
-        teacher, {"down": plan.down, "up": plan.up}, True, (11, 6), gone=parts_gone(plan, teacher)
+        teacher,
+        {"down": plan.down, "up": plan.up},
+        True,
+        (11, 6),
+        reductions=reductions_by_layer(plan, teacher),
     )
-    blocks = {(s.side, s.level, b.name): b.gone for s in part.stages for b in s.blocks if b.gone}
+    blocks = {(s.side, s.level, b.name): b.reductions for s in part.stages for b in s.blocks if b.reductions}
     assert blocks == {
         ("up", 1, "block 2"): ("no temporal conv",),
         ("down", 0, "block 0"): ("1 of 2 heads", "feed-forward 128 of 256"),

@@ -30,7 +30,7 @@ def _as_is(frames: Frames, rng: np.random.Generator) -> Frames:
 
 
 def _soft(frames: Frames, rng: np.random.Generator) -> Frames:
-    """Like a small autoencoder's reconstruction, then coded: blur, noise, a shift of colour, H.264."""
+    """Like a small autoencoder's reconstruction, then coded: blur, noise, a shift of color, H.264."""
     blurred = np.stack([cv2.GaussianBlur(f, (0, 0), 0.8) for f in frames]).astype(float)
     noisy = blurred + rng.normal(0, 6, blurred.shape) + rng.uniform(-8, 8, 3)
     return recode(np.clip(noisy, 0, 255).astype(np.uint8), 23)
@@ -43,9 +43,9 @@ def _error_rate(count: int, seed: int, look: Callable[[Frames, np.random.Generat
     stated: Counter[str] = Counter()
     for _ in range(count):
         scene = sample_scene(rng, duration=float(rng.uniform(2.0, 3.6)))
-        found = matches(observe(look(render_clip(scene), rng)), _attributes(scene))
-        stated.update(found)
-        wrong.update(name for name, right in found.items() if not right)
+        checks = matches(observe(look(render_clip(scene), rng)), _attributes(scene))
+        stated.update(checks)
+        wrong.update(name for name, right in checks.items() if not right)
     return max(wrong[name] / stated[name] for name in stated)
 
 
@@ -99,7 +99,7 @@ def test_a_background_alone_is_named_and_holds_no_objects(kind: str) -> None:
 
 
 @pytest.mark.parametrize("grain", [4, 8, 12, 16, 32])
-def test_grey_clouds_are_no_texture(grain: int) -> None:
+def test_gray_clouds_are_no_texture(grain: int) -> None:
     rng = np.random.default_rng(11)
     for _ in range(5):
         cloud = cv2.resize(rng.normal(128, 30, (grain, grain)), (64, 64), interpolation=cv2.INTER_CUBIC)
@@ -151,8 +151,8 @@ def test_each_wrong_attribute_fails_alone() -> None:
 def test_a_missing_object_fails_what_it_was_to_show() -> None:
     one = Attributes((("red", "star"),), "moving left", "brick")
     two = Attributes((("red", "star"), ("blue", "square")), "moving left", "brick", "above")
-    found = matches(observe(render_clip(_scene_of(one))), two)
-    assert found == {
+    checks = matches(observe(render_clip(_scene_of(one))), two)
+    assert checks == {
         "count": False,
         "color": False,
         "shape": False,

@@ -13,7 +13,7 @@
     python jobs/evaluate.py evaluate.suite=mine.suites:Brightness
 
 A measurement may be missing for two reasons, and is never guessed. A prompt that says nothing about a dimension does
-not ask for it (`Suite.asked`): its video has no value there, and the dimension is averaged over the others. A
+not ask for it (`Suite.text_dimensions`): its video has no value there, and the dimension is averaged over the others. A
 dimension that this installation cannot measure is declared by `Suite.missing`: it is listed with the reason, and the
 part and the total that need it are not computed. Everything else must be measured: a value left out is an error.
 """
@@ -44,7 +44,7 @@ class EvaluationPrompt:
         id: names files, so it is short and plain whatever the text is.
         text: as the model gets it.
         seeds: at least one.
-        asks: the dimensions that it is about; none: what `Suite.asked` says of its text.
+        asks: the dimensions that it is about; none: what `Suite.text_dimensions` says of its text.
     """
 
     id: str
@@ -100,7 +100,7 @@ class Suite(ABC):
         """Dimensions that cannot be measured here, and why."""
         return {}
 
-    def asked(self, text: str) -> frozenset[str]:
+    def text_dimensions(self, text: str) -> frozenset[str]:
         """The dimensions that a prompt is about: all, unless a suite knows better.
 
         Raises:
@@ -125,13 +125,13 @@ class Suite(ABC):
         """Shares and means to show beside the score, by name; None stands for a video that could not be made."""
         return {}
 
-    def asked_by(self, prompt: EvaluationPrompt) -> frozenset[str]:
+    def prompt_dimensions(self, prompt: EvaluationPrompt) -> frozenset[str]:
         """The dimensions that a prompt asks for, measured or missing.
 
         Raises:
-            InputError: it names one that this suite does not have, or see `asked`.
+            InputError: it names one that this suite does not have, or see `text_dimensions`.
         """
-        asks = self.asked(prompt.text) if prompt.asks is None else prompt.asks
+        asks = self.text_dimensions(prompt.text) if prompt.asks is None else prompt.asks
         unknown = sorted(asks - {d.name for d in self.dimensions})
         if unknown:
             names = ", ".join(d.name for d in self.dimensions)
@@ -179,7 +179,7 @@ def check_values(suite: Suite, prompt: EvaluationPrompt, values: Mapping[str, fl
     Raises:
         ValueError: see `measure_video`.
     """
-    expected = suite.asked_by(prompt) - suite.missing.keys()
+    expected = suite.prompt_dimensions(prompt) - suite.missing.keys()
     for name in sorted(expected - values.keys()):
         raise ValueError(f"{video}: {name} was not measured")
     for name in sorted(values.keys() - expected):
@@ -197,8 +197,8 @@ def check_declaration(suite: Suite, name: str) -> None:
     """
     names = [d.name for d in suite.dimensions]
     reserved = {TOTAL, *suite.parts}
-    faults = [f"two dimensions '{one}'" for one in set(names) if names.count(one) > 1]
-    faults += [f"a dimension cannot be called '{one}'" for one in reserved & set(names)]
+    faults = [f"two dimensions '{dimension}'" for dimension in set(names) if names.count(dimension) > 1]
+    faults += [f"a dimension cannot be called '{dimension}'" for dimension in reserved & set(names)]
     faults += [
         f"the range of '{d.name}' is none"
         for d in suite.dimensions
@@ -209,12 +209,14 @@ def check_declaration(suite: Suite, name: str) -> None:
         for part in suite.parts
         if not any(d.part == part and d.weight > 0 for d in suite.dimensions)
     ]
-    faults += [f"a reason for '{one}', which is no dimension" for one in set(suite.missing) - set(names)]
+    faults += [
+        f"a reason for '{dimension}', which is no dimension" for dimension in set(suite.missing) - set(names)
+    ]
     if faults:
         raise InputError(f"evaluate.suite: {name}: {faults[0]}")
 
 
 def worst_values(suite: Suite, prompt: EvaluationPrompt) -> dict[str, float]:
     """What a video that could not be made counts as."""
-    expected = suite.asked_by(prompt) - suite.missing.keys()
+    expected = suite.prompt_dimensions(prompt) - suite.missing.keys()
     return {d.name: d.lowest for d in suite.dimensions if d.name in expected}

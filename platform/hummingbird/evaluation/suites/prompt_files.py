@@ -54,7 +54,7 @@ def evaluation_prompts(
         if count is not None:
             prompts = [prompts[place % len(prompts)] for place in range(count)]
     for prompt in prompts:
-        suite.asked_by(prompt)
+        suite.prompt_dimensions(prompt)
     return prompts
 
 

@@ -113,7 +113,7 @@ def is_part(module: str) -> bool:
     return module in ("mid_block", "transformer_in") or (match is not None and match.end() == len(module))
 
 
-def total(costs: Mapping[str, Cost]) -> Cost:
+def total_cost(costs: Mapping[str, Cost]) -> Cost:
     """The sum of parts; milliseconds where all parts have them."""
     times = [cost.milliseconds for cost in costs.values()]
     known = [value for value in times if value is not None]
@@ -126,7 +126,7 @@ def total(costs: Mapping[str, Cost]) -> Cost:
 
 def model_cost(config: Config, shape: InputShape) -> Cost:
     """Parameters and FLOP of one pass."""
-    return total(part_costs(config, shape))
+    return total_cost(part_costs(config, shape))
 
 
 def reference_extra_flop(config: Config, shape: InputShape) -> float:
@@ -167,7 +167,7 @@ def measure_milliseconds(
             rounds.append({**clock.spent, "shared": max(seconds - sum(clock.spent.values()), 0.0)})
     finally:
         clock.remove()
-    parts = {part: statistics.median(one[part] for one in rounds) for part in rounds[0]}
+    parts = {part: statistics.median(repeat[part] for repeat in rounds) for part in rounds[0]}
     scale = 1000 * whole / sum(parts.values())
     return 1000 * whole, {part: scale * seconds for part, seconds in parts.items()}
 

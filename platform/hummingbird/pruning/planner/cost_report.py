@@ -48,7 +48,7 @@ def step_flop(
     )
 
 
-def plan_report(
+def cost_report(
     model: PlannedModel,
     plan: Plan,
     shape: InputShape,
@@ -69,7 +69,7 @@ def plan_report(
     table = costs(model, plan, shape)
     memory = MemoryModel(model, pruned_config(plan, model.unet), shape, method, rewards)
     chosen = memory.estimate(use)
-    told = verdict(use, memory.estimate, gpu_memory)
+    fit = verdict(use, memory.estimate, gpu_memory)
     report = {
         "schema_version": SCHEMA_VERSION,
         "model": model.name,
@@ -82,11 +82,11 @@ def plan_report(
         if use.trains
         else use.batch * table["student"]["flop_per_pass"],
         "rewards": {
-            name: {"frames": one.frames, "drawn": one.drawn, "licence": one.licence}
-            for name, one in rewards.items()
+            name: {"frames": reward.frames, "drawn": reward.drawn, "licence": reward.licence}
+            for name, reward in rewards.items()
         },
         "memory": chosen.as_json(),
-        "verdict": {**asdict(told), "gpu_memory_gib": gpu_memory},
+        "verdict": {**asdict(fit), "gpu_memory_gib": gpu_memory},
     }
     if use.trains:
         report["by_zero_stage"] = {
@@ -133,7 +133,7 @@ def text_report(report: Mapping[str, Any]) -> str:
         f"{use['method']}: batch {use['batch']} on each of {use['gpus']} GPUs, {use['precision']}, "
         f"ZeRO {use['zero_stage']}, checkpointing {'on' if use['checkpointing'] else 'off'}",
         f"  {report['flop_per_step'] / 1e12:.4g} TFLOP a step and GPU, decoder and rewards not counted",
-        *(f"  reward {name}: {_described(one)}" for name, one in report["rewards"].items()),
+        *(f"  reward {name}: {_described(reward)}" for name, reward in report["rewards"].items()),
         "",
         "GiB of a GPU",
     ]
@@ -160,14 +160,14 @@ def _described(reward: Mapping[str, Any]) -> str:
     return f"{frames} {drawn}; licence {reward['licence'] or 'of its files'}"
 
 
-def _verdict_lines(told: Mapping[str, Any]) -> list[str]:
-    memory = f"a GPU of {told['gpu_memory_gib']:g} GiB"
-    smallest = f"; the smallest usual GPU for it has {told['smallest']} GiB" if told["smallest"] else ""
-    if told["fits"]:
+def _verdict_lines(fit: Mapping[str, Any]) -> list[str]:
+    memory = f"a GPU of {fit['gpu_memory_gib']:g} GiB"
+    smallest = f"; the smallest usual GPU for it has {fit['smallest']} GiB" if fit["smallest"] else ""
+    if fit["fits"]:
         return [f"fits {memory}{smallest}"]
     lines = [f"does not fit {memory}{smallest}. Change, in this order:"]
-    lines += [f"  {words}: {_gib(size, 0)} GiB" for words, size in told["changes"]]
-    enough = told["changes"] and told["changes"][-1][1] <= told["gpu_memory_gib"] * GIB * USABLE
+    lines += [f"  {words}: {_gib(size, 0)} GiB" for words, size in fit["changes"]]
+    enough = fit["changes"] and fit["changes"][-1][1] <= fit["gpu_memory_gib"] * GIB * USABLE
     if not enough:
         lines.append(
             "  none of this is enough: fewer frames, a smaller picture, a smaller plan, or a larger GPU"

@@ -87,21 +87,21 @@ class Probe:
         """
         student = prune_unet(self._teacher, plan, share=True)
         change = (self._predict(student) - self._taught).square().reshape(self._count, -1).mean(1)
-        moved = [float(m) for m in change / self._taught.square().reshape(self._count, -1).mean(1)]
-        if not np.isfinite(moved).all():
+        importance = [float(m) for m in change / self._taught.square().reshape(self._count, -1).mean(1)]
+        if not np.isfinite(importance).all():
             raise InputError(
-                f"plan '{plan.name}' or its teacher predicts values that are not finite: {moved}"
+                f"plan '{plan.name}' or its teacher predicts values that are not finite: {importance}"
             )
-        return moved
+        return importance
 
     @torch.no_grad()
     def _predict(self, unet: VideoUNet) -> Tensor:
         """The noise of all clips at the first timestep, then at the second, ..."""
-        made = []
+        predictions = []
         for x, t, text, fps in zip(*(part.split(self._rows) for part in self._inputs), strict=True):
             guidance = torch.ones(len(x), device=x.device) if unet.config.guidance_size else None
-            made.append(unet(x, t, text, fps=fps, guidance=guidance).float())
-        return torch.cat(made)
+            predictions.append(unet(x, t, text, fps=fps, guidance=guidance).float())
+        return torch.cat(predictions)
 
 
 def load_probe(teacher: Path, calibration: Calibration, device: str) -> Probe:
@@ -130,17 +130,17 @@ def load_probe(teacher: Path, calibration: Calibration, device: str) -> Probe:
 
 
 @lru_cache(maxsize=1)
-def kept_probe(teacher: Path, calibration: Calibration, device: str) -> Probe:
+def cached_probe(teacher: Path, calibration: Calibration, device: str) -> Probe:
     """`load_probe`, made once in a process that is asked for plan after plan."""
     return load_probe(teacher, calibration, device)
 
 
 def plan_importance(teacher: Path, calibration: Calibration, device: str, plan: Plan) -> list[float]:
     """`Probe.importance` of one plan, for a pool of processes to map."""
-    return kept_probe(teacher, calibration, device).importance(plan)
+    return cached_probe(teacher, calibration, device).importance(plan)
 
 
-def remembered(measure: Measure) -> Measure:
+def memoized(measure: Measure) -> Measure:
     """Never measures a plan twice: searches under several budgets begin with the same ones."""
     known: dict[str, list[float]] = {}
 
@@ -148,17 +148,17 @@ def remembered(measure: Measure) -> Measure:
         same = {"name": "", "drop": sorted(plan.drop), "narrow": dict(sorted(plan.narrow.items()))}
         return plan.model_copy(update=same).model_dump_json()
 
-    def ask(plans: Mapping[str, Plan]) -> dict[str, list[float]]:
+    def measure_new(plans: Mapping[str, Plan]) -> dict[str, list[float]]:
         new = {name: plan for name, plan in plans.items() if key(plan) not in known}
-        known.update({key(new[name]): moved for name, moved in measure(new).items()} if new else {})
+        known.update({key(new[name]): importance for name, importance in measure(new).items()} if new else {})
         return {name: known[key(plan)] for name, plan in plans.items()}
 
-    return ask
+    return measure_new
 
 
-def measuring(found: Iterable[T], count: int) -> Iterable[T]:
+def with_progress(results: Iterable[T], count: int) -> Iterable[T]:
     """The same, with a progress bar: on a CPU a round takes minutes."""
-    bar: Iterable[T] = tqdm(found, desc="importance", total=count, unit="plan")
+    bar: Iterable[T] = tqdm(results, desc="importance", total=count, unit="plan")
     return bar
 
 
@@ -192,8 +192,8 @@ class Workers:
 
         pool: Any = ActorPool(self._actors)
         names = list(plans)
-        found = pool.map(lambda actor, name: actor.importance.remote(plans[name]), names)
-        return dict(zip(names, measuring(found, len(names)), strict=True))
+        results = pool.map(lambda actor, name: actor.importance.remote(plans[name]), names)
+        return dict(zip(names, with_progress(results, len(names)), strict=True))
 
     def close(self) -> None:
         """Ends the workers."""

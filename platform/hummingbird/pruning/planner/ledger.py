@@ -78,12 +78,12 @@ class CostLedger:
             return 0, 0
         own = self._spec.widths(stage, layer)
         levels = []
-        for wanted, has in ((narrow.heads, own.heads), (narrow.feed_forward, own.feed_forward)):
+        for target, has in ((narrow.heads, own.heads), (narrow.feed_forward, own.feed_forward)):
             level = 0
-            while wanted is not None and has >> level > wanted:
+            while target is not None and has >> level > target:
                 level += 1
-            if wanted is not None and has >> level != wanted:
-                raise ValueError(f"{wanted} is no half, quarter, ... of {has}")
+            if target is not None and has >> level != target:
+                raise ValueError(f"{target} is no half, quarter, ... of {has}")
             levels.append(level)
         return levels[0], levels[1]
 

@@ -17,7 +17,7 @@ from hummingbird.lake.runs import open_run
 from hummingbird.models.pipeline import load_pipeline
 from hummingbird.pruning.planner.clock import Clock
 from hummingbird.pruning.planner.cost import Cost, InputShape
-from hummingbird.pruning.planner.importance import Calibration, Workers, load_probe, measuring, remembered
+from hummingbird.pruning.planner.importance import Calibration, Workers, load_probe, memoized, with_progress
 from hummingbird.pruning.planner.ledger import CostLedger
 from hummingbird.pruning.planner.planned_models import PlannedModel
 from hummingbird.pruning.planner.search import Dropped, Measure, limits, parse_budgets, search
@@ -56,12 +56,12 @@ def make_plan(settings: Settings, model: PlannedModel, shape: InputShape) -> Pat
     with open_run(settings, "plan", inputs=inputs) as run:
         measure, close = _measure(settings, model.folder, calibration)
         try:
-            plan, dropped, costs = find_plan(model.unet, shape, budgets, remembered(measure), s.rounds)
+            plan, dropped, costs = find_plan(model.unet, shape, budgets, memoized(measure), s.rounds)
         finally:
             close()
         write_atomically(run.folder / "plan.yaml", plan.to_yaml().encode())
-        found = {"schema_version": 1, "budgets": budgets, "dropped": [asdict(one) for one in dropped]}
-        write_atomically(run.folder / "importance.json", json.dumps(found, indent=2).encode())
+        record = {"schema_version": 1, "budgets": budgets, "dropped": [asdict(unit) for unit in dropped]}
+        write_atomically(run.folder / "importance.json", json.dumps(record, indent=2).encode())
         run.outputs.update(plan=run.folder / "plan.yaml", importance=run.folder / "importance.json")
         run.metrics.update({name: asdict(cost) for name, cost in costs.items()})
     return run.result_path
@@ -108,17 +108,19 @@ def find_plan(
         cost = ledger(plan)
         if clock is None:
             return plan, dropped, {"teacher": teacher, "student": cost}
-        took = clock(pruned_config(plan, config))
-        if took > limits(budgets, teacher)["ms"]:  # what else the machine did may have hit this student alone
-            took = min(took, clock(pruned_config(plan, config)))
-        if took <= limits(budgets, teacher)["ms"]:
-            cost = Cost(cost.parameters, cost.flop, took)
+        milliseconds = clock(pruned_config(plan, config))
+        if (
+            milliseconds > limits(budgets, teacher)["ms"]
+        ):  # what else the machine did may have hit this student alone
+            milliseconds = min(milliseconds, clock(pruned_config(plan, config)))
+        if milliseconds <= limits(budgets, teacher)["ms"]:
+            cost = Cost(cost.parameters, cost.flop, milliseconds)
             return plan, dropped, {"teacher": teacher, "student": cost}
         # The parts' milliseconds promised more than the whole kept.
-        bounds["ms"] *= 0.98 * budgets["ms"] / took
+        bounds["ms"] *= 0.98 * budgets["ms"] / milliseconds
     raise InputError(
-        f"the budget ms={budgets['ms']:g} is not kept: the smallest plan that was tried still takes {took:.4g} ms; "
-        "raise it, or measure where nothing else runs"
+        f"the budget ms={budgets['ms']:g} is not kept: the smallest plan that was tried still takes "
+        f"{milliseconds:.4g} ms; raise it, or measure where nothing else runs"
     )
 
 
@@ -128,7 +130,7 @@ def _measure(
     if settings.training.engine == "process":
         probe = load_probe(teacher, calibration, resolve_device())
         return lambda plans: {
-            name: probe.importance(plan) for name, plan in measuring(plans.items(), len(plans))
+            name: probe.importance(plan) for name, plan in with_progress(plans.items(), len(plans))
         }, lambda: None
     workers = Workers(teacher, calibration, settings.plan.workers, settings.ray)
     return workers.importance, workers.close

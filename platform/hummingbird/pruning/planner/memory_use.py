@@ -111,23 +111,25 @@ class MemoryModel:
             return Memory(weights, 0, 0, 0, 0, 0, passing, 0, decoding, 0, peak)
         share = 1 / use.gpus
         cost = self._method(use.batch)
-        trained = [student if whose == "student" else teacher for whose in cost.networks]
-        kept = {0: 1.0, 1: 1.0, 2: share, 3: share}[use.zero_stage]
+        trained = [student if network == "student" else teacher for network in cost.networks]
+        gradient_share = {0: 1.0, 1: 1.0, 2: share, 3: share}[use.zero_stage]
         weights = round(sum(trained) * FLOAT * (share if use.zero_stage == 3 else 1))
         # From stage 1 on, DeepSpeed holds its part of the weights a second time, as what the optimizer steps.
         copies = 3 * share if use.zero_stage in (1, 2) else 2 * (share if use.zero_stage == 3 else 1)
         optimizer = round(copies * sum(trained) * FLOAT)
-        gradients = round(kept * max(trained) * FLOAT)  # they go with the step of their network
+        gradients = round(gradient_share * max(trained) * FLOAT)  # they go with the step of their network
         buckets = BUCKET * FLOAT * len(trained) if use.zero_stage else 0
         passes = {"student": cost.trained_passes * use.batch}
-        passes = {whose: float(use.batch) for whose in cost.networks} | passes
-        both, alone = 0, 0
-        for whose, samples in passes.items():
-            timeline = self._peak(True, use.checkpointing, use.precision, use.device, whose == "teacher")
+        passes = {network: float(use.batch) for network in cost.networks} | passes
+        with_gradients, activations = 0, 0
+        for network, samples in passes.items():
+            timeline = self._peak(True, use.checkpointing, use.precision, use.device, network == "teacher")
             # Gradients do not grow with the batch.
-            both = max(both, round(timeline.peak(kept) * samples - (samples - 1) * gradients))
-            alone = max(alone, round(timeline.peak(0.0) * samples))
-        step = max(both, alone, gradients)
+            with_gradients = max(
+                with_gradients, round(timeline.peak(gradient_share) * samples - (samples - 1) * gradients)
+            )
+            activations = max(activations, round(timeline.peak(0.0) * samples))
+        step = max(with_gradients, activations, gradients)
         guided = self._peak(False, False, use.precision, use.device, True).peak() * 2 * use.batch
         rewarded = cost.rewarded_share * use.batch
         decoder, rewards, rewards_pass = self._rewarded(use, element, rewarded)
@@ -140,7 +142,7 @@ class MemoryModel:
             gradients=gradients,
             optimizer=optimizer,
             buckets=buckets,
-            activations=alone,
+            activations=activations,
             teacher_pass=guided,
             decoder=sum(decoder),
             rewards=rewards + rewards_pass,
@@ -152,8 +154,8 @@ class MemoryModel:
         if not self._rewards:
             return (0, 0), 0, 0
         frames = self._shape.frames
-        looked_at = [declared.frames or frames for declared in self._rewards.values()]
-        decoding = self._decoding(use.decoder, True, use.precision, min(sum(looked_at), frames))
+        reward_frames = [declared.frames or frames for declared in self._rewards.values()]
+        decoding = self._decoding(use.decoder, True, use.precision, min(sum(reward_frames), frames))
         decoder = (self._decoder_weights(use, FLOAT), round(decoding * videos))
         weights: dict[object, int] = {}
         activations = 0.0

@@ -66,8 +66,8 @@ class LiveBytes(TorchDispatchMode):
 
     def timeline(self, gradients: Iterable[Tensor] = ()) -> "Timeline":
         """What has been noted so far; ``gradients`` are told apart from the rest."""
-        found = {self._numbers.get(tensor.untyped_storage()._cdata) for tensor in gradients}
-        return Timeline(tuple(self._events), frozenset(number for number in found if number is not None))
+        numbers = {self._numbers.get(tensor.untyped_storage()._cdata) for tensor in gradients}
+        return Timeline(tuple(self._events), frozenset(number for number in numbers if number is not None))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from hummingbird.lake.runs import load_result
 from hummingbird.models.stages import UNetSpec
 from hummingbird.pruning.planner.clock import Clock
 from hummingbird.pruning.planner.cost import InputShape
-from hummingbird.pruning.planner.cost_report import plan_report
+from hummingbird.pruning.planner.cost_report import cost_report
 from hummingbird.pruning.planner.memory_use import Use
 from hummingbird.pruning.planner.planned_models import PlannedModel, planned_model
 from hummingbird.pruning.pruned_config import pruned_config
@@ -39,12 +39,12 @@ def plan(settings: Settings) -> dict[str, Any]:
 
     model = planned_model(settings.plan.model)
     result = make_plan(settings, model, video_shape(settings, model))
-    made = load_result(result)
-    report = describe(settings, made["outputs"]["plan"])
+    run_result = load_result(result)
+    report = describe(settings, run_result["outputs"]["plan"])
     for name in ("teacher", "student"):
-        if made["metrics"][name]["milliseconds"] is not None:
-            report["costs"][name]["milliseconds"] = made["metrics"][name]["milliseconds"]
-    return {**report, "files": {"plan": made["outputs"]["plan"], "result": str(result)}}
+        if run_result["metrics"][name]["milliseconds"] is not None:
+            report["costs"][name]["milliseconds"] = run_result["metrics"][name]["milliseconds"]
+    return {**report, "files": {"plan": run_result["outputs"]["plan"], "result": str(result)}}
 
 
 def describe(settings: Settings, plan: str | None = None) -> dict[str, Any]:
@@ -67,23 +67,23 @@ def describe(settings: Settings, plan: str | None = None) -> dict[str, Any]:
     )
     chosen, shape = load_plan(plan or s.plan, model.unet), video_shape(settings, model)
     rewards = training_rewards(settings, model)
-    report = plan_report(
+    report = cost_report(
         model, chosen, shape, use, s.gpu_memory, training_cost(settings, bool(rewards)), rewards
     )
     return {**report, "timing": _timing(s.timing, report["costs"], model, chosen, shape)}
 
 
 def _timing(
-    wanted: str, costs: dict[str, dict[str, Any]], model: PlannedModel, plan: Plan, shape: InputShape
+    mode: str, costs: dict[str, dict[str, Any]], model: PlannedModel, plan: Plan, shape: InputShape
 ) -> dict[str, Any]:
     """Writes the milliseconds of a pass into ``costs`` (None where they are not taken); says where, or why not."""
     gpu = torch.cuda.is_available()
     heavy = costs["teacher"]["flop_per_pass"] > TIMED_FLOP and not gpu
-    if wanted == "off" or (wanted == "auto" and heavy):
-        for one in costs.values():
-            one["milliseconds"] = None
-        why = "plan.timing=off" if wanted == "off" else "a pass is long on this CPU; plan.timing=on takes it"
-        return {"device": None, "reason": why}
+    if mode == "off" or (mode == "auto" and heavy):
+        for cost in costs.values():
+            cost["milliseconds"] = None
+        reason = "plan.timing=off" if mode == "off" else "a pass is long on this CPU; plan.timing=on takes it"
+        return {"device": None, "reason": reason}
     clock = Clock(model.unet, shape, "cuda" if gpu else "cpu")
     student = clock(pruned_config(plan, model.unet))
     costs["teacher"]["milliseconds"], costs["student"]["milliseconds"] = clock.teacher, student

@@ -14,7 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from hummingbird.core.errors import InputError
 from hummingbird.core.hashes import count_parameters, public_config
 from hummingbird.core.model_references import pipeline_folder
-from hummingbird.models.architectures import videocrafter2
+from hummingbird.models.architectures import videocrafter2_config
 from hummingbird.models.family import VideoUNetFamily
 from hummingbird.training.rewards.base import RewardDeclaration
 from hummingbird.training.rewards.published import PUBLISHED
@@ -113,7 +113,7 @@ def _videocrafter2() -> PlannedModel:
         text = count_parameters(CLIPTextModel(CLIPTextConfig(**OPENCLIP_H_TEXT)))
     return PlannedModel(
         name="videocrafter2",
-        unet=videocrafter2(),
+        unet=videocrafter2_config(),
         size=(320, 512),
         text_tokens=77,
         text_parameters=text,

@@ -32,20 +32,20 @@ def parse_budgets(budgets: tuple[str, ...]) -> dict[str, float]:
     Raises:
         InputError: an unknown or repeated name, or no positive number.
     """
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for budget in budgets:
         name, _, text = budget.partition("=")
         if name not in BUDGETS:
             raise InputError(f"budget '{budget}': name one of {', '.join(f'{name}=' for name in BUDGETS)}")
-        if name in found:
+        if name in values:
             raise InputError(f"the budget of {name} stands twice: give it once")
         try:
-            found[name] = float(text)
+            values[name] = float(text)
         except ValueError as error:
             raise InputError(f"budget '{budget}': '{text}' is no number") from error
-        if not 0 < found[name] < float("inf"):
+        if not 0 < values[name] < float("inf"):
             raise InputError(f"budget '{budget}' must be a positive number")
-    return found
+    return values
 
 
 def limits(budgets: Mapping[str, float], teacher: Cost) -> dict[str, float]:
@@ -99,8 +99,8 @@ def search(
             smaller = removals(plan, config).get(unit)
             if smaller is None or _excess(cost(smaller), bounds) >= _excess(cost(plan), bounds):
                 continue  # it went with another, or has to stay now
-            moved = measured[unit]
-            dropped.append(Dropped(unit, number, sum(moved) / len(moved), tuple(moved)))
+            importance = measured[unit]
+            dropped.append(Dropped(unit, number, sum(importance) / len(importance), tuple(importance)))
             plan = smaller
     while _excess(cost(plan), bounds):  # what the last round could not take, since it had to stay until then
         options = removals(plan, config)
@@ -108,8 +108,8 @@ def search(
             raise InputError(_unreachable(cost(plan), bounds))
         measured = measure(options)
         unit = min(options, key=lambda unit: _price(plan, options[unit], measured[unit], cost, bounds))
-        moved = measured[unit]
-        dropped.append(Dropped(unit, rounds, sum(moved) / len(moved), tuple(moved)))
+        importance = measured[unit]
+        dropped.append(Dropped(unit, rounds, sum(importance) / len(importance), tuple(importance)))
         plan = options[unit]
     return _put_back(config, name, cost, bounds, dropped)
 
@@ -122,8 +122,8 @@ def _put_back(
     dropped: list[Dropped],
 ) -> tuple[Plan, list[Dropped]]:
     """Goes through what went, from the most important, and keeps what the budgets have room for."""
-    for unit in sorted(dropped, key=lambda one: -one.importance):
-        fewer = [one for one in dropped if one is not unit]
+    for unit in sorted(dropped, key=lambda other: -other.importance):
+        fewer = [other for other in dropped if other is not unit]
         plan = _apply(config, name, fewer)
         if plan is not None and not _excess(cost(plan), bounds):
             dropped = fewer
@@ -134,8 +134,8 @@ def _put_back(
 
 def _apply(config: Config, name: str, dropped: list[Dropped]) -> Plan | None:
     plan = whole_plan(config, name)
-    for one in dropped:
-        smaller = removals(plan, config).get(one.unit)
+    for entry in dropped:
+        smaller = removals(plan, config).get(entry.unit)
         if smaller is None:
             return None
         plan = smaller
@@ -157,7 +157,7 @@ def _excess(cost: Cost, bounds: Mapping[str, float]) -> float:
 def _price(
     plan: Plan,
     smaller: Plan,
-    moved: list[float],
+    importance: list[float],
     cost: Callable[[Plan], Cost],
     bounds: Mapping[str, float],
 ) -> float:
@@ -165,9 +165,9 @@ def _price(
     saved = 0.0
     before, after = cost(plan), cost(smaller)
     for name in bounds:
-        alone = {name: bounds[name]}
-        saved += _excess(before, alone) - _excess(after, alone)
-    return sum(moved) / len(moved) / saved if saved > 0 else float("inf")
+        bound = {name: bounds[name]}
+        saved += _excess(before, bound) - _excess(after, bound)
+    return sum(importance) / len(importance) / saved if saved > 0 else float("inf")
 
 
 def _check_reachable(

@@ -21,14 +21,14 @@ def removals(plan: Plan, config: Config) -> dict[str, Plan]:
     (``down.0.1.heads``) or of the feed-forward's channels (``down.0.1.feed_forward``) of one, ``middle``, and
     ``first.temporal_attention``. Plans that do not fit the teacher's widths are left out.
     """
-    found = {}
+    smaller_plans = {}
     for name, smaller in _candidates(plan, UNetSpec.of(config)):
         try:
             check_plan(smaller, config)
         except InputError:  # the layer's weights would not fit what comes before it: it has to stay
             continue
-        found[name] = smaller
-    return found
+        smaller_plans[name] = smaller
+    return smaller_plans
 
 
 def _candidates(plan: Plan, spec: UNetSpec) -> Iterator[tuple[str, Plan]]:

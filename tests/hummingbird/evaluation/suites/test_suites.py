@@ -101,7 +101,7 @@ def test_missing_dimensions_are_neither_measured_nor_counted() -> None:
 
 def test_a_prompt_that_asks_for_an_unknown_dimension_is_bad_input() -> None:
     with pytest.raises(InputError, match="prompt 0001 asks for 'taste'; the dimensions of this suite: light"):
-        bright({}).asked_by(EvaluationPrompt("0001", "x", (1,), frozenset({"taste"})))
+        bright({}).prompt_dimensions(EvaluationPrompt("0001", "x", (1,), frozenset({"taste"})))
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,6 @@ def test_flickering_is_vbenchs_mean_absolute_difference() -> None:
 
 def test_vbench_measures_what_a_prompt_asks_for() -> None:
     suite = VBenchSuite(NoSettings())
-    asked = EvaluationPrompt("1", "a dog", (1,), frozenset({"object class"}))
-    assert suite.measure(FRAMES, asked).values == {}
+    dog = EvaluationPrompt("1", "a dog", (1,), frozenset({"object class"}))
+    assert suite.measure(FRAMES, dog).values == {}
     assert set(suite.measure(FRAMES, PROMPT).values) == {"temporal flickering"}

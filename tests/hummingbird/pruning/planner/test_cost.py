@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hummingbird.models.architectures import shapes_teacher, videocrafter2
+from hummingbird.models.architectures import shapes_teacher_config, videocrafter2_config
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.planner.cost import (
     InputShape,
@@ -8,7 +8,7 @@ from hummingbird.pruning.planner.cost import (
     model_cost,
     part_costs,
     reference_extra_flop,
-    total,
+    total_cost,
 )
 from hummingbird.pruning.pruned_config import pruned_config
 from hummingbird.pruning.pruning_plan import load_plan
@@ -25,7 +25,7 @@ from hummingbird.pruning.pruning_plan import load_plan
 def test_counts_of_the_paper_at_full_size(
     plan: str | None, parameters: int, teraflop: dict[int, float]
 ) -> None:
-    config = videocrafter2()
+    config = videocrafter2_config()
     if plan is not None:
         config = pruned_config(load_plan(plan, config), config)
     for frames, expected in teraflop.items():
@@ -38,10 +38,10 @@ def test_counts_of_the_paper_at_full_size(
 
 
 def test_parts_sum_up_and_a_plan_saves_what_its_parts_cost() -> None:
-    config, shape = shapes_teacher(), InputShape(8, 8, 8, 16)
+    config, shape = shapes_teacher_config(), InputShape(8, 8, 8, 16)
     parts = part_costs(config, shape)
     whole = model_cost(config, shape)
-    assert total(parts) == whole
+    assert total_cost(parts) == whole
     plan = load_plan("hummingbird-0.7b", config)
     student = model_cost(pruned_config(plan, config), shape)
     layers = {f"down.{stage}.1." for stage in range(3)} | {"up.0.0.", "up.1.1.", "up.2.0.", "middle"}
@@ -52,7 +52,7 @@ def test_parts_sum_up_and_a_plan_saves_what_its_parts_cost() -> None:
 
 def test_milliseconds_of_parts_sum_up_to_the_whole() -> None:
     torch.manual_seed(0)
-    unet = VideoUNet(**shapes_teacher())
+    unet = VideoUNet(**shapes_teacher_config())
     whole, parts = measure_milliseconds(unet, InputShape(2, 8, 8, 4), warmup=1, repeats=2)
     assert whole > 0
     assert sum(parts.values()) == pytest.approx(whole)

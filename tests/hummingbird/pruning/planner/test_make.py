@@ -13,7 +13,7 @@ from hummingbird.config.training import TrainingSettings
 from hummingbird.core.errors import InputError
 from hummingbird.models.pipeline import load_pipeline
 from hummingbird.pruning.planner.cost import InputShape
-from hummingbird.pruning.planner.importance import Calibration, Workers, load_probe, remembered
+from hummingbird.pruning.planner.importance import Calibration, Workers, load_probe, memoized
 from hummingbird.pruning.planner.make_plan import find_plan
 from hummingbird.pruning.planner.plan_verb import plan
 from hummingbird.pruning.planner.units import removals
@@ -47,11 +47,11 @@ def test_workers_find_what_one_process_finds(
     units = dict(list(removals(whole_plan(config), config).items())[:3])
     workers = Workers(teacher, calibration, 2, settings.ray)
     try:
-        found = workers.importance(units)
+        importances = workers.importance(units)
     finally:
         workers.close()
     for name, changed in units.items():
-        assert found[name] == pytest.approx(probe.importance(changed), abs=1e-6)
+        assert importances[name] == pytest.approx(probe.importance(changed), abs=1e-6)
     assert probe.importance(whole_plan(config)) == [0.0, 0.0]
 
 
@@ -59,7 +59,7 @@ def test_workers_find_what_one_process_finds(
 def test_a_plan_is_made_within_its_budget_and_prunes_the_teacher(
     teacher: Path, cache: Path, settings: Settings
 ) -> None:
-    asked = PlanSettings(
+    section = PlanSettings(
         model=str(teacher),
         budget=("params=0.6",),
         calibration_clips=2,
@@ -70,47 +70,47 @@ def test_a_plan_is_made_within_its_budget_and_prunes_the_teacher(
         mixed_precision="fp32",
     )
     training = TrainingSettings(engine="process", cache=cache)
-    settings = settings.model_copy(update={"plan": asked, "training": training})
+    settings = settings.model_copy(update={"plan": section, "training": training})
     report = plan(settings)
     share = report["costs"]["student"]["parameters"] / report["costs"]["teacher"]["parameters"]
     assert share <= 0.6
     assert report["verdict"]["fits"]
-    made = report["files"]["plan"]
+    plan_path = report["files"]["plan"]
     assert report["costs"]["student"]["milliseconds"] > 0
     assert report["timing"]["device"]
     assert "<svg" in Path(report["files"]["picture"]).read_text()
-    dropped = json.loads((Path(made).parent / "importance.json").read_text())["dropped"]
+    dropped = json.loads((Path(plan_path).parent / "importance.json").read_text())["dropped"]
     assert all(len(one["over_timesteps"]) == 2 for one in dropped)
     pruning = settings.model_copy(
         update={
             "models": settings.models.model_copy(update={"teacher": str(teacher)}),
-            "prune": PruneSettings(plan=made, max_share=0.6),
+            "prune": PruneSettings(plan=plan_path, max_share=0.6),
         }
     )
     result = json.loads(prune(pruning).read_text())
     assert result["metrics"]["share"] == pytest.approx(share)
-    assert load_plan(made, load_pipeline(teacher).unet.config).name == "params-0.6"
+    assert load_plan(plan_path, load_pipeline(teacher).unet.config).name == "params-0.6"
 
 
 def test_a_budget_needs_weights(settings: Settings) -> None:
-    asked = settings.model_copy(update={"plan": PlanSettings(budget=("params=0.5",))})
+    with_budget = settings.model_copy(update={"plan": PlanSettings(budget=("params=0.5",))})
     with pytest.raises(InputError, match="import videocrafter2 and give its folder"):
-        plan(asked)
+        plan(with_budget)
 
 
 def test_a_budget_of_milliseconds_is_kept_in_proportion_to_the_teacher(teacher: Path) -> None:
     config = {k: v for k, v in load_pipeline(teacher).unet.config.items() if k[0] != "_"}
-    asked: list[str] = []
+    measured: list[str] = []
 
     def measure(plans: Mapping[str, Plan]) -> dict[str, list[float]]:
-        asked.extend(one.model_copy(update={"name": ""}).to_yaml() for one in plans.values())
+        measured.extend(one.model_copy(update={"name": ""}).to_yaml() for one in plans.values())
         return {name: [1.0] for name in plans}
 
-    found, dropped, costs = find_plan(
+    cut, dropped, costs = find_plan(
         config,
         InputShape(8, 8, 8, 6),
         {"ms": 70.0},
-        remembered(measure),
+        memoized(measure),
         2,
         "cpu",
         teacher_milliseconds=100.0,
@@ -119,8 +119,8 @@ def test_a_budget_of_milliseconds_is_kept_in_proportion_to_the_teacher(teacher: 
     assert costs["student"].milliseconds is not None
     assert costs["student"].milliseconds <= 70.0
     assert dropped
-    assert found != whole_plan(config)
-    assert len(asked) == len(set(asked))  # tighter limits search again, but look at no plan again
+    assert cut != whole_plan(config)
+    assert len(measured) == len(set(measured))  # tighter limits search again, but look at no plan again
 
 
 def test_rows_of_clips_and_timesteps_change_no_importance(teacher: Path, cache: Path) -> None:

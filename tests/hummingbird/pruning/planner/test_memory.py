@@ -63,30 +63,30 @@ def test_zero_shares_out_optimizer_then_gradients_then_weights(memory: MemoryMod
     assert at[3].weights * 4 == pytest.approx(at[2].weights, abs=4)
 
 
-def made(peak: float) -> Memory:
+def memory_of(peak: float) -> Memory:
     return Memory(*[0] * 10, peak=round(peak * GIB))
 
 
 def test_what_does_not_fit_is_told_what_to_change_until_it_does() -> None:
     def estimate(use: Use) -> Memory:
-        return made(20 + 40 * use.batch * (0.5 if use.checkpointing else 1))
+        return memory_of(20 + 40 * use.batch * (0.5 if use.checkpointing else 1))
 
     use = Use("distill", batch=4, checkpointing=False, zero_stage=2)
-    told = verdict(use, estimate, gpu_memory=80)
-    assert not told.fits
-    assert told.smallest is None
-    assert [words.split(" (")[0] for words, _ in told.changes] == ["recompute activations", "2 videos a GPU"]
-    assert told.changes[-1][1] == 60 * GIB
+    fit = verdict(use, estimate, gpu_memory=80)
+    assert not fit.fits
+    assert fit.smallest is None
+    assert [words.split(" (")[0] for words, _ in fit.changes] == ["recompute activations", "2 videos a GPU"]
+    assert fit.changes[-1][1] == 60 * GIB
     assert verdict(replace(use, batch=1, checkpointing=True), estimate, 80).fits
 
 
 def test_a_change_that_does_not_help_is_no_part_of_the_next() -> None:
-    asked: list[Use] = []
+    uses: list[Use] = []
 
     def estimate(use: Use) -> Memory:
-        asked.append(use)
-        return made(60 * use.batch + (5 if use.zero_stage else 0))
+        uses.append(use)
+        return memory_of(60 * use.batch + (5 if use.zero_stage else 0))
 
-    told = verdict(Use("distill", gpus=4, batch=2, zero_stage=0), estimate, gpu_memory=80)
-    assert [words.split(" (")[0] for words, _ in told.changes] == ["1 videos a GPU"]
-    assert asked[-1].zero_stage == 0
+    fit = verdict(Use("distill", gpus=4, batch=2, zero_stage=0), estimate, gpu_memory=80)
+    assert [words.split(" (")[0] for words, _ in fit.changes] == ["1 videos a GPU"]
+    assert uses[-1].zero_stage == 0

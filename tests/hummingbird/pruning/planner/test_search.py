@@ -43,9 +43,9 @@ def test_the_ledger_says_what_the_plans_own_configuration_costs(ledger: CostLedg
         }
     )
     for plan in (whole, load_plan("hummingbird-0.7b", CONFIG), rich):
-        exact, told = model_cost(pruned_config(plan, CONFIG), SHAPE), ledger(plan)
-        assert told.parameters == exact.parameters
-        assert told.flop == pytest.approx(exact.flop)
+        exact, estimated = model_cost(pruned_config(plan, CONFIG), SHAPE), ledger(plan)
+        assert estimated.parameters == exact.parameters
+        assert estimated.flop == pytest.approx(exact.flop)
 
 
 def test_units_leave_out_what_the_widths_hold_in_place() -> None:

@@ -30,7 +30,7 @@ LEAST_FRAMES = 4 * _PARTS
 """Frames of the shortest video that can be judged."""
 
 
-def measure(frames: NDArray[np.uint8], attributes: Attributes) -> Measurement:
+def measure_clip(frames: NDArray[np.uint8], attributes: Attributes) -> Measurement:
     """Measure one video, uint8 RGB (T >= `LEAST_FRAMES`, H, W, 3), made for a prompt with ``attributes``.
 
     The checks are the judge's comparison with the prompt, by attribute (count, color, shape, motion, background,
@@ -50,7 +50,7 @@ def measure(frames: NDArray[np.uint8], attributes: Attributes) -> Measurement:
         "temporal flickering": temporal_stillness(pixels, still),
         "motion smoothness": motion_smoothness(seen.objects),
         "imaging quality": imaging_quality(pixels),
-        "dynamic degree": float(any(thing.motion is not None for thing in seen.objects)),
+        "dynamic degree": float(any(seen_object.motion is not None for seen_object in seen.objects)),
         **semantics(right, len(attributes.objects)),
     }
     return Measurement(values, right)
@@ -83,11 +83,11 @@ def still_region(pixels: Frames, objects: tuple[SeenObject, ...]) -> NDArray[np.
     scale = min(height, width) / 64.0  # the judge speaks of the central square as 64 x 64
     y, x = np.mgrid[0:height, 0:width] + 0.5
     still = np.ones((count, height, width), np.bool_)
-    for thing in objects:
-        for t in np.flatnonzero(thing.areas > 0):
-            center_x = width / 2 + (thing.centres[t, 0] - 32.0) * scale
-            center_y = height / 2 + (thing.centres[t, 1] - 32.0) * scale
-            radius = (_REACH * np.sqrt(thing.areas[t] / np.pi) + _BORDER) * scale
+    for seen_object in objects:
+        for t in np.flatnonzero(seen_object.areas > 0):
+            center_x = width / 2 + (seen_object.centers[t, 0] - 32.0) * scale
+            center_y = height / 2 + (seen_object.centers[t, 1] - 32.0) * scale
+            radius = (_REACH * np.sqrt(seen_object.areas[t] / np.pi) + _BORDER) * scale
             still[t] &= (x - center_x) ** 2 + (y - center_y) ** 2 > radius**2
     return still
 
@@ -98,11 +98,11 @@ def subject_consistency(frames: NDArray[np.uint8], seen: Observation) -> float:
         return 0.0
     consistent = []
     for quarter in np.array_split(frames, _PARTS):
-        there = [(o.color, o.shape) for o in observe(quarter).objects]
-        for thing in seen.objects:
-            same = thing.shape is not None and (thing.color, thing.shape) in there
+        quarter_objects = [(o.color, o.shape) for o in observe(quarter).objects]
+        for seen_object in seen.objects:
+            same = seen_object.shape is not None and (seen_object.color, seen_object.shape) in quarter_objects
             if same:
-                there.remove((thing.color, thing.shape))
+                quarter_objects.remove((seen_object.color, seen_object.shape))
             consistent.append(same)
     return float(np.mean(consistent))
 
@@ -117,10 +117,10 @@ def temporal_stillness(pixels: Frames, still: NDArray[np.bool_]) -> float:
     return _agreement(pixels[1:], pixels[:-1], still[1:] & still[:-1])
 
 
-def _agreement(left: Frames, right: Frames, where: NDArray[np.bool_]) -> float:
-    if not where.any():
+def _agreement(frames: Frames, reference: Frames, mask: NDArray[np.bool_]) -> float:
+    if not mask.any():
         return 0.0
-    return 1.0 - float(np.abs(left - right).mean(-1)[where].mean())
+    return 1.0 - float(np.abs(frames - reference).mean(-1)[mask].mean())
 
 
 def motion_smoothness(objects: tuple[SeenObject, ...]) -> float:
@@ -128,9 +128,9 @@ def motion_smoothness(objects: tuple[SeenObject, ...]) -> float:
     if not objects:
         return 0.0
     values = []
-    for thing in objects:
-        radii = np.where(thing.areas > 0, np.sqrt(thing.areas / np.pi), np.nan)
-        path = np.column_stack([thing.centres, radii])
+    for seen_object in objects:
+        radii = np.where(seen_object.areas > 0, np.sqrt(seen_object.areas / np.pi), np.nan)
+        path = np.column_stack([seen_object.centers, radii])
         bend = np.linalg.norm(np.diff(path, n=2, axis=0), axis=1) / radii[1:-1]
         values.append(1.0 - np.minimum(np.nan_to_num(bend, nan=1.0), 1.0).mean())
     return float(np.mean(values))

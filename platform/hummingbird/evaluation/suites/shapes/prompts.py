@@ -40,7 +40,11 @@ def draw_prompts(count: int, seed: int) -> list[EvaluationPrompt]:
 def _names(scene: Scene) -> list[str]:
     """The attributes that are balanced, shapes, colors and motions within prompts of as many objects."""
     count = len(scene.objects)
-    names = [f"{count} {name}" for thing in scene.objects for name in (thing.shape, thing.color)]
+    names = [
+        f"{count} {name}"
+        for scene_object in scene.objects
+        for name in (scene_object.shape, scene_object.color)
+    ]
     names += [f"{count} {scene.motion}", scene.background]
     return names + ([scene.relation] if scene.relation else [])
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hummingbird.core.errors import InputError
 from hummingbird.evaluation.suites.base import EvaluationPrompt, Measurement, Suite
 from hummingbird.evaluation.suites.shapes.dimensions import LEFT_OUT, SHAPES, VERSION
-from hummingbird.evaluation.suites.shapes.metrics import LEAST_FRAMES, measure, semantic_dimensions
+from hummingbird.evaluation.suites.shapes.metrics import LEAST_FRAMES, measure_clip, semantic_dimensions
 from hummingbird.evaluation.suites.shapes.prompts import draw_prompts
 from hummingbird.shapes.scene import Attributes, parse_caption
 
@@ -21,7 +21,7 @@ class ShapesSuite(Suite):
     left_out = LEFT_OUT
     min_frames = LEAST_FRAMES
 
-    def asked(self, text: str) -> frozenset[str]:
+    def text_dimensions(self, text: str) -> frozenset[str]:
         return frozenset(d.name for d in SHAPES if d.part == "quality") | semantic_dimensions(
             len(_attributes(text).objects)
         )
@@ -30,7 +30,7 @@ class ShapesSuite(Suite):
         return draw_prompts(count, seed)
 
     def measure(self, frames: NDArray[np.uint8], prompt: EvaluationPrompt) -> Measurement:
-        return measure(frames, _attributes(prompt.text))
+        return measure_clip(frames, _attributes(prompt.text))
 
     def figures(self, videos: Sequence[tuple[EvaluationPrompt, Measurement | None]]) -> Mapping[str, float]:
         """For prompts of one object: the share of videos with each attribute right, and with all."""
@@ -39,8 +39,12 @@ class ShapesSuite(Suite):
             return {}
         checks = [{} if measured is None else measured.checks for measured in single]
         names = ("color", "motion", "shape", "background", "count")
-        shares = {name: float(np.mean([one.get(name, False) for one in checks])) for name in names}
-        shares["all"] = float(np.mean([bool(one) and all(one.values()) for one in checks]))
+        shares = {
+            name: float(np.mean([video_checks.get(name, False) for video_checks in checks])) for name in names
+        }
+        shares["all"] = float(
+            np.mean([bool(video_checks) and all(video_checks.values()) for video_checks in checks])
+        )
         return {f"one object, {name} right": share for name, share in shares.items()}
 
 

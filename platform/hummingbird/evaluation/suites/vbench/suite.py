@@ -31,5 +31,5 @@ class VBenchSuite(Suite):
         )
 
     def measure(self, frames: NDArray[np.uint8], prompt: EvaluationPrompt) -> Measurement:
-        asked = FLICKERING in self.asked_by(prompt)
-        return Measurement({FLICKERING: temporal_flickering(frames)} if asked else {})
+        covers_flickering = FLICKERING in self.prompt_dimensions(prompt)
+        return Measurement({FLICKERING: temporal_flickering(frames)} if covers_flickering else {})

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hummingbird.evaluation.score import VBENCH_PARTS, Score, score
 from hummingbird.evaluation.suites.shapes.dimensions import SHAPES
-from hummingbird.evaluation.suites.shapes.metrics import measure
+from hummingbird.evaluation.suites.shapes.metrics import measure_clip
 from hummingbird.shapes.scene import caption, parse_caption, render_clip, sample_scene
 from numpy.typing import NDArray
 
@@ -23,15 +23,15 @@ def score_of(change: Callable[[Frames, np.random.Generator], Frames]) -> Score:
         scene = sample_scene(rng, objects=1 + index % 2)
         attributes = parse_caption(caption(scene))
         assert attributes is not None
-        rows.append(measure(change(render_clip(scene), rng), attributes).values)
+        rows.append(measure_clip(change(render_clip(scene), rng), attributes).values)
     names = {name for row in rows for name in row}
     means = {n: float(np.mean([row[n] for row in rows if n in row])) for n in names}
     return score(means, SHAPES, VBENCH_PARTS)
 
 
-def total_of(one: Score) -> float:
-    assert one.total is not None
-    return one.total
+def total_of(score: Score) -> float:
+    assert score.total is not None
+    return score.total
 
 
 def to_pixels(values: NDArray[np.float64]) -> Frames:
@@ -54,10 +54,10 @@ def test_noise_scores_near_zero() -> None:
 
 
 def test_an_empty_picture_has_only_its_stillness() -> None:
-    grey = score_of(lambda frames, rng: np.full_like(frames, 128))
+    gray = score_of(lambda frames, rng: np.full_like(frames, 128))
     still = {"background consistency", "temporal flickering"}
-    assert {name for name, value in grey.dimensions.items() if value > 0} == still
-    assert total_of(grey) < 0.3
+    assert {name for name, value in gray.dimensions.items() if value > 0} == still
+    assert total_of(gray) < 0.3
 
 
 DEFECTS: dict[str, Callable[[Frames, np.random.Generator], Frames]] = {
@@ -97,4 +97,4 @@ def test_too_few_frames_are_refused() -> None:
     attributes = parse_caption("a red circle moving left on a striped background")
     assert attributes is not None
     with pytest.raises(ValueError, match="at least 16 frames"):
-        measure(np.zeros((8, 64, 64, 3), np.uint8), attributes)
+        measure_clip(np.zeros((8, 64, 64, 3), np.uint8), attributes)
