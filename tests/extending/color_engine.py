@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hummingbird.config.section import Section
-from hummingbird_data.captions.engines import CaptionEngine, ModelIdentity, answered
+from hummingbird_data.captions.engines import CaptionEngine, CaptionModel, answered
 from hummingbird_data.stage import Row
 
 
@@ -16,8 +16,8 @@ class ColorEngine(CaptionEngine):
         noun: str = "scene"
 
     @property
-    def identity(self) -> ModelIdentity:
-        return ModelIdentity(name=self.spec.model, digest="colors-1", licence="apache-2.0")
+    def identity(self) -> CaptionModel:
+        return CaptionModel(name=self.spec.model, digest="colors-1", licence="apache-2.0")
 
     def answers(self, rows: Sequence[Row]) -> list[Row]:
         answers = []

@@ -7,7 +7,7 @@ from typing import Any
 from hummingbird.core.hashes import folder_hash
 from hummingbird.core.model_references import model_folder, model_licence
 
-from hummingbird_data.captions.engines import CaptionEngine, EngineSpec, ModelIdentity
+from hummingbird_data.captions.engines import CaptionEngine, CaptionModel, EngineSpec
 from hummingbird_data.runtime.model_files import check_files
 
 
@@ -19,10 +19,10 @@ class FolderEngine(CaptionEngine):
         self.folder = model_folder(spec.model)
 
     @cached_property
-    def identity(self) -> ModelIdentity:
+    def identity(self) -> CaptionModel:
         """By the files' content."""
         digest = folder_hash(self.folder)
-        return ModelIdentity(
+        return CaptionModel(
             f"{self.spec.model}@{digest[:12]}", digest, model_licence(self.folder) or "unknown"
         )
 

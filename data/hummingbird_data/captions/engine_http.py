@@ -25,8 +25,8 @@ from hummingbird.core.errors import InputError
 from hummingbird_data.captions.engines import (
     AT_ENDPOINT,
     CaptionEngine,
+    CaptionModel,
     EngineSpec,
-    ModelIdentity,
     answered,
     failed,
 )
@@ -220,9 +220,9 @@ class HttpEngine(CaptionEngine):
         self._health = EndpointHealth()
 
     @property
-    def identity(self) -> ModelIdentity:
+    def identity(self) -> CaptionModel:
         """By its name at the endpoint, whatever the endpoint holds under it."""
-        return ModelIdentity(self.spec.model, AT_ENDPOINT + self.spec.model, self.spec.endpoint.licence)
+        return CaptionModel(self.spec.model, AT_ENDPOINT + self.spec.model, self.spec.endpoint.licence)
 
     def check(self) -> None:
         """Whether the endpoint is there, lets us in and serves the model. Raises InputError."""

@@ -58,7 +58,7 @@ class EngineSpec:
 
 
 @dataclass(frozen=True)
-class ModelIdentity:
+class CaptionModel:
     """``name``: recorded with each caption; ``digest``: captions are made anew where it changes."""
 
     name: str
@@ -90,7 +90,7 @@ class CaptionEngine(Stage):
 
     @property
     @abstractmethod
-    def identity(self) -> ModelIdentity:
+    def identity(self) -> CaptionModel:
         """Which model it is."""
 
     def check(self) -> None:
