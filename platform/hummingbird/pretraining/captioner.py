@@ -5,6 +5,7 @@ learns to write the caption of what the tower sees. The heads for those labels a
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
+from hummingbird.config.pretrain import PretrainSettings
+from hummingbird.config.settings import Settings
 from hummingbird.evaluation.curation import stated
 from hummingbird.pretraining.captioner_model import (
     IMAGES,
@@ -25,9 +28,10 @@ from hummingbird.pretraining.captioner_model import (
     make_processor,
     prompt,
 )
-from hummingbird.pretraining.captioner_samples import OUTLINE, Batch, coded_clip, written_caption
+from hummingbird.pretraining.captioner_samples import OUTLINE, LabeledClips, coded_clip, written_caption
 from hummingbird.pretraining.card import ship, write_card
-from hummingbird.pretraining.loop import Course, train
+from hummingbird.pretraining.method import pretrain_network
+from hummingbird.pretraining.prefetch import drawn_batches
 from hummingbird.shapes.scene import (
     BACKGROUNDS,
     COLORS,
@@ -37,6 +41,8 @@ from hummingbird.shapes.scene import (
     SIZE,
     parse_caption,
 )
+from hummingbird.training.latent_cache import Batch
+from hummingbird.training.methods.base import TrainingStep
 
 BATCH, FRAME_BATCH = 16, 64
 VISION_SHARE = 0.45  # of the training time
@@ -60,7 +66,7 @@ class _Heads(nn.Module):
             {"motion": nn.Linear(text, len(MOTIONS)), "relation": nn.Linear(text, len(RELATIONS) + 1)}
         )
 
-    def vision_losses(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def vision_losses(self, features: Tensor, batch: LabeledClips) -> dict[str, Tensor]:
         """Of patches (N, patches, C): what is there, and where and how large the whole object is."""
         features, on = self.norm(features), batch.on_object
         losses = {
@@ -80,7 +86,7 @@ class _Heads(nn.Module):
         }
         return losses
 
-    def text_losses(self, states: Tensor, batch: Batch, images: int) -> dict[str, Tensor]:
+    def text_losses(self, states: Tensor, batch: LabeledClips, images: int) -> dict[str, Tensor]:
         """Of the language model's states (B, images * patches, C), at the objects in the later images."""
         on = batch.on_object.unflatten(0, (-1, images))[:, 1:]
         states = self.text_norm(states.unflatten(1, (images, -1))[:, 1:][on])
@@ -100,7 +106,7 @@ class _Taught(nn.Module):
         )
 
 
-def _caption_losses(taught: _Taught, processor: LlavaProcessor, batch: Batch) -> dict[str, Tensor]:
+def _caption_losses(taught: _Taught, processor: LlavaProcessor, batch: LabeledClips) -> dict[str, Tensor]:
     """The next word of the caption, and with less weight the motion and relation at every patch of an object."""
     tokenizer, model = processor.tokenizer, taught.captioner.model
     one = prompt(processor).replace("<image>", "<image>" * (SIZE // PATCH) ** 2)
@@ -124,50 +130,63 @@ def _caption_losses(taught: _Taught, processor: LlavaProcessor, batch: Batch) ->
     return losses | {k: 0.5 * v for k, v in taught.heads.text_losses(taught_states, batch, IMAGES).items()}
 
 
-def pretrain_captioner(
-    folder: Path, seed: int, steps: int, minutes: float | None = None, clips: int = 400
-) -> dict[str, Any]:
-    """Train the captioner and save it with its processor and card, in half precision, as ``folder/captioner``.
+def vision_batch(seed: int, step: int) -> Batch:
+    """``clips`` of which the tower sees two frames each."""
+    return {"clips": LabeledClips((seed, 1, step), FRAME_BATCH // 2, 2)}
 
-    Goes on from the checkpoints in ``folder`` where the same call was stopped. ``steps`` bounds each of the two
-    stages; ``minutes`` is the time for both; ``clips`` are scored.
+
+def caption_batch(seed: int, step: int) -> Batch:
+    """``clips`` as they are captioned."""
+    return {"clips": LabeledClips((seed, 2, step), BATCH, IMAGES)}
+
+
+def pretrain_captioner(folder: Path, settings: Settings, *, clips: int = 400) -> dict[str, Any]:
+    """Train the captioner on the CPU and save it with its processor, in half precision, as ``folder/captioner``.
+
+    Goes on from the checkpoints in ``folder`` where the same call was stopped. ``pretrain.steps`` bounds each of the
+    two stages; ``pretrain.minutes`` is the time for both; ``clips`` are scored.
 
     Returns:
         Training facts, and the scores of :func:`score_captioner` on clips of another seed.
     """
+    seed, s = settings.seed, settings.pretrain
     torch.manual_seed(seed)
     processor = make_processor()
     taught = _Taught(make_captioner(processor))
     taught.captioner.set_attn_implementation("lean")
     vision = nn.ModuleDict({"tower": taught.captioner.model.vision_tower, "heads": taught.heads})
 
-    def vision_losses(step: int) -> dict[str, Tensor]:
-        batch = Batch((seed, 1, step), FRAME_BATCH // 2, 2)
+    def vision_losses(step: TrainingStep) -> dict[str, Tensor]:
+        batch = step.batch["clips"]
         return taught.heads.vision_losses(vision["tower"](batch.pixels).last_hidden_state[:, 1:], batch)
 
-    def caption_losses(step: int) -> dict[str, Tensor]:
-        return _caption_losses(taught, processor, Batch((seed, 2, step), BATCH, IMAGES))
+    def caption_losses(step: TrainingStep) -> dict[str, Tensor]:
+        return _caption_losses(taught, processor, step.batch["clips"])
 
-    spans = (None, None) if minutes is None else (VISION_SHARE * minutes, (1 - VISION_SHARE) * minutes)
-    first = train(
+    def stage_settings(learning_rate: float, share: float) -> PretrainSettings:
+        minutes = None if s.minutes is None else share * s.minutes
+        return s.model_copy(update={"learning_rate": learning_rate, "minutes": minutes, "device": "cpu"})
+
+    first = pretrain_network(
         vision,
         vision_losses,
+        partial(drawn_batches, partial(vision_batch, seed), s.processes),
         folder / "vision",
-        Course(steps, spans[0], lr=1.5e-3),
-        checkpoint_every=100,
+        seed,
+        stage_settings(1.5e-3, VISION_SHARE),
     )
     # It sees well by now; to leave it as it is halves the rest of the work.
     taught.captioner.model.vision_tower.requires_grad_(False)
-    second = train(
+    second = pretrain_network(
         taught,
         caption_losses,
+        partial(drawn_batches, partial(caption_batch, seed), s.processes),
         folder / "language",
-        Course(steps, spans[1], lr=2e-3),
-        warmup=80,
-        checkpoint_every=100,
+        seed,
+        stage_settings(2e-3, 1 - VISION_SHARE),
+        warmup_steps=80,
     )
     facts: dict[str, Any] = {
-        "seed": seed,
         "parameters": sum(p.numel() for p in taught.captioner.parameters()),
         "vision_steps": first["steps"],
         "steps": second["steps"],

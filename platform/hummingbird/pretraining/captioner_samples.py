@@ -69,7 +69,7 @@ def draw_clip(rng: np.random.Generator, images: int) -> tuple[Scene, NDArray[np.
     return scene, out, np.ascontiguousarray(masks)
 
 
-class Batch:
+class LabeledClips:
     """``count`` drawn clips: pixels (count * images, 3, SIZE, SIZE) in -1..1, scenes, and labels of patches."""
 
     def __init__(self, key: tuple[int, ...], count: int, images: int) -> None:

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from multiprocessing import get_context
 from typing import TypeVar
 
 import cv2
+
+from hummingbird.training.data import Worker
+from hummingbird.training.latent_cache import Batch
 
 T = TypeVar("T")
 
@@ -38,3 +42,14 @@ def prefetched(draw: Callable[[int], T], processes: int) -> Iterator[Callable[[i
             yield next_batch
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def drawn_batches(
+    draw: Callable[[int], Batch], processes: int, worker: Worker
+) -> AbstractContextManager[Callable[[int], Batch]]:
+    """A job's data, drawn as `prefetched` does; with others' numbers between, so that no two workers see the same."""
+    return prefetched(partial(_draw_share, draw, worker.rank, worker.world), processes)
+
+
+def _draw_share(draw: Callable[[int], Batch], rank: int, world: int, step: int) -> Batch:
+    return draw(step * world + rank)
