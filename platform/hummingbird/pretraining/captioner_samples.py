@@ -109,10 +109,10 @@ class LabeledClips:
 
 def written_caption(scene: Scene) -> str:
     """The true caption that begins with the object on the left or above: of two true orders the one to learn."""
-    told = attributes_of(scene)
-    if told.relation in ("right of", "below"):
-        told = replace(told, objects=told.objects[::-1], relation=OPPOSITE[told.relation])
-    return format_caption(told)
+    shown = attributes_of(scene)
+    if shown.relation in ("right of", "below"):
+        shown = replace(shown, objects=shown.objects[::-1], relation=OPPOSITE[shown.relation])
+    return format_caption(shown)
 
 
 def _relation(scene: Scene, index: int) -> str:

@@ -58,7 +58,7 @@ def pretraining_job(
     """
     defaults = {"mixed_precision": "bf16", "warmup_steps": 200, "ema_decay": 0.999}
     return TrainingJob(
-        name=folder.name,
+        name=f"pretrain {settings.part}",
         build=build,
         data=data,
         folder=folder,

@@ -23,10 +23,10 @@ def ship_student(line: AnyPath, weights: Path) -> dict[str, Any]:
     """
     if not line.is_file():
         raise InputError(f"there is no {line}: make quickstart RECIPE=shapes-long makes the student to ship")
-    made = load_result(line)
-    if made["state"] != "finished":
-        raise InputError(f"{line}: this line is {made['state']}: run it again")
-    metrics, outputs = made["metrics"], made["outputs"]
+    result = load_result(line)
+    if result["state"] != "finished":
+        raise InputError(f"{line}: this line is {result['state']}: run it again")
+    metrics, outputs = result["metrics"], result["outputs"]
     pipeline, home = local_copy(outputs["student"]), weights / "student"
     ship(VideoUNet.from_pretrained(pipeline / "unet"), home / "unet")
     # Its own: the teacher's, which shipped pipelines share, takes 50 steps.

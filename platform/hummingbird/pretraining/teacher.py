@@ -97,13 +97,13 @@ def encode_clips(
     """
     folder.mkdir(parents=True, exist_ok=True)
     shards, captions = [], []
-    with prefetched(partial(draw_clips, seed), processes) as drawn:
+    with prefetched(partial(draw_clips, seed), processes) as draw:
         for shard in tqdm(range(math.ceil(count / SHARD)), desc="latents", unit="shard"):
             path, texts = folder / f"clips-{seed}-{shard}.safetensors", folder / f"clips-{seed}-{shard}.json"
             if not path.exists():
-                clips, found = drawn(shard)
+                clips, shown = draw(shard)
                 latents = pipeline.encode_frames(clips.reshape(-1, *clips.shape[2:])).half()
-                write_atomically(texts, json.dumps(found).encode())
+                write_atomically(texts, json.dumps(shown).encode())
                 tensors = {
                     "latents": latents.unflatten(0, clips.shape[:2]).cpu().contiguous(),
                     "objects": find_objects(clips, *latents.shape[-2:]),
@@ -275,11 +275,13 @@ def clip_batches(
 
     def read(step: int) -> Batch:
         rng = np.random.default_rng((seed, step, worker.rank))
-        drawn = rng.integers(0, s.clips, (count, 1)), np.tile(np.arange(FRAMES), (count, 1))
+        numbers = rng.integers(0, s.clips, (count, 1))
         if single:
-            drawn = drawn[0], rng.integers(0, known_places(step, s.image_steps), (count, 1))
-        rows, places = (torch.from_numpy(indices).to(device) for indices in drawn)
-        without_text = torch.from_numpy(rng.random((count, 1, 1)) < EMPTY_TEXT).to(device)
+            frames = rng.integers(0, known_places(step, s.image_steps), (count, 1))
+        else:
+            frames = np.tile(np.arange(FRAMES), (count, 1))
+        without = rng.random((count, 1, 1)) < EMPTY_TEXT
+        rows, places, without_text = (torch.from_numpy(a).to(device) for a in (numbers, frames, without))
         return {
             "latents": latents[rows, places].float().transpose(1, 2),
             "text": torch.where(without_text, empty, text[rows[:, 0]].float()),

@@ -94,17 +94,17 @@ def attribute_batch(seed: int, count: int, step: int) -> Batch:
 def stated(a: Attributes) -> dict[str, tuple[int, int]]:
     """By attribute: its class, and the token of its caption that completes it."""
     first, *second = a.objects
-    found = {"color": (first[0], 2), "shape": (first[1], 3)}
+    attributes = {"color": (first[0], 2), "shape": (first[1], 3)}
     at = 3
     if second and a.relation is not None:
         at += len(a.relation.split())
-        found |= {"relation": (a.relation, at), "second color": (second[0][0], at + 2)}
-        found["second shape"] = (second[0][1], at + 3)
+        attributes |= {"relation": (a.relation, at), "second color": (second[0][0], at + 2)}
+        attributes["second shape"] = (second[0][1], at + 3)
         at += 5  # the comma and "both"
     at += len(a.motion.split())
-    found["motion"] = (a.motion, at)
-    found["background"] = (a.background, at + (4 if second else 3))
-    return {name: (_CLASSES[name].index(value), token) for name, (value, token) in found.items()}
+    attributes["motion"] = (a.motion, at)
+    attributes["background"] = (a.background, at + (4 if second else 3))
+    return {name: (_CLASSES[name].index(value), token) for name, (value, token) in attributes.items()}
 
 
 class _Readers(nn.Module):
@@ -116,14 +116,14 @@ class _Readers(nn.Module):
     def losses(self, ids: Tensor, mask: Tensor, truth: list[dict[str, tuple[int, int]]]) -> dict[str, Tensor]:
         hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         places = torch.arange(ids.shape[1], device=ids.device)
-        found = {}
+        losses = {}
         for name, head in self.heads.items():
             rows = [row for row, attributes in enumerate(truth) if name in attributes]
             classes, first = torch.tensor([truth[row][name] for row in rows], device=ids.device).T
-            told = (places >= first[:, None]) & mask[rows].bool()
+            after = (places >= first[:, None]) & mask[rows].bool()
             scores = head(hidden[rows])
-            found[name] = F.cross_entropy(scores[told], classes[:, None].expand_as(told)[told])
-        return found
+            losses[name] = F.cross_entropy(scores[after], classes[:, None].expand_as(after)[after])
+        return losses
 
 
 def pretrain_text(folder: Path, settings: Settings) -> dict[str, float]:

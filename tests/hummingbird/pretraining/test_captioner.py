@@ -9,7 +9,12 @@ from hummingbird.config.pretrain import PretrainSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.model_references import SHIPPED_WEIGHTS
 from hummingbird.pretraining import captioner
-from hummingbird.pretraining.captioner import pretrain_captioner, score_captioner, write_captions
+from hummingbird.pretraining.captioner import (
+    pretrain_captioner,
+    score_captioner,
+    ship_captioner,
+    write_captions,
+)
 from hummingbird.pretraining.captioner_model import IMAGES, PATCH, make_captioner, make_processor, prompt
 from hummingbird.pretraining.captioner_samples import coded_clip, draw_clip
 from hummingbird.shapes.scene import SIZE, caption, sample_scene
@@ -86,7 +91,8 @@ def test_training_stops_goes_on_and_leaves_a_folder_that_writes_captions(
     assert (tmp_path / "vision" / "losses.jsonl").read_bytes() == seen, "its times too: it was not done again"
     assert facts["vision_steps"] == facts["steps"] == 2
     assert 0 <= facts["accuracy"] <= 1
-    folder = tmp_path / "captioner"
+    ship_captioner(tmp_path, tmp_path / "weights", facts)
+    folder = tmp_path / "weights" / "captioner"
     assert "accuracy" in (folder / "README.md").read_text()
     model, loading = LlavaForConditionalGeneration.from_pretrained(folder, output_loading_info=True)
     assert model.dtype == torch.float16
