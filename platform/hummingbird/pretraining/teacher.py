@@ -269,8 +269,7 @@ def clip_batches(
     latents, objects, captions = encode_clips(pipeline, folder, seed, s.clips, s.processes)
     latents, objects = latents.to(device), objects.to(device)
     empty = pipeline.encode_prompts([""])[0]
-    texts = [pipeline.encode_prompts(captions[i : i + 500]).half() for i in range(0, s.clips, 500)]
-    text = torch.cat(texts)
+    text = torch.cat([pipeline.encode_prompts(captions[i : i + 500]).half() for i in range(0, s.clips, 500)])
     count = s.batch_factor * (IMAGE_BATCH if single else CLIP_BATCH)
 
     def read(step: int) -> Batch:
