@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.pruned_config import pruned_config
 from hummingbird.pruning.pruning_plan import load_plan
+from hummingbird.training.data import cached_latents
 from hummingbird.training.latent_cache import CACHE_SCHEMA, CACHE_VERSION, encoder_hashes
 from hummingbird.training.loop import TrainingJob
 from hummingbird.training.methods.base import Method, MethodInputs
@@ -77,11 +79,10 @@ def make_job(tmp_path: Path) -> Callable[..., TrainingJob]:
         return TrainingJob(
             name="test",
             build=build or tiny_distillation(),
-            cache=tmp_path / "cache",
+            data=partial(cached_latents, tmp_path / "cache", 2, 3),
             folder=tmp_path / "run",
             steps=steps,
             minutes=None,
-            batch_size=2,
             learning_rate=1e-3,
             seed=3,
             training=TrainingSettings(**{**settings, **training}),

@@ -22,12 +22,13 @@ from hummingbird.models.pipeline import load_pipeline
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.prune import prune_unet
 from hummingbird.pruning.pruning_plan import Plan
+from hummingbird.training.data import cached_latents
 from hummingbird.training.latent_cache import LatentCache
-from hummingbird.training.log import LOSSES
+from hummingbird.training.log import read_losses
 from hummingbird.training.loop import TrainingJob
 from hummingbird.training.methods.base import Method, MethodInputs
 from hummingbird.training.methods.distillation import target_guidance_scale
-from hummingbird.training.trainer import train_in_process
+from hummingbird.training.trainer import save_trained, train_in_process
 from hummingbird.training.training_stage import resolve_method
 
 
@@ -153,17 +154,16 @@ def _distill(study: StudyContext, run: StudentRun, folder: Path) -> dict[str, An
     job = TrainingJob(
         name=run.name,
         build=partial(build_student, s.distill, study.teacher, study.cache, run.plan),
-        cache=study.cache,
+        data=partial(cached_latents, study.cache, s.distill.batch_size, s.seed + run.seed),
         folder=folder,
         steps=s.distill.steps,
         minutes=s.distill.minutes,
-        batch_size=s.distill.batch_size,
         learning_rate=s.distill.learning_rate,
         seed=s.seed + run.seed,
         training=s.training.model_copy(update={"engine": "process", "device": study.device}),
     )
-    train_in_process(job)
-    lines = [json.loads(line) for line in (folder / LOSSES).read_text(encoding="utf-8").splitlines()]
+    save_trained(train_in_process(job), folder)
+    lines = read_losses(folder)
     tenth = max(1, len(lines) // 10)
     return {
         "steps": len(lines),

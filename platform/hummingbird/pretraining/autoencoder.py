@@ -9,9 +9,13 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hummingbird.pretraining.loop import Course, train
-from hummingbird.pretraining.prefetch import prefetched
+from hummingbird.config.settings import Settings
+from hummingbird.core.devices import resolve_device
+from hummingbird.pretraining.method import pretrain_network
+from hummingbird.pretraining.prefetch import drawn_batches
 from hummingbird.shapes.scene import SIZE, render, sample_scene
+from hummingbird.training.latent_cache import Batch
+from hummingbird.training.methods.base import TrainingStep
 
 LATENT_CHANNELS = 16
 BATCH = 12
@@ -43,69 +47,75 @@ def draw_frames(seed: int, count: int, step: int) -> NDArray[np.uint8]:
     return np.concatenate(frames)[:count]
 
 
+def frame_batch(seed: int, count: int, step: int) -> Batch:
+    """``frames`` of a training step, see `draw_frames`."""
+    return {"frames": draw_frames(seed, count, step)}
+
+
 def to_pixels(frames: NDArray[np.uint8], device: str) -> Tensor:
     """(N, 3, H, W) in [-1, 1]."""
     return torch.from_numpy(frames).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def pixel_loss(made: Tensor, true: Tensor) -> Tensor:
+def pixel_loss(decoded: Tensor, true: Tensor) -> Tensor:
     """L1 and squared error of pixels, and squared error of their differences along both axes.
 
     Saturated pixels count more: the shapes take a tenth of the area and carry all that a prompt asks for.
     Squares on the differences: L1 there is least for no edge at all until edges are placed to a pixel.
     """
     weight = 1 + 4 * (true.amax(1, keepdim=True) - true.amin(1, keepdim=True))
-    loss = (weight * (0.5 * (made - true).abs() + 5 * (made - true).square())).mean() / weight.mean()
+    loss = (weight * (0.5 * (decoded - true).abs() + 5 * (decoded - true).square())).mean() / weight.mean()
     for axis in (-1, -2):
-        error = (made.diff(dim=axis) - true.diff(dim=axis)).square()
+        error = (decoded.diff(dim=axis) - true.diff(dim=axis)).square()
         at_edge = weight.narrow(axis, 1, weight.shape[axis] - 1)
         loss = loss + 2 * (at_edge * error).mean() / at_edge.mean()
     return loss
 
 
-def psnr(made: Tensor, true: Tensor) -> float:
+def psnr(decoded: Tensor, true: Tensor) -> float:
     """Peak signal-to-noise ratio in dB of pixels in [-1, 1]."""
-    error = (made.clamp(-1, 1) - true).square().mean().item() / 4
+    error = (decoded.clamp(-1, 1) - true).square().mean().item() / 4
     return -10 * float(np.log10(error))
 
 
-def pretrain_autoencoder(folder: Path, seed: int, course: Course) -> dict[str, float]:
+def pretrain_autoencoder(folder: Path, settings: Settings) -> dict[str, float]:
     """Train it and save it as ``folder/vae``.
 
-    Args:
-        course: where it starts from a folder with ``vae``, the encoder stays as it is, so that latents and models of
-            them stay valid.
+    Where ``pretrain.start`` names a folder with ``vae``, the encoder stays as it is, so that latents and models of them
+    stay valid.
 
     Returns:
         Training facts, and ``psnr``, the peak signal-to-noise ratio in dB on frames of another seed.
     """
+    seed, s = settings.seed, settings.pretrain
     torch.manual_seed(seed)
-    start, device = course.start, course.device
+    device = resolve_device(s.device, "pretrain.device")
     vae = make_autoencoder().to(device)
-    if start:
-        vae.load_state_dict(AutoencoderKL.from_pretrained(start / "vae").state_dict())
+    if s.start:
+        vae.load_state_dict(AutoencoderKL.from_pretrained(s.start / "vae").state_dict())
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)
 
-    def losses(step: int) -> dict[str, Tensor]:
-        true = to_pixels(drawn(step), device)
+    def losses(step: TrainingStep) -> dict[str, Tensor]:
+        true = to_pixels(step.batch["frames"], device)
         posterior = vae.encode(true).latent_dist
-        torch.manual_seed(seed * 1_000_003 + step)
         latents = posterior.sample()
-        made = vae.decode(latents).sample
+        decoded = vae.decode(latents).sample
         return {
-            "pixels": pixel_loss(made.float(), true),
+            "pixels": pixel_loss(decoded.float(), true),
             "kl": KL_WEIGHT * posterior.kl().mean() / latents[0].numel(),
         }
 
-    with prefetched(partial(draw_frames, seed, BATCH * course.batch_factor), course.processes) as drawn:
-        facts = train(vae, losses, folder, course, decay=0.998)
+    data = partial(drawn_batches, partial(frame_batch, seed, BATCH * s.batch_factor), s.processes)
+    facts = pretrain_network(vae, losses, data, folder, seed, s, ema_decay=0.998)
     vae.eval()
     with torch.no_grad():
         true = to_pixels(draw_frames(seed, 256, 2**32), device)
         latents = vae.encode(true).latent_dist.mean
         scale = (
-            AutoencoderKL.load_config(start / "vae")["scaling_factor"] if start else float(1 / latents.std())
+            AutoencoderKL.load_config(s.start / "vae")["scaling_factor"]
+            if s.start
+            else float(1 / latents.std())
         )
         vae.register_to_config(scaling_factor=scale)
         facts["psnr"] = psnr(vae.decode(latents).sample, true)

@@ -4,7 +4,9 @@ First the vision tower learns alone, from labels of every patch that the generat
 learns to write the caption of what the tower sees. The heads for those labels are thrown away.
 """
 
+import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
+from hummingbird.config.pretrain import PretrainSettings
+from hummingbird.config.settings import Settings
 from hummingbird.evaluation.curation import stated_attributes
 from hummingbird.pretraining.captioner_model import (
     IMAGES,
@@ -25,9 +29,10 @@ from hummingbird.pretraining.captioner_model import (
     make_processor,
     prompt,
 )
-from hummingbird.pretraining.captioner_samples import OUTLINE, Batch, coded_clip, written_caption
+from hummingbird.pretraining.captioner_samples import OUTLINE, LabeledClips, coded_clip, written_caption
 from hummingbird.pretraining.card import ship, write_card
-from hummingbird.pretraining.loop import Course, train
+from hummingbird.pretraining.method import pretrain_network
+from hummingbird.pretraining.prefetch import drawn_batches
 from hummingbird.shapes.scene import (
     BACKGROUNDS,
     COLORS,
@@ -37,13 +42,15 @@ from hummingbird.shapes.scene import (
     SIZE,
     parse_caption,
 )
+from hummingbird.training.latent_cache import Batch
+from hummingbird.training.methods.base import TrainingStep
 
 BATCH, FRAME_BATCH = 16, 64
 VISION_SHARE = 0.45  # of the training time
 
 
 class _Heads(nn.Module):
-    """What every patch is taught beside the caption."""
+    """What every patch learns beside the caption."""
 
     def __init__(self, vision: int, text: int) -> None:
         super().__init__()
@@ -60,7 +67,7 @@ class _Heads(nn.Module):
             {"motion": nn.Linear(text, len(MOTIONS)), "relation": nn.Linear(text, len(RELATIONS) + 1)}
         )
 
-    def vision_losses(self, features: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def vision_losses(self, features: Tensor, batch: LabeledClips) -> dict[str, Tensor]:
         """Of patches (N, patches, C): what is there, and where and how large the whole object is."""
         features, on = self.norm(features), batch.on_object
         losses = {
@@ -80,7 +87,7 @@ class _Heads(nn.Module):
         }
         return losses
 
-    def text_losses(self, states: Tensor, batch: Batch, images: int) -> dict[str, Tensor]:
+    def text_losses(self, states: Tensor, batch: LabeledClips, images: int) -> dict[str, Tensor]:
         """Of the language model's states (B, images * patches, C), at the objects in the later images."""
         on = batch.on_object.unflatten(0, (-1, images))[:, 1:]
         states = self.text_norm(states.unflatten(1, (images, -1))[:, 1:][on])
@@ -91,7 +98,7 @@ class _Heads(nn.Module):
         return losses
 
 
-class _Taught(nn.Module):
+class _CaptionerWithHeads(nn.Module):
     def __init__(self, captioner: LlavaForConditionalGeneration) -> None:
         super().__init__()
         self.captioner = captioner
@@ -100,9 +107,11 @@ class _Taught(nn.Module):
         )
 
 
-def _caption_losses(taught: _Taught, processor: LlavaProcessor, batch: Batch) -> dict[str, Tensor]:
+def _caption_losses(
+    trained: _CaptionerWithHeads, processor: LlavaProcessor, batch: LabeledClips
+) -> dict[str, Tensor]:
     """The next word of the caption, and with less weight the motion and relation at every patch of an object."""
-    tokenizer, model = processor.tokenizer, taught.captioner.model
+    tokenizer, model = processor.tokenizer, trained.captioner.model
     one = prompt(processor).replace("<image>", "<image>" * (SIZE // PATCH) ** 2)
     asked = torch.tensor(tokenizer(one, add_special_tokens=False)["input_ids"])
     answers = tokenizer(
@@ -116,68 +125,75 @@ def _caption_losses(taught: _Taught, processor: LlavaProcessor, batch: Batch) ->
     images = seen.shape[0] * seen.shape[1] // len(ids)
     embeds = torch.cat([seen.reshape(len(ids), images, -1).to(embeds.dtype), embeds[:, images:]], 1)
     out = model.language_model(inputs_embeds=embeds, use_cache=False, output_hidden_states=True)
-    logits = taught.captioner.lm_head(out.last_hidden_state[:, len(asked) - 1 : -1]).float()
+    logits = trained.captioner.lm_head(out.last_hidden_state[:, len(asked) - 1 : -1]).float()
     target = answers.masked_fill(answers == tokenizer.pad_token_id, -100)
     losses = {"caption": 2 * F.cross_entropy(logits.flatten(0, 1), target.flatten())}
     # One layer before the last, which can then carry it from the patches to the words.
-    taught_states = out.hidden_states[-2][:, :images]
-    return losses | {k: 0.5 * v for k, v in taught.heads.text_losses(taught_states, batch, IMAGES).items()}
+    image_states = out.hidden_states[-2][:, :images]
+    return losses | {k: 0.5 * v for k, v in trained.heads.text_losses(image_states, batch, IMAGES).items()}
 
 
-def pretrain_captioner(
-    folder: Path, seed: int, steps: int, minutes: float | None = None, clips: int = 400
-) -> dict[str, Any]:
-    """Train the captioner and save it with its processor and card, in half precision, as ``folder/captioner``.
+def labeled_batch(seed: int, stage: int, count: int, images: int, step: int) -> Batch:
+    """``clips`` of a training step, see `LabeledClips`."""
+    return {"clips": LabeledClips((seed, stage, step), count, images)}
 
-    Goes on from the checkpoints in ``folder`` where the same call was stopped. ``steps`` bounds each of the two
-    stages; ``minutes`` is the time for both; ``clips`` are scored.
+
+def pretrain_captioner(folder: Path, settings: Settings, *, clips: int = 400) -> dict[str, Any]:
+    """Train the captioner on the CPU and save it with its processor, in half precision, as ``folder/captioner``.
+
+    Goes on from the checkpoints in ``folder`` where the same call was stopped. ``pretrain.steps`` bounds each of the
+    two stages; ``pretrain.minutes`` is the time for both; ``clips`` are scored.
 
     Returns:
         Training facts, and the scores of :func:`score_captioner` on clips of another seed.
     """
+    seed, s = settings.seed, settings.pretrain
     torch.manual_seed(seed)
     processor = make_processor()
-    taught = _Taught(make_captioner(processor))
-    taught.captioner.set_attn_implementation("lean")
-    vision = nn.ModuleDict({"tower": taught.captioner.model.vision_tower, "heads": taught.heads})
+    trained = _CaptionerWithHeads(make_captioner(processor))
+    trained.captioner.set_attn_implementation("lean")
+    vision = nn.ModuleDict({"tower": trained.captioner.model.vision_tower, "heads": trained.heads})
 
-    def vision_losses(step: int) -> dict[str, Tensor]:
-        batch = Batch((seed, 1, step), FRAME_BATCH // 2, 2)
-        return taught.heads.vision_losses(vision["tower"](batch.pixels).last_hidden_state[:, 1:], batch)
+    def vision_losses(step: TrainingStep) -> dict[str, Tensor]:
+        batch = step.batch["clips"]
+        return trained.heads.vision_losses(vision["tower"](batch.pixels).last_hidden_state[:, 1:], batch)
 
-    def caption_losses(step: int) -> dict[str, Tensor]:
-        return _caption_losses(taught, processor, Batch((seed, 2, step), BATCH, IMAGES))
+    def caption_losses(step: TrainingStep) -> dict[str, Tensor]:
+        return _caption_losses(trained, processor, step.batch["clips"])
 
-    spans = (None, None) if minutes is None else (VISION_SHARE * minutes, (1 - VISION_SHARE) * minutes)
-    first = train(
+    def stage_settings(learning_rate: float, share: float) -> PretrainSettings:
+        minutes = None if s.minutes is None else share * s.minutes
+        return s.model_copy(update={"learning_rate": learning_rate, "minutes": minutes, "device": "cpu"})
+
+    first = pretrain_network(
         vision,
         vision_losses,
+        partial(drawn_batches, partial(labeled_batch, seed, 1, FRAME_BATCH // 2, 2), s.processes),
         folder / "vision",
-        Course(steps, spans[0], lr=1.5e-3),
-        checkpoint_every=100,
+        seed,
+        stage_settings(1.5e-3, VISION_SHARE),
     )
     # It sees well by now; to leave it as it is halves the rest of the work.
-    taught.captioner.model.vision_tower.requires_grad_(False)
-    second = train(
-        taught,
+    trained.captioner.model.vision_tower.requires_grad_(False)
+    second = pretrain_network(
+        trained,
         caption_losses,
+        partial(drawn_batches, partial(labeled_batch, seed, 2, BATCH, IMAGES), s.processes),
         folder / "language",
-        Course(steps, spans[1], lr=2e-3),
-        warmup=80,
-        checkpoint_every=100,
+        seed,
+        stage_settings(2e-3, 1 - VISION_SHARE),
+        warmup_steps=80,
     )
     facts: dict[str, Any] = {
-        "seed": seed,
-        "parameters": sum(p.numel() for p in taught.captioner.parameters()),
+        "parameters": sum(p.numel() for p in trained.captioner.parameters()),
         "vision_steps": first["steps"],
         "steps": second["steps"],
         "minutes": (first["seconds"] + second["seconds"]) / 60,
         "caption_loss": second["caption"],
     }
-    taught.captioner.eval().set_attn_implementation("sdpa")
-    save_captioner(taught.captioner, processor, folder / "captioner")
+    trained.captioner.eval().set_attn_implementation("sdpa")
+    save_captioner(trained.captioner, processor, folder / "captioner")
     facts |= score_captioner(folder / "captioner", clips=clips, seed=seed + 1)
-    write_captioner_card(folder / "captioner", facts)
     return facts
 
 
@@ -191,7 +207,9 @@ def save_captioner(model: LlavaForConditionalGeneration, processor: LlavaProcess
     save_file(tensors, path, metadata={"format": "pt"})
 
 
-def write_captioner_card(folder: Path, facts: dict[str, Any]) -> None:
+def ship_captioner(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
+    """Copy a trained captioner and its processor to ``weights/captioner``, and write its card."""
+    shutil.copytree(folder / "captioner", weights / "captioner", dirs_exist_ok=True)
     text = (
         f"`LlavaForConditionalGeneration` that captions a clip of the shapes world from {IMAGES} frames at even "
         f"distances. Prompt: the chat template with {IMAGES} images and the text `{QUESTION}`. Trained on scenes drawn "
@@ -199,15 +217,7 @@ def write_captioner_card(folder: Path, facts: dict[str, Any]) -> None:
         "Scores: share of true attributes stated, over clips of another seed that went through H.264 at 128 to "
         "256 pixels; `captions_right`: all of a clip's."
     )
-    write_card(folder, "Captioner of the shapes world", text, facts)
-
-
-def ship_captioner(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
-    """Copy a trained captioner, its processor and card to ``weights/captioner``."""
-    home = weights / "captioner"
-    model = LlavaForConditionalGeneration.from_pretrained(folder / "captioner", dtype=torch.float32)
-    save_captioner(model, LlavaProcessor.from_pretrained(folder / "captioner"), home)
-    write_captioner_card(home, facts)
+    write_card(weights / "captioner", "Captioner of the shapes world", text, facts)
 
 
 @torch.inference_mode()
@@ -226,8 +236,8 @@ def write_captions(
             text=[prompt(processor)] * len(some),
             return_tensors="pt",
         )
-        made = model.generate(**inputs, do_sample=False, max_new_tokens=32)
-        texts += processor.batch_decode(made[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        tokens = model.generate(**inputs, do_sample=False, max_new_tokens=32)
+        texts += processor.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     return texts
 
 
@@ -243,26 +253,26 @@ def score_captioner(folder: Path, clips: int, seed: int) -> dict[str, float]:
     rng = np.random.default_rng((seed, 3))
     drawn = [coded_clip(rng) for _ in range(clips)]
     texts = write_captions(model, processor, [frames for _, frames in drawn])
-    found: dict[str, list[bool]] = {
+    correct: dict[str, list[bool]] = {
         name: [] for name in ("color", "shape", "motion", "background", "relation")
     }
     right = []
     for text, (truth, _) in zip(texts, drawn, strict=True):
-        said = stated_attributes(text, truth)
+        truths = stated_attributes(text, truth)
         names = [
             *["color", "shape"] * len(truth.objects),
             "motion",
             "background",
             *(["relation"] if truth.relation else []),
         ]
-        for name, value in zip(names, said, strict=True):
-            found[name].append(value)
+        for name, value in zip(names, truths, strict=True):
+            correct[name].append(value)
         same_count = text.count(" both ") == len(truth.objects) - 1
-        right.append(all(said) and same_count)
-    everything = [value for values in found.values() for value in values]
+        right.append(all(truths) and same_count)
+    everything = [value for values in correct.values() for value in values]
     return {
         "accuracy": float(np.mean(everything)),
-        **{name: float(np.mean(values)) for name, values in found.items()},
+        **{name: float(np.mean(values)) for name, values in correct.items()},
         "captions_right": float(np.mean(right)),
         "grammar": float(np.mean([parse_caption(text) is not None for text in texts])),
         "scored_clips": clips,

@@ -69,7 +69,7 @@ def draw_clip(rng: np.random.Generator, images: int) -> tuple[Scene, NDArray[np.
     return scene, out, np.ascontiguousarray(masks)
 
 
-class Batch:
+class LabeledClips:
     """``count`` drawn clips: pixels (count * images, 3, SIZE, SIZE) in -1..1, scenes, and labels of patches."""
 
     def __init__(self, key: tuple[int, ...], count: int, images: int) -> None:
@@ -109,10 +109,10 @@ class Batch:
 
 def written_caption(scene: Scene) -> str:
     """The true caption that begins with the object on the left or above: of two true orders the one to learn."""
-    told = attributes_of(scene)
-    if told.relation in ("right of", "below"):
-        told = replace(told, objects=told.objects[::-1], relation=OPPOSITE[told.relation])
-    return format_caption(told)
+    shown = attributes_of(scene)
+    if shown.relation in ("right of", "below"):
+        shown = replace(shown, objects=shown.objects[::-1], relation=OPPOSITE[shown.relation])
+    return format_caption(shown)
 
 
 def _relation(scene: Scene, index: int) -> str:

@@ -8,7 +8,14 @@ from typing import Any
 
 import torch
 
+from hummingbird.config.settings import Settings
 from hummingbird.core.devices import describe_device
+from hummingbird.core.model_references import SHIPPED_WEIGHTS
+
+
+def weights_folder(settings: Settings) -> Path:
+    """Where shipped models are read from and go to."""
+    return settings.pretrain.weights or SHIPPED_WEIGHTS
 
 
 def ship(model: Any, folder: Path) -> None:

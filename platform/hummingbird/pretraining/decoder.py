@@ -7,16 +7,21 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import Tensor
 
+from hummingbird.config.settings import Settings
+from hummingbird.core.devices import resolve_device
 from hummingbird.pretraining.autoencoder import (
     BATCH,
     LATENT_CHANNELS,
     draw_frames,
+    frame_batch,
     pixel_loss,
     psnr,
     to_pixels,
 )
-from hummingbird.pretraining.loop import Course, train
-from hummingbird.pretraining.prefetch import prefetched
+from hummingbird.pretraining.card import weights_folder
+from hummingbird.pretraining.method import pretrain_network
+from hummingbird.pretraining.prefetch import drawn_batches
+from hummingbird.training.methods.base import TrainingStep
 
 
 def make_decoder() -> AutoencoderTiny:
@@ -30,36 +35,36 @@ def make_decoder() -> AutoencoderTiny:
     )
 
 
-def pretrain_decoder(folder: Path, components: Path, seed: int, course: Course) -> dict[str, float]:
-    """Train it on the latents of the autoencoder in ``components`` and save it as ``folder/decoder``.
+def pretrain_decoder(folder: Path, settings: Settings) -> dict[str, float]:
+    """Train it on the latents of the shipped autoencoder and save it as ``folder/decoder``.
 
-    Args:
-        course: where it starts from a folder, that one's ``decoder`` is taken up again.
+    Where ``pretrain.start`` names a folder, that one's ``decoder`` is taken up again.
 
     Returns:
         Training facts, and ``psnr``, the peak signal-to-noise ratio in dB on frames of another seed.
     """
+    seed, s = settings.seed, settings.pretrain
     torch.manual_seed(seed)
-    device = course.device
-    vae = AutoencoderKL.from_pretrained(components / "vae").to(device).requires_grad_(False).eval()
+    device = resolve_device(s.device, "pretrain.device")
+    vae = AutoencoderKL.from_pretrained(weights_folder(settings) / "components" / "vae").to(device)
+    vae.requires_grad_(False).eval()
     decoder = make_decoder()
-    if course.start:
-        decoder.load_state_dict(AutoencoderTiny.from_pretrained(course.start / "decoder").state_dict())
+    if s.start:
+        decoder.load_state_dict(AutoencoderTiny.from_pretrained(s.start / "decoder").state_dict())
     # channels last: 1.6 times faster in bf16 on a CPU
     decoder.to(device, memory_format=torch.channels_last)
 
     def scaled(latents: Tensor) -> Tensor:
         return (latents * vae.config.scaling_factor).contiguous(memory_format=torch.channels_last)
 
-    def losses(step: int) -> dict[str, Tensor]:
-        true = to_pixels(drawn(step), device)
-        torch.manual_seed(seed * 1_000_003 + step)
+    def losses(step: TrainingStep) -> dict[str, Tensor]:
+        true = to_pixels(step.batch["frames"], device)
         with torch.no_grad():
             latents = scaled(vae.encode(true).latent_dist.sample())
         return {"pixels": pixel_loss(decoder.decode(latents).sample.float(), true)}
 
-    with prefetched(partial(draw_frames, seed, BATCH * course.batch_factor), course.processes) as drawn:
-        facts = train(decoder, losses, folder, course, decay=0.998)
+    data = partial(drawn_batches, partial(frame_batch, seed, BATCH * s.batch_factor), s.processes)
+    facts = pretrain_network(decoder, losses, data, folder, seed, s, ema_decay=0.998)
     decoder.eval()
     with torch.no_grad():
         true = to_pixels(draw_frames(seed, 256, 2**32), device)

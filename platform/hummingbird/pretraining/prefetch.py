@@ -1,12 +1,16 @@
 """Samples of coming steps, drawn by processes beside the training."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from multiprocessing import get_context
 from typing import TypeVar
 
 import cv2
+
+from hummingbird.training.data import Worker, read_ahead
+from hummingbird.training.latent_cache import Batch
 
 T = TypeVar("T")
 
@@ -24,17 +28,17 @@ def prefetched(draw: Callable[[int], T], processes: int) -> Iterator[Callable[[i
         yield draw
         return
     # A fork of a process with threads (torch) may hang.
-    context = get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        coming: dict[int, Future[T]] = {}
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,))
+    with read_ahead(draw, pool, AHEAD * processes) as read:
+        yield read
 
-        def next_batch(step: int) -> T:
-            for later in range(step, step + AHEAD * processes):
-                if later not in coming:
-                    coming[later] = pool.submit(draw, later)
-            return coming.pop(step).result()
 
-        try:
-            yield next_batch
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+def drawn_batches(
+    draw: Callable[[int], Batch], processes: int, worker: Worker
+) -> AbstractContextManager[Callable[[int], Batch]]:
+    """A job's data, drawn as `prefetched` does; with others' numbers between, so that no two workers see the same."""
+    return prefetched(partial(_draw_share, draw, worker.rank, worker.world), processes)
+
+
+def _draw_share(draw: Callable[[int], Batch], rank: int, world: int, step: int) -> Batch:
+    return draw(step * world + rank)

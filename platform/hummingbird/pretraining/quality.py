@@ -5,6 +5,7 @@ above 0 is sound); the aesthetic branch learns the composition rule of `quality_
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from hummingbird.config.settings import Settings
 from hummingbird.models.dover import DOVER
 from hummingbird.models.dover_views import aesthetic_view, normalize, technical_view
 from hummingbird.pretraining.card import ship, write_card
-from hummingbird.pretraining.loop import Course, train
+from hummingbird.pretraining.method import pretrain_network
+from hummingbird.pretraining.prefetch import drawn_batches
 from hummingbird.pretraining.quality_samples import Sample, draw_sample
+from hummingbird.training.latent_cache import Batch
 
 ARCHITECTURE: dict[str, Any] = {
     "technical_width": 16,
@@ -42,16 +46,9 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def pretrain_quality(
-    folder: Path,
-    seed: int,
-    steps: int,
-    *,
-    clips: int = 4000,
-    held_out: int = 1000,
-    cache: Path | None = None,
-    minutes: float | None = None,
+    folder: Path, settings: Settings, *, clips: int = 4000, held_out: int = 1000, cache: Path | None = None
 ) -> dict[str, Any]:
-    """Train, save in half precision as ``folder/quality``, and judge what was saved.
+    """Train on the CPU, save in half precision as ``folder/quality``, and judge what was saved.
 
     Interrupted at any time and called again alike, it goes on: the clips are kept in ``cache``
     (``folder/clips`` by default), the weights in the checkpoints of ``folder``.
@@ -63,24 +60,26 @@ def pretrain_quality(
     Returns:
         Training facts, and the scores of `judge`.
     """
+    seed, s = settings.seed, settings.pretrain
     torch.manual_seed(seed)
     model = make_quality()
     data = load_clips(cache or folder / "clips", seed, clips, model)
-    model.train()
-    facts: dict[str, Any] = train(
+    facts: dict[str, Any] = pretrain_network(
         model,
-        lambda step: losses_of(model, data, np.random.default_rng((seed, step))),
+        lambda step: losses_of(model, step.batch),
+        partial(drawn_batches, partial(quality_batch, data, seed), 0),
         folder,
-        Course(steps, minutes, lr=1e-3),
-        warmup=min(200, 1 + steps // 10),
-        decay=0.99,
+        seed,
+        s.model_copy(update={"device": "cpu", "learning_rate": 1e-3}),
+        warmup_steps=min(200, 1 + s.steps // 10),
+        ema_decay=0.99,
         weight_decay=0.05,
     )
     model.eval()
     fit_fusion(model, data)
     model.half().save_pretrained(folder / "quality")
     report = judge(DOVER.from_pretrained(folder / "quality"), seed, held_out)
-    return {"seed": seed, "clips": clips, **facts, "held_out": held_out, **report}
+    return {"clips": clips, **facts, "held_out": held_out, **report}
 
 
 def ship_quality(folder: Path, weights: Path, facts: dict[str, Any]) -> None:
@@ -150,22 +149,29 @@ def _row(sample: Sample, model: DOVER, seed: int) -> Arrays:
     }
 
 
-def losses_of(model: DOVER, data: Arrays, rng: np.random.Generator, batch: int = BATCH) -> dict[str, Tensor]:
-    """Cross-entropy of the technical logit, squared error of the aesthetic score where there is a target."""
-    rows = rng.choice(len(data["sound"]), min(batch, len(data["sound"])), replace=False)
+def quality_batch(data: Arrays, seed: int, step: int) -> Batch:
+    """A step's rows of the training clips, each with one of its views, varied; as tensors, see `load_clips`."""
+    rng = np.random.default_rng((seed, step))
+    rows = rng.choice(len(data["sound"]), min(BATCH, len(data["sound"])), replace=False)
     clips = rng.integers(0, data["technical"].shape[1], len(rows))
-    technical, aesthetic = (
-        _varied(torch.from_numpy(views), rng)
-        for views in (data["technical"][rows, clips], data["aesthetic"][rows])
-    )
-    logits = model.technical_map(normalize(technical)).float().mean((1, 2, 3, 4))
-    losses = {"technical": F.binary_cross_entropy_with_logits(logits, torch.from_numpy(data["sound"][rows]))}
-    target = torch.from_numpy(data["composition"][rows])
+    return {
+        "technical": _varied(torch.from_numpy(data["technical"][rows, clips]), rng),
+        "aesthetic": _varied(torch.from_numpy(data["aesthetic"][rows]), rng),
+        "sound": torch.from_numpy(data["sound"][rows]),
+        "composition": torch.from_numpy(data["composition"][rows]),
+    }
+
+
+def losses_of(model: DOVER, batch: Batch) -> dict[str, Tensor]:
+    """Cross-entropy of the technical logit, squared error of the aesthetic score where there is a target."""
+    logits = model.technical_map(normalize(batch["technical"])).float().mean((1, 2, 3, 4))
+    losses = {"technical": F.binary_cross_entropy_with_logits(logits, batch["sound"])}
+    target = batch["composition"]
     has = ~target.isnan()
     if has.any():
         # Depthwise convolutions are slower in half precision on a CPU.
         with torch.autocast("cpu", enabled=False):
-            scores = model.aesthetic_map(normalize(aesthetic[has])).mean((1, 2, 3, 4))
+            scores = model.aesthetic_map(normalize(batch["aesthetic"][has])).mean((1, 2, 3, 4))
         losses["aesthetic"] = F.mse_loss(scores, target[has])
     return losses
 

@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
+from hummingbird.config.settings import Settings
+from hummingbird.core.devices import resolve_device
 from hummingbird.models.rewards import TextVideoScorer
-from hummingbird.pretraining.loop import Course, train
-from hummingbird.pretraining.prefetch import prefetched
+from hummingbird.pretraining.card import weights_folder
+from hummingbird.pretraining.method import pretrain_network
+from hummingbird.pretraining.prefetch import drawn_batches
 from hummingbird.pretraining.text import LENGTH, text_config
 from hummingbird.shapes.scene import (
     BACKGROUNDS,
@@ -31,6 +34,8 @@ from hummingbird.shapes.scene import (
     render,
     sample_scene,
 )
+from hummingbird.training.latent_cache import Batch
+from hummingbird.training.methods.base import TrainingStep
 
 BATCH, NEGATIVES, SCORED_FRAMES = 32, 7, 8
 SCALE = 20.0  # of the similarities, in the loss
@@ -68,13 +73,13 @@ def _other(names: Any, name: str, rng: np.random.Generator) -> str:
     return str(rng.choice([n for n in names if n != name]))
 
 
-Drawn = tuple[NDArray[np.uint8], list[Attributes], list[str], list[str]]
+def video_batch(seed: int, count: int, negatives: int, step: int) -> Batch:
+    """Drawn videos and captions for them.
 
-
-def draw_batch(seed: int, count: int, negatives: int, step: int) -> Drawn:
-    """Videos, uint8 (count, 8, SIZE, SIZE, 3), what they show, and captions for frames and for videos.
-
-    Of each 1 + negatives captions the first is true, the others differ from it in one attribute.
+    Returns:
+        ``videos``, uint8 (count, 8, SIZE, SIZE, 3), ``truth``, what they show, and captions ``image_texts`` for frames
+        and ``video_texts`` for videos: of each 1 + negatives the first is true, the others differ from it in one
+        attribute.
     """
     rng = np.random.default_rng((seed, step))
     videos, truth = [], []
@@ -88,7 +93,12 @@ def draw_batch(seed: int, count: int, negatives: int, step: int) -> Drawn:
         for visible, list_ in texts.items():
             list_ += [format_caption(truth[-1])]
             list_ += [format_caption(changed(truth[-1], rng, visible)) for _ in range(negatives)]
-    return np.stack(videos), truth, texts[True], texts[False]
+    return {
+        "videos": np.stack(videos),
+        "truth": truth,
+        "image_texts": texts[True],
+        "video_texts": texts[False],
+    }
 
 
 def _pixels(videos: NDArray[np.uint8], generator: torch.Generator) -> Tensor:
@@ -136,39 +146,31 @@ def _index(names: Sequence[str], values: Sequence[str], like: Tensor) -> Tensor:
     return torch.tensor([names.index(value) for value in values], device=like.device)
 
 
-def pretrain_rewards(
-    folder: Path,
-    components: Path,
-    seed: int,
-    course: Course,
-) -> dict[str, float]:
-    """Train the scorer and save it as ``folder/rewards``, with its tokenizer.
-
-    Args:
-        components: folder with ``text_encoder`` and ``tokenizer``; the encoder stays as it is.
+def pretrain_rewards(folder: Path, settings: Settings) -> dict[str, float]:
+    """Train the scorer and save it as ``folder/rewards``, with its tokenizer; its text encoder is the shipped one.
 
     Returns:
         Training facts, and on clips of another seed how often the true caption scores above seven that differ in one
         attribute, for frames and for videos.
     """
+    seed, s = settings.seed, settings.pretrain
     torch.manual_seed(seed)
-    batch, device = BATCH * course.batch_factor, course.device
+    device, components = resolve_device(s.device, "pretrain.device"), weights_folder(settings) / "components"
     tokenizer = PreTrainedTokenizerFast.from_pretrained(components / "tokenizer")
     encoder = CLIPTextModel.from_pretrained(components / "text_encoder", dtype=torch.float32)
     scorer = TextVideoScorer(text=text_config(len(tokenizer)))
-    if course.start:
-        scorer.load_state_dict(TextVideoScorer.from_pretrained(course.start).state_dict())
+    if s.start:
+        scorer.load_state_dict(TextVideoScorer.from_pretrained(s.start).state_dict())
     scorer.text_encoder.load_state_dict(encoder.state_dict())
     scorer.text_encoder.requires_grad_(False)
 
     heads = nn.ModuleList([_Attributes(128, motion=False), _Attributes(128, motion=True)])
     both = nn.ModuleList([scorer, heads]).to(device)
 
-    def embed(drawn: Drawn, key: int) -> tuple[list[Tensor], list[Tensor], list[Attributes]]:
+    def embed(batch: Batch, generator: torch.Generator) -> tuple[list[Tensor], list[Tensor]]:
         """Embeddings of one frame of each video and of the videos (count, E), of their texts (count, 1 + n, E)."""
-        videos, truth, image_texts, video_texts = drawn
-        count = len(videos)
-        video = _pixels(videos, torch.Generator(device).manual_seed(key))
+        video, image_texts, video_texts = (batch[key] for key in ("videos", "image_texts", "video_texts"))
+        count, video = len(video), _pixels(video, generator)
         tokens = tokenizer(
             [*image_texts, *video_texts], padding="max_length", max_length=LENGTH, return_tensors="pt"
         )
@@ -179,23 +181,25 @@ def pretrain_rewards(
             scorer.embed_text(ids[half:], mask[half:])[1].unflatten(0, (count, -1)),
         ]
         frame = video[torch.arange(count), torch.arange(count) % video.shape[1]]
-        return [scorer.embed_frames(frame), scorer.embed_video(video)], texts, truth
+        return [scorer.embed_frames(frame), scorer.embed_video(video)], texts
 
-    def losses(step: int) -> dict[str, Tensor]:
-        seen, texts, truth = embed(drawn(step), step)
-        first = torch.zeros(batch, dtype=torch.long, device=device)
-        found = {}
+    def losses(step: TrainingStep) -> dict[str, Tensor]:
+        seen, texts = embed(step.batch, step.generator)
+        truth = step.batch["truth"]
+        first = torch.zeros(len(truth), dtype=torch.long, device=device)
+        terms = {}
         head: Any
         for name, head, x, text in zip(("image", "video"), heads, seen, texts, strict=True):
-            found[name] = F.cross_entropy(SCALE * torch.einsum("be,bne->bn", x, text), first)
-            found[f"{name}_attributes"] = 0.5 * (head.loss(x, truth) + head.loss(text[:, 0], truth))
-        return found
+            terms[name] = F.cross_entropy(SCALE * torch.einsum("be,bne->bn", x, text), first)
+            terms[f"{name}_attributes"] = 0.5 * (head.loss(x, truth) + head.loss(text[:, 0], truth))
+        return terms
 
-    with prefetched(partial(draw_batch, seed, batch, NEGATIVES), course.processes) as drawn:
-        facts = train(both, losses, folder, course)
+    draw = partial(video_batch, seed, BATCH * s.batch_factor, NEGATIVES)
+    facts = pretrain_network(both, losses, partial(drawn_batches, draw, s.processes), folder, seed, s)
     scorer.eval()
     with torch.no_grad():
-        seen, texts, _ = embed(draw_batch(seed, 400, 7, 2**32), 2**32)
+        held_out = video_batch(seed, 400, 7, 2**32)
+        seen, texts = embed(held_out, torch.Generator(device).manual_seed(2**32))
         for name, x, text in zip(("image", "video"), seen, texts, strict=True):
             best = torch.einsum("be,bne->bn", x, text).argmax(1)
             facts[f"{name}_right"] = float((best == 0).float().mean())

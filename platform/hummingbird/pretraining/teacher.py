@@ -2,6 +2,8 @@
 
 import json
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,16 +16,23 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 from tqdm import tqdm
 
+from hummingbird.config.pretrain import PretrainSettings
+from hummingbird.config.settings import Settings
+from hummingbird.core.devices import resolve_device
 from hummingbird.core.files import write_atomically
 from hummingbird.models.architectures import shapes_teacher_config
 from hummingbird.models.pipeline import TextToVideoPipeline, load_parts
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.stages import UNetSpec
 from hummingbird.models.unet import VideoUNet
-from hummingbird.pretraining.loop import Course, train
+from hummingbird.pretraining.card import weights_folder
+from hummingbird.pretraining.method import Pretraining, pretraining_job, training_facts
 from hummingbird.pretraining.prefetch import prefetched
-from hummingbird.pretraining.workers import place, run_workers
 from hummingbird.shapes.scene import FPS, FRAMES, SECONDS, Scene, caption, render_clip, sample_scene
+from hummingbird.training.data import Worker
+from hummingbird.training.latent_cache import Batch
+from hummingbird.training.methods.base import STUDENT, Denoiser, Method, TrainingStep
+from hummingbird.training.trainer import train
 
 IMAGE_BATCH = 64  # single frames a step, on a CPU
 CLIP_BATCH = 8  # whole clips a step
@@ -38,7 +47,7 @@ hides it in large ones, and need not be read from the text: hence more noise at 
 the velocity, which at that end is the signal itself. From noise that frames share, a model of single frames makes clips
 whose frames belong together."""
 CLIP_RATE = 0.3
-"""Of the course's rate, on whole clips: a step has few of them, and at half the rate frames were unlearned."""
+"""Of the learning rate, on whole clips: a step has few of them, and at half the rate frames were unlearned."""
 GUIDANCE = 3.0  # that the pipeline samples with where a call does not say
 SHARD = 200  # clips of a file
 LATE = (0.15, 700)
@@ -88,13 +97,13 @@ def encode_clips(
     """
     folder.mkdir(parents=True, exist_ok=True)
     shards, captions = [], []
-    with prefetched(partial(draw_clips, seed), processes) as drawn:
+    with prefetched(partial(draw_clips, seed), processes) as draw:
         for shard in tqdm(range(math.ceil(count / SHARD)), desc="latents", unit="shard"):
             path, texts = folder / f"clips-{seed}-{shard}.safetensors", folder / f"clips-{seed}-{shard}.json"
             if not path.exists():
-                clips, found = drawn(shard)
+                clips, shown = draw(shard)
                 latents = pipeline.encode_frames(clips.reshape(-1, *clips.shape[2:])).half()
-                write_atomically(texts, json.dumps(found).encode())
+                write_atomically(texts, json.dumps(shown).encode())
                 tensors = {
                     "latents": latents.unflatten(0, clips.shape[:2]).cpu().contiguous(),
                     "objects": find_objects(clips, *latents.shape[-2:]),
@@ -147,7 +156,7 @@ def with_images(unet: VideoUNet, images: VideoUNet) -> None:
 
 
 def denoising_loss(
-    unet: VideoUNet,
+    unet: Callable[..., Tensor],
     diffusion: VideoScheduler,
     x0: Tensor,
     text: Tensor,
@@ -163,103 +172,128 @@ def denoising_loss(
     t = draw_timesteps(len(x0), generator)
     noise = diffusion.draw_noise(x0.shape, generator)
     fps = torch.full((len(x0),), float(FPS), device=x0.device)
-    made = unet(diffusion.add_noise(x0, noise, t), t, text, fps, places=places)
-    error = (made.float() - diffusion.target(x0, noise, t)).square().mean(1)
+    predicted = unet(diffusion.add_noise(x0, noise, t), t, text, fps, places=places)
+    error = (predicted.float() - diffusion.target(x0, noise, t)).square().mean(1)
     weight = 1 + (OBJECT_WEIGHT - 1) * (objects & (t < SETTLED)[:, None, None, None])
     return (weight * error).sum() / weight.sum()
 
 
-def pretrain_teacher(
-    folder: Path,
-    components: Path,
-    seed: int,
-    course: Course,
-    clips: int,
-    image_steps: int = 0,
-) -> dict[str, float]:
-    """Train the teacher on ``clips`` drawn clips and save its U-Net as ``folder/unet``.
+def pretrain_teacher(folder: Path, settings: Settings) -> dict[str, float]:
+    """Train the teacher on ``pretrain.clips`` drawn clips and save its U-Net as ``folder/unet``.
 
     What a text says of a frame at its place in the clip is learned on single frames; what only frames together
     show, on whole clips, which cost most. Frames that go through the whole U-Net one by one teach it as well: clips
     are then drawn with what their frames alone were taught.
 
-    Args:
-        components: folder ``components`` with autoencoder, small decoder, text encoder and tokenizer.
-        course: steps and minutes are of the whole clips, the rate is of single frames (see ``CLIP_RATE``).
-        image_steps: steps on single frames: of a model without layers over time, or, from ``course.start``, of the
-            whole U-Net.
+    ``pretrain.steps`` and ``minutes`` are of the whole clips, the rate is of single frames (see ``CLIP_RATE``);
+    ``image_steps`` are on single frames: of a model without layers over time, or, from ``start``, of the whole U-Net.
     """
-    args = (folder, components, seed, course, clips, image_steps)
-    if course.workers == 1:
-        _teach(*args)
-    else:
-        parts = load_parts(components.parent / "teacher")
-        pipeline = TextToVideoPipeline(unet=VideoUNet(**shapes_teacher_config()), **parts).to(course.device)
-        encode_clips(pipeline, folder / "latents", seed, clips, course.processes)  # once, for all workers
-        run_workers(_teach, course.workers, *args)
-    facts: dict[str, float] = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    return facts
-
-
-def _teach(folder: Path, components: Path, seed: int, course: Course, clips: int, image_steps: int) -> None:
-    """What every worker does; the first one writes ``folder/unet`` and ``folder/facts.json``."""
-    torch.manual_seed(seed)
-    device, start = course.device, course.start
-    unet = (
-        VideoUNet.from_pretrained(start, torch_dtype=torch.float32)
-        if start
-        else VideoUNet(**shapes_teacher_config())
+    seed, s, parts = settings.seed, settings.pretrain, weights_folder(settings) / "teacher"
+    if s.workers > 1:  # once, for all of them
+        pipeline = _pipeline(parts, resolve_device(s.device, "pretrain.device"))
+        encode_clips(pipeline, folder / "latents", seed, s.clips, s.processes)
+    data = partial(clip_batches, folder / "latents", parts, seed, s)
+    facts: dict[str, float] = {"clips": s.clips}
+    images = None
+    if s.image_steps:
+        job = pretraining_job(
+            partial(build_teacher, partial(image_unet, s.start), "frames", seed),
+            partial(data, True),
+            folder / "images",
+            seed,
+            s.model_copy(update={"steps": s.image_steps, "minutes": None}),
+        )
+        images = train(job, settings.ray)
+        facts |= {f"images_{key}": value for key, value in training_facts(job.folder).items()}
+    job = pretraining_job(
+        partial(build_teacher, partial(clip_unet, s.start, images), "clips", seed),
+        partial(data, False),
+        folder,
+        seed,
+        s.model_copy(update={"learning_rate": CLIP_RATE * s.learning_rate}),
     )
-    pipeline = TextToVideoPipeline(unet=unet, **load_parts(components.parent / "teacher")).to(device)
-    latents, objects, captions = encode_clips(pipeline, folder / "latents", seed, clips, course.processes)
+    train(job, settings.ray)
+    return facts | training_facts(folder)
+
+
+def image_unet(start: Path | None) -> VideoUNet:
+    """What single frames train: the U-Net of ``start``, or one without layers over time."""
+    if start:
+        return _load_unet(start)
+    unet = VideoUNet(**image_teacher())
+    for name, parameter in unet.named_parameters():
+        # The middle block has layers over time all the same, which have nothing to learn here.
+        parameter.requires_grad_(".temp_" not in name)
+    return unet
+
+
+def clip_unet(start: Path | None, images: Path | None) -> VideoUNet:
+    """What whole clips train: the U-Net that single frames trained, or else the one of ``start``, or an untrained
+    one."""
+    if start:
+        return _load_unet(images or start)
+    unet = VideoUNet(**shapes_teacher_config())
+    if images:
+        with_images(unet, _load_unet(images))
+    return unet
+
+
+def build_teacher(make: Callable[[], VideoUNet], loss: str, seed: int, device: torch.device) -> Method:
+    """The method of every worker: it denoises; its loss has the name ``loss``."""
+    torch.manual_seed(seed)
+    diffusion = VideoScheduler(**NOISE)
+
+    def losses(step: TrainingStep) -> dict[str, Tensor]:
+        unet: Denoiser = step.networks[STUDENT]
+        x0, text, places, objects = (step.batch[name] for name in ("latents", "text", "places", "objects"))
+        return {loss: denoising_loss(unet, diffusion, x0, text, places, objects, step.generator)}
+
+    return Pretraining(make().to(device), losses)
+
+
+@contextmanager
+def clip_batches(
+    folder: Path, parts: Path, seed: int, s: PretrainSettings, single: bool, worker: Worker
+) -> Iterator[Callable[[int], Batch]]:
+    """A job's data: drawn clips, or single frames of them, at random.
+
+    A batch holds ``latents`` (B, C, T, h, w), ``text`` (B, L, D), ``places`` of the frames in their clips (B, T), and
+    ``objects``, where they are (B, T, h, w).
+
+    Args:
+        folder: of the clips, see `encode_clips`.
+        parts: folder of the teacher's pipeline, for what encodes them.
+        single: single frames, of the places known so far (see `known_places`).
+    """
+    device, pipeline = worker.device, _pipeline(parts, worker.device)
+    latents, objects, captions = encode_clips(pipeline, folder, seed, s.clips, s.processes)
     latents, objects = latents.to(device), objects.to(device)
     empty = pipeline.encode_prompts([""])[0]
-    texts = torch.cat([pipeline.encode_prompts(captions[i : i + 500]).half() for i in range(0, clips, 500)])
-    diffusion = VideoScheduler(**NOISE)
-    worker, workers = place()
+    text = torch.cat([pipeline.encode_prompts(captions[i : i + 500]).half() for i in range(0, s.clips, 500)])
+    count = s.batch_factor * (IMAGE_BATCH if single else CLIP_BATCH)
 
-    def loss(
-        trained: VideoUNet, generator: torch.Generator, frames: int, count: int, known: int = FRAMES
-    ) -> Tensor:
-        count *= course.batch_factor
-        rows = torch.randint(0, clips, (count, 1), generator=generator, device=device)
-        places = torch.arange(FRAMES, device=device)[None].expand(count, -1)
-        if frames == 1:
-            places = torch.randint(0, known, (count, 1), generator=generator, device=device)
-        x0 = latents[rows, places].float().transpose(1, 2)
-        text = texts[rows[:, 0]].float()
-        dropped = torch.rand((count, 1, 1), generator=generator, device=device) < EMPTY_TEXT
-        text = torch.where(dropped, empty, text)
-        return denoising_loss(trained, diffusion, x0, text, places, objects[rows, places], generator)
+    def read(step: int) -> Batch:
+        rng = np.random.default_rng((seed, step, worker.rank))
+        numbers = rng.integers(0, s.clips, (count, 1))
+        if single:
+            frames = rng.integers(0, known_places(step, s.image_steps), (count, 1))
+        else:
+            frames = np.tile(np.arange(FRAMES), (count, 1))
+        without = rng.random((count, 1, 1)) < EMPTY_TEXT
+        rows, places, without_text = (torch.from_numpy(a).to(device) for a in (numbers, frames, without))
+        return {
+            "latents": latents[rows, places].float().transpose(1, 2),
+            "text": torch.where(without_text, empty, text[rows[:, 0]].float()),
+            "places": places,
+            "objects": objects[rows, places],
+        }
 
-    def generator_of(step: int) -> torch.Generator:
-        return torch.Generator(device).manual_seed(seed * 1_000_003 + step * workers + worker)
+    yield read
 
-    def image_losses(step: int) -> dict[str, Tensor]:
-        known = known_places(step, image_steps)
-        return {"frames": loss(images, generator_of(step), 1, IMAGE_BATCH, known)}
 
-    def clip_losses(step: int) -> dict[str, Tensor]:
-        return {"clips": loss(unet, generator_of(step), FRAMES, CLIP_BATCH)}
+def _pipeline(parts: Path, device: str | torch.device) -> TextToVideoPipeline:
+    return TextToVideoPipeline(unet=VideoUNet(**shapes_teacher_config()), **load_parts(parts)).to(device)
 
-    facts: dict[str, float] = {}
-    if image_steps:
-        images = unet.train() if start else VideoUNet(**image_teacher()).to(device).train()
-        if not start:  # the middle block has layers over time all the same, which have nothing to learn here
-            for name, parameter in images.named_parameters():
-                parameter.requires_grad_(".temp_" not in name)
-        learned = train(
-            images,
-            image_losses,
-            folder / "images",
-            Course(image_steps, lr=course.lr),
-            checkpoint_every=100,
-        )
-        facts |= {f"images_{key}": value for key, value in learned.items()}
-        if not start:
-            with_images(unet, images)
-    clips_course = replace(course, lr=CLIP_RATE * course.lr)
-    facts |= train(unet.train(), clip_losses, folder, clips_course, checkpoint_every=100)
-    if worker == 0:
-        unet.save_pretrained(folder / "unet")
-        write_atomically(folder / "facts.json", json.dumps(facts).encode())
+
+def _load_unet(folder: Path) -> VideoUNet:
+    return VideoUNet.from_pretrained(folder, torch_dtype=torch.float32)

@@ -4,6 +4,7 @@ So no attribute is louder than another. A text encoder that learns with the rewa
 tells one motion from another; a teacher that is conditioned on it then learns motion last.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
-from hummingbird.pretraining.loop import Course, train
+from hummingbird.config.settings import Settings
+from hummingbird.core.devices import resolve_device
+from hummingbird.pretraining.method import pretrain_network
+from hummingbird.pretraining.prefetch import drawn_batches
 from hummingbird.shapes.scene import (
     BACKGROUNDS,
     COLORS,
@@ -24,6 +28,8 @@ from hummingbird.shapes.scene import (
     Attributes,
     format_caption,
 )
+from hummingbird.training.latent_cache import Batch
+from hummingbird.training.methods.base import TrainingStep
 
 LENGTH = 24  # tokens; the longest caption has 20
 WIDTH = 128
@@ -79,20 +85,26 @@ def draw_attributes(rng: np.random.Generator) -> Attributes:
     return Attributes(objects, str(rng.choice(MOTIONS)), str(rng.choice(BACKGROUNDS)), relation)
 
 
+def attribute_batch(seed: int, count: int, step: int) -> Batch:
+    """``attributes`` of as many scenes, see `draw_attributes`."""
+    rng = np.random.default_rng((seed, step))
+    return {"attributes": [draw_attributes(rng) for _ in range(count)]}
+
+
 def stated(a: Attributes) -> dict[str, tuple[int, int]]:
     """By attribute: its class, and the token of its caption that completes it."""
     first, *second = a.objects
-    found = {"color": (first[0], 2), "shape": (first[1], 3)}
+    attributes = {"color": (first[0], 2), "shape": (first[1], 3)}
     at = 3
     if second and a.relation is not None:
         at += len(a.relation.split())
-        found |= {"relation": (a.relation, at), "second color": (second[0][0], at + 2)}
-        found["second shape"] = (second[0][1], at + 3)
+        attributes |= {"relation": (a.relation, at), "second color": (second[0][0], at + 2)}
+        attributes["second shape"] = (second[0][1], at + 3)
         at += 5  # the comma and "both"
     at += len(a.motion.split())
-    found["motion"] = (a.motion, at)
-    found["background"] = (a.background, at + (4 if second else 3))
-    return {name: (_CLASSES[name].index(value), token) for name, (value, token) in found.items()}
+    attributes["motion"] = (a.motion, at)
+    attributes["background"] = (a.background, at + (4 if second else 3))
+    return {name: (_CLASSES[name].index(value), token) for name, (value, token) in attributes.items()}
 
 
 class _Readers(nn.Module):
@@ -104,46 +116,44 @@ class _Readers(nn.Module):
     def losses(self, ids: Tensor, mask: Tensor, truth: list[dict[str, tuple[int, int]]]) -> dict[str, Tensor]:
         hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         places = torch.arange(ids.shape[1], device=ids.device)
-        found = {}
+        losses = {}
         for name, head in self.heads.items():
             rows = [row for row, attributes in enumerate(truth) if name in attributes]
             classes, first = torch.tensor([truth[row][name] for row in rows], device=ids.device).T
-            told = (places >= first[:, None]) & mask[rows].bool()
+            after = (places >= first[:, None]) & mask[rows].bool()
             scores = head(hidden[rows])
-            found[name] = F.cross_entropy(scores[told], classes[:, None].expand_as(told)[told])
-        return found
+            losses[name] = F.cross_entropy(scores[after], classes[:, None].expand_as(after)[after])
+        return losses
 
 
-def pretrain_text(
-    folder: Path,
-    seed: int,
-    course: Course,
-) -> dict[str, float]:
+def pretrain_text(folder: Path, settings: Settings) -> dict[str, float]:
     """Train the text encoder; save it as ``folder/text_encoder`` with its ``tokenizer`` beside it.
 
     Returns:
         Training facts with the loss of each attribute.
     """
+    seed, s = settings.seed, settings.pretrain
     torch.manual_seed(seed)
+    device = resolve_device(s.device, "pretrain.device")
     tokenizer = make_tokenizer()
     encoder = (
-        CLIPTextModel.from_pretrained(course.start, dtype=torch.float32)
-        if course.start
+        CLIPTextModel.from_pretrained(s.start, dtype=torch.float32)
+        if s.start
         else CLIPTextModel(CLIPTextConfig(**text_config(len(tokenizer))))
     )
     # torch 2.13's fused attention is slow backward on a CPU in bfloat16.
     encoder.set_attn_implementation("eager")
-    readers = _Readers(encoder).to(course.device).train()
+    readers = _Readers(encoder)
 
-    def losses(step: int) -> dict[str, Tensor]:
-        rng = np.random.default_rng((seed, step))
-        drawn = [draw_attributes(rng) for _ in range(BATCH * course.batch_factor)]
+    def losses(step: TrainingStep) -> dict[str, Tensor]:
+        drawn = step.batch["attributes"]
         captions = [format_caption(a) for a in drawn]
         tokens = tokenizer(captions, padding="max_length", max_length=LENGTH, return_tensors="pt")
-        ids, mask = tokens["input_ids"].to(course.device), tokens["attention_mask"].to(course.device)
+        ids, mask = tokens["input_ids"].to(device), tokens["attention_mask"].to(device)
         return readers.losses(ids, mask, [stated(a) for a in drawn])
 
-    facts = train(readers, losses, folder, course, weight_decay=0.01)
+    data = partial(drawn_batches, partial(attribute_batch, seed, BATCH * s.batch_factor), s.processes)
+    facts = pretrain_network(readers, losses, data, folder, seed, s, weight_decay=0.01)
     encoder.save_pretrained(folder / "text_encoder")
     tokenizer.save_pretrained(folder / "tokenizer")
     return facts

@@ -8,9 +8,8 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -178,42 +177,6 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
         name: rows.to(device, non_blocking=True) if isinstance(rows, Tensor) else rows
         for name, rows in batch.items()
     }
-
-
-class BatchReader:
-    """A worker's batches, the next of them read by a thread while a step runs; for a ``with`` statement.
-
-    Args:
-        cache: used by the thread alone.
-        shard: which samples a step sees.
-        batch_size: samples a step.
-        device: where batches go; for a GPU they are pinned first.
-    """
-
-    def __init__(self, cache: LatentCache, shard: "Shard", batch_size: int, device: torch.device) -> None:
-        self._cache, self._shard, self._size, self._device = cache, shard, batch_size, device
-        self._thread = ThreadPoolExecutor(1, "batch reader")
-        self._ahead: tuple[int, Future[Batch]] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._thread.shutdown(cancel_futures=True)
-
-    def read(self, step: int) -> Batch:
-        """The batch of a step, from 0; the one of the next step is begun."""
-        ahead = self._ahead
-        future = ahead[1] if ahead and ahead[0] == step else self._thread.submit(self._load, step)
-        batch = future.result()
-        self._ahead = step + 1, self._thread.submit(self._load, step + 1)
-        return to_device(batch, self._device)
-
-    def _load(self, step: int) -> Batch:
-        batch = self._cache.load(self._shard.indices(step, self._size))
-        if self._device.type != "cuda":
-            return batch
-        return {name: rows.pin_memory() if isinstance(rows, Tensor) else rows for name, rows in batch.items()}
 
 
 def _arrays(column: pa.ChunkedArray, shape: tuple[int, ...], part: Path) -> np.ndarray[Any, Any]:

@@ -15,6 +15,11 @@ from hummingbird.training.engine import Pace
 LOSSES = "losses.jsonl"
 
 
+def read_losses(folder: Path) -> list[dict[str, float]]:
+    """The lines of a run's log, one a step."""
+    return [json.loads(line) for line in (folder / LOSSES).read_text(encoding="utf-8").splitlines()]
+
+
 class StepLog:
     """The terms of the steps since the last reduction, on the device.
 

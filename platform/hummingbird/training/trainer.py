@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from hummingbird.config.cluster import RaySettings, connect
 from hummingbird.core.devices import resolve_device
 from hummingbird.core.errors import InputError
 from hummingbird.core.precision import resolve_precision
 from hummingbird.training.checkpoint import TrainingState, load_state, save_state
+from hummingbird.training.data import Worker
 from hummingbird.training.engine import EMA, Pace, PlainEngine, TrainEngine, optimizer_and_schedule
 from hummingbird.training.log import LOSSES
-from hummingbird.training.loop import TrainingJob, Worker, run_loop
+from hummingbird.training.loop import TrainingJob, run_loop
 from hummingbird.training.methods.base import STUDENT, TrainedNetwork
 from hummingbird.training.progress import training_bar
 
@@ -39,14 +41,18 @@ def train(job: TrainingJob, ray: RaySettings) -> Path:
     job.folder.mkdir(parents=True, exist_ok=True)
     with training_bar(job.name, job.steps, job.folder / LOSSES):
         if job.training.engine == "process":
-            train_in_process(job)
+            save_trained(train_in_process(job), job.folder)
         else:
             train_on_ray(job, ray)
     return job.folder / "unet"
 
 
-def train_in_process(job: TrainingJob) -> None:
-    """One worker, in this process, without Ray and DeepSpeed."""
+def train_in_process(job: TrainingJob) -> nn.Module:
+    """One worker, in this process, without Ray and DeepSpeed.
+
+    Returns:
+        The trained network (the moving average), which is written nowhere but in the last checkpoint.
+    """
     device = torch.device(resolve_device(job.training.device, "training.device"))
     pace = Pace(job.steps, job.training.warmup_steps, job.minutes)
     state = _training_state(
@@ -66,7 +72,7 @@ def train_in_process(job: TrainingJob) -> None:
             shutil.rmtree(old)
 
     run_loop(job, state, Worker(0, 1, device), pace, save)
-    _save_student(state, job.folder)
+    return state.averages[STUDENT].module
 
 
 def train_on_ray(job: TrainingJob, settings: RaySettings) -> None:
@@ -156,7 +162,7 @@ def train_worker(config: dict[str, Any]) -> str | None:
     except FloatingPointError as error:
         return str(error)
     if worker.rank == 0:
-        _save_student(state, job.folder)
+        save_trained(state.averages[STUDENT].module, job.folder)
     return None
 
 
@@ -189,7 +195,7 @@ def _deepspeed_engine(job: TrainingJob, network: TrainedNetwork, pace: Pace, dev
     optimizer, schedule = optimizer_and_schedule(network, job.learning_rate, pace, job.training)
     bf16 = resolve_precision(device, job.training.mixed_precision) == "bf16"
     config: dict[str, Any] = {
-        "train_micro_batch_size_per_gpu": job.batch_size,
+        "train_micro_batch_size_per_gpu": 1,  # asked for, but read only where DeepSpeed logs its speed
         "gradient_accumulation_steps": 1,
         "gradient_clipping": job.training.max_grad_norm,
         "zero_optimization": {"stage": job.training.zero_stage},
@@ -203,9 +209,8 @@ def _deepspeed_engine(job: TrainingJob, network: TrainedNetwork, pace: Pace, dev
     return engine
 
 
-def _save_student(state: TrainingState, folder: Path) -> None:
-    """Writes ``unet``, the student's moving average, whole or not at all."""
-    student: Any = state.averages[STUDENT].module
-    student.save_pretrained(folder / "unet.new")
+def save_trained(network: Any, folder: Path) -> None:
+    """Writes ``unet``, a trained network, whole or not at all."""
+    network.save_pretrained(folder / "unet.new")
     shutil.rmtree(folder / "unet", ignore_errors=True)
     (folder / "unet.new").rename(folder / "unet")

@@ -1,6 +1,5 @@
 """What distillation and feedback share: from settings to a training job, and from its end to the lake."""
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,8 +29,9 @@ from hummingbird.lake.runs import Run, open_run
 from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
+from hummingbird.training.data import cached_latents
 from hummingbird.training.latent_cache import LatentCache, encoder_hashes
-from hummingbird.training.log import LOSSES
+from hummingbird.training.log import LOSSES, read_losses
 from hummingbird.training.loop import TrainingJob
 from hummingbird.training.methods import METHODS
 from hummingbird.training.methods.base import Method, MethodInputs
@@ -121,11 +121,10 @@ def run_stage(settings: Settings, stage: TrainingStage) -> Path:
         job = TrainingJob(
             name=stage.verb,
             build=partial(build_method, stage.method, stage.rewards, stage.reward_from, start),
-            cache=cache,
+            data=partial(cached_latents, cache, stage.settings.batch_size, settings.seed),
             folder=run.folder,
             steps=stage.settings.steps,
             minutes=stage.settings.minutes,
-            batch_size=stage.settings.batch_size,
             learning_rate=stage.settings.learning_rate,
             seed=settings.seed,
             training=settings.training,
@@ -223,7 +222,7 @@ def _check(teacher: VideoUNet, pipeline: TextToVideoPipeline, cache: LatentCache
 
 def _record(run: Run, stage: TrainingStage, pipeline: TextToVideoPipeline, parent: Mapping[str, Any]) -> None:
     folder = run.folder / "pipeline"
-    lines = [json.loads(line) for line in (run.folder / LOSSES).read_text(encoding="utf-8").splitlines()]
+    lines = read_losses(run.folder)
     values: dict[str, list[float]] = {}
     for line in lines:  # rewards may come late, and not every step updates every network
         for name in line.keys() - NOT_TERMS:

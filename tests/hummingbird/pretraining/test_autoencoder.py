@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from hummingbird.config.pretrain import PretrainSettings
+from hummingbird.config.settings import Settings
 from hummingbird.pretraining.autoencoder import pretrain_autoencoder
-from hummingbird.pretraining.loop import Course
 from safetensors.torch import load_file
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -13,8 +14,10 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 @pytest.mark.slow
 def test_an_encoder_that_is_taken_up_again_makes_the_same_latents(tmp_path: Path) -> None:
-    pretrain_autoencoder(tmp_path / "first", 1, Course(1, lr=2e-3))
-    pretrain_autoencoder(tmp_path / "second", 2, Course(1, lr=2e-3, start=tmp_path / "first"))
+    settings = PretrainSettings(steps=1, learning_rate=2e-3)
+    pretrain_autoencoder(tmp_path / "first", Settings(seed=1, pretrain=settings))
+    again = settings.model_copy(update={"start": tmp_path / "first"})
+    pretrain_autoencoder(tmp_path / "second", Settings(seed=2, pretrain=again))
     first, second = (load_file(tmp_path / run / "vae" / WEIGHTS) for run in ("first", "second"))
     same = {name for name in first if torch.equal(first[name], second[name])}
     assert {name for name in first if name.startswith(("encoder.", "quant_conv."))} <= same

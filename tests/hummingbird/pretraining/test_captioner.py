@@ -5,8 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hummingbird.config.pretrain import PretrainSettings
+from hummingbird.config.settings import Settings
 from hummingbird.core.model_references import SHIPPED_WEIGHTS
-from hummingbird.pretraining.captioner import pretrain_captioner, score_captioner, write_captions
+from hummingbird.pretraining import captioner
+from hummingbird.pretraining.captioner import (
+    pretrain_captioner,
+    score_captioner,
+    ship_captioner,
+    write_captions,
+)
 from hummingbird.pretraining.captioner_model import IMAGES, PATCH, make_captioner, make_processor, prompt
 from hummingbird.pretraining.captioner_samples import coded_clip, draw_clip
 from hummingbird.shapes.scene import SIZE, caption, sample_scene
@@ -66,12 +74,25 @@ def test_the_attention_of_training_is_that_of_inference() -> None:
 
 
 @pytest.mark.slow
-def test_training_stops_goes_on_and_leaves_a_folder_that_writes_captions(tmp_path: Path) -> None:
-    pretrain_captioner(tmp_path, seed=3, steps=1, clips=2)
-    facts = pretrain_captioner(tmp_path, seed=3, steps=2, clips=2)
+def test_training_stops_goes_on_and_leaves_a_folder_that_writes_captions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(seed=3, pretrain=PretrainSettings(steps=2))
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(captioner, "_caption_losses", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain_captioner(tmp_path, settings, clips=2)
+        seen = (tmp_path / "vision" / "losses.jsonl").read_bytes()
+    facts = pretrain_captioner(tmp_path, settings, clips=2)
+    assert (tmp_path / "vision" / "losses.jsonl").read_bytes() == seen, "its times too: it was not done again"
     assert facts["vision_steps"] == facts["steps"] == 2
     assert 0 <= facts["accuracy"] <= 1
-    folder = tmp_path / "captioner"
+    ship_captioner(tmp_path, tmp_path / "weights", facts)
+    folder = tmp_path / "weights" / "captioner"
     assert "accuracy" in (folder / "README.md").read_text()
     model, loading = LlavaForConditionalGeneration.from_pretrained(folder, output_loading_info=True)
     assert model.dtype == torch.float16

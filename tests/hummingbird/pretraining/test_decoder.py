@@ -5,11 +5,12 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderTiny
+from hummingbird.config.pretrain import PretrainSettings
+from hummingbird.config.settings import Settings
 from hummingbird.core.model_references import SHIPPED_WEIGHTS
 from hummingbird.models.pipeline import load_pipeline
 from hummingbird.pretraining.autoencoder import draw_frames, psnr, to_pixels
 from hummingbird.pretraining.decoder import pretrain_decoder
-from hummingbird.pretraining.loop import Course
 
 FRAMES = draw_frames(5, 16, 0)
 
@@ -24,9 +25,10 @@ def test_the_shipped_decoder_shows_frames_as_well_as_its_card_says() -> None:
 
 
 def test_a_decoder_is_trained_from_its_start_and_alone(tmp_path: Path) -> None:
-    components = SHIPPED_WEIGHTS / "components"
-    pretrain_decoder(tmp_path / "first", components, 1, Course(2, lr=1e-3))
-    pretrain_decoder(tmp_path / "second", components, 1, Course(2, lr=1e-9, start=tmp_path / "first"))
+    settings = PretrainSettings(steps=2)
+    pretrain_decoder(tmp_path / "first", Settings(pretrain=settings))
+    again = settings.model_copy(update={"learning_rate": 1e-9, "start": tmp_path / "first"})
+    pretrain_decoder(tmp_path / "second", Settings(pretrain=again))
     first, second = (
         AutoencoderTiny.from_pretrained(tmp_path / run / "decoder") for run in ("first", "second")
     )

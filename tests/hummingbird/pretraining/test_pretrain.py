@@ -11,7 +11,8 @@ from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
-from hummingbird.pretraining.pretrain import pretrain, ship_student
+from hummingbird.pretraining.pretrain import pretrain
+from hummingbird.pretraining.student import ship_student
 
 
 def _line(folder: Path, student: Path, state: str = "finished") -> Path:

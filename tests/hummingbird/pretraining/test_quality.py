@@ -6,9 +6,11 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from hummingbird.config.pretrain import PretrainSettings
+from hummingbird.config.settings import Settings
 from hummingbird.core.model_references import SHIPPED_WEIGHTS
 from hummingbird.models.dover import DOVER
-from hummingbird.pretraining import loop, quality
+from hummingbird.pretraining import quality
 from hummingbird.pretraining.quality_samples import draw_sample
 from safetensors.torch import load_file
 
@@ -31,8 +33,9 @@ def tiny(monkeypatch, tmp_path):
     monkeypatch.setattr(quality, "_CHUNK", 4)
 
     def pretrain(name, steps=4):
+        settings = Settings(seed=1, pretrain=PretrainSettings(steps=steps))
         return quality.pretrain_quality(
-            tmp_path / name, 1, steps, clips=8, held_out=4, cache=tmp_path / "clips"
+            tmp_path / name, settings, clips=8, held_out=4, cache=tmp_path / "clips"
         )
 
     return pretrain
@@ -46,7 +49,8 @@ def test_an_interrupted_training_ends_like_one_that_was_not(tiny, monkeypatch, t
     assert {value.dtype for value in stored} == {torch.float16, torch.int64}
     whole = DOVER.from_pretrained(tmp_path / "whole" / "quality")
 
-    monkeypatch.setattr(quality, "train", partial(loop.train, checkpoint_every=2))
+    every_two = partial(quality.pretrain_network, checkpoint_every=2)
+    monkeypatch.setattr(quality, "pretrain_network", every_two)
     losses, calls = quality.losses_of, []
 
     def interrupted(*args):
@@ -66,7 +70,7 @@ def test_an_interrupted_training_ends_like_one_that_was_not(tiny, monkeypatch, t
 
 
 def test_a_shipped_model_has_a_card_with_its_scores(tiny, tmp_path):
-    facts = tiny("made", steps=1)
+    facts = {"seed": 1, **tiny("made", steps=1)}
     quality.ship_quality(tmp_path / "made", tmp_path / "weights", facts)
     card = json.loads((tmp_path / "weights" / "quality" / "card.json").read_text())
     assert card["seed"] == 1

@@ -1,16 +1,18 @@
 """The teacher's training loss, and captions with one attribute changed."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hummingbird.config.pretrain import PretrainSettings
+from hummingbird.config.settings import Settings
 from hummingbird.core.model_references import SHIPPED_WEIGHTS
 from hummingbird.models.architectures import shapes_teacher_config
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pretraining import teacher
-from hummingbird.pretraining.loop import Course
 from hummingbird.pretraining.rewards import attributes_of, changed
 from hummingbird.pretraining.teacher import (
     LATE,
@@ -19,6 +21,7 @@ from hummingbird.pretraining.teacher import (
     OFTEN,
     ONE_OBJECT,
     SETTLED,
+    clip_batches,
     denoising_loss,
     draw_scene,
     draw_timesteps,
@@ -30,6 +33,7 @@ from hummingbird.pretraining.teacher import (
 )
 from hummingbird.pretraining.text import make_tokenizer
 from hummingbird.shapes.scene import FRAMES, SHAPES, caption, format_caption, sample_scene
+from hummingbird.training.data import Worker
 from safetensors.torch import load_file
 
 
@@ -105,24 +109,50 @@ def test_frames_then_clips_are_trained_on_and_a_start_is_taken_up(
     monkeypatch.setattr(teacher, "SHARD", 8)
     for batch in ("IMAGE_BATCH", "CLIP_BATCH"):
         monkeypatch.setattr(teacher, batch, 2)
-    facts = pretrain_teacher(
-        tmp_path / "a", SHIPPED_WEIGHTS / "components", 0, Course(1), clips=8, image_steps=2
-    )
-    assert (facts["images_steps"], facts["steps"]) == (2, 1)
-    first = load_file(tmp_path / "a" / "unet" / "diffusion_pytorch_model.safetensors")
-    assert first["place_embedding.linear_2.weight"].abs().sum() > 0
-    start = Course(1, lr=0.0, start=tmp_path / "a" / "unet")
-    facts = pretrain_teacher(tmp_path / "b", SHIPPED_WEIGHTS / "components", 0, start, clips=8)
-    assert "images_steps" not in facts
-    again = load_file(tmp_path / "b" / "unet" / "diffusion_pytorch_model.safetensors")
-    assert all(torch.allclose(again[name], value) for name, value in first.items())
 
+    def run(name: str, **pretrain: Any) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+        settings = Settings(pretrain=PretrainSettings(steps=1, clips=8, **pretrain))
+        facts = pretrain_teacher(tmp_path / name, settings)
+        return facts, load_file(tmp_path / name / "unet" / "diffusion_pytorch_model.safetensors")
+
+    facts, first = run("a", image_steps=2)
+    assert (facts["images_steps"], facts["steps"]) == (2, 1)
+    assert first["place_embedding.linear_2.weight"].abs().sum() > 0
+    start = tmp_path / "a" / "unet"
+    facts, again = run("b", image_steps=0, start=start, learning_rate=1e-12)
+    assert "images_steps" not in facts
+    assert all(torch.allclose(again[name], value) for name, value in first.items())
     monkeypatch.setattr(teacher, "CLIP_RATE", 0.0)
-    start = Course(1, start=tmp_path / "a" / "unet")
-    facts = pretrain_teacher(tmp_path / "c", SHIPPED_WEIGHTS / "components", 0, start, clips=8, image_steps=1)
+    facts, taught = run("c", image_steps=1, start=start)
     assert facts["images_steps"] == 1
-    taught = load_file(tmp_path / "c" / "unet" / "diffusion_pytorch_model.safetensors")
     assert any(not torch.equal(taught[name], value) for name, value in first.items()), "single frames alone"
+
+
+@pytest.mark.slow
+def test_two_workers_train_one_teacher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ray_cluster: None
+) -> None:
+    monkeypatch.setattr(teacher, "SHARD", 8)  # here, where clips are drawn for all workers
+    settings = PretrainSettings(steps=1, clips=8, image_steps=0, workers=2, threads=2)
+    facts = pretrain_teacher(tmp_path, Settings(pretrain=settings))
+    assert facts["steps"] == 1
+    assert (tmp_path / "unet" / "diffusion_pytorch_model.safetensors").is_file()
+
+
+def test_a_batch_depends_on_step_and_worker_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teacher, "SHARD", 8)
+    monkeypatch.setattr(teacher, "CLIP_BATCH", 4)
+    cpu, parts, settings = torch.device("cpu"), SHIPPED_WEIGHTS / "teacher", PretrainSettings(clips=8)
+
+    def batches(rank: int) -> list[torch.Tensor]:
+        with clip_batches(tmp_path, parts, 0, settings, False, Worker(rank, 2, cpu)) as read:
+            assert read(0)["places"].tolist() == [list(range(FRAMES))] * 4
+            return [read(step)["latents"] for step in (2, 1)]
+
+    first, again, other = batches(0), batches(0), batches(1)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0], first[1])
+    assert not any(torch.equal(a, b) for a, b in zip(first, other, strict=True))
 
 
 def test_at_the_end_of_the_noise_process_next_to_nothing_of_a_clip_is_left() -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hummingbird.pretraining.loop import Course
+from hummingbird.config.pretrain import PretrainSettings
+from hummingbird.config.settings import Settings
 from hummingbird.pretraining.text import draw_attributes, make_tokenizer, pretrain_text, stated
 from hummingbird.shapes.scene import format_caption
 from transformers import CLIPTextModel
@@ -30,7 +31,9 @@ def test_an_attribute_is_completed_by_its_last_word(seed: int) -> None:
 
 @pytest.mark.slow
 def test_training_lowers_every_loss_and_saves_what_it_learned(tmp_path: Path) -> None:
-    early = pretrain_text(tmp_path / "a", 0, Course(1))
-    late = pretrain_text(tmp_path / "b", 0, Course(30))
+    early, late = (
+        pretrain_text(tmp_path / folder, Settings(pretrain=PretrainSettings(steps=steps)))
+        for folder, steps in (("a", 1), ("b", 30))
+    )
     assert all(late[name] < early[name] for name in ("color", "shape", "background", "motion"))
     assert CLIPTextModel.from_pretrained(tmp_path / "b" / "text_encoder").config.hidden_size == 128

@@ -8,10 +8,10 @@ import pytest
 import torch
 from hummingbird.core.errors import InputError
 from hummingbird.models.pipeline import load_pipeline
+from hummingbird.training.data import Worker, cached_latents
 from hummingbird.training.latent_cache import (
     CACHE_VERSION,
     Batch,
-    BatchReader,
     LatentCache,
     Shard,
     encoder_hashes,
@@ -48,21 +48,23 @@ def test_a_folder_that_is_no_whole_cache_is_refused(tmp_path: Path, write_cache:
         LatentCache(folder).load([0])
 
 
-def test_the_next_batch_is_read_while_a_step_runs(tmp_path: Path, write_cache: Callable[..., Path]) -> None:
+def test_the_next_batch_is_read_while_a_step_runs(
+    tmp_path: Path, write_cache: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = write_cache(tmp_path / "cache")
-    cache, shard, other = LatentCache(folder), Shard(12, rank=0, world=2, seed=1), LatentCache(folder)
+    shard, other = Shard(12, rank=0, world=2, seed=1), LatentCache(folder)
     calls, ahead = itertools.count(1), threading.Event()
-    load = cache.load
+    load = LatentCache.load
 
-    def noted(indices: Sequence[int]) -> Batch:
-        if next(calls) == 2:
+    def noted(cache: LatentCache, indices: Sequence[int]) -> Batch:
+        if cache is not other and next(calls) == 2:
             ahead.set()
-        return load(indices)
+        return load(cache, indices)
 
-    cache.load = noted  # type: ignore[method-assign]
-    with BatchReader(cache, shard, 2, torch.device("cpu")) as reader:
+    monkeypatch.setattr(LatentCache, "load", noted)
+    with cached_latents(folder, 2, 1, Worker(0, 2, torch.device("cpu"))) as read:
         for step in (0, 1, 5):  # a resumed run begins anywhere
-            batch = reader.read(step)
+            batch = read(step)
             assert batch["captions"] == other.load(shard.indices(step, 2))["captions"]
             assert ahead.wait(30)  # before anybody asked for it
 

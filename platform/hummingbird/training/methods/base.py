@@ -85,7 +85,7 @@ class TrainingStep:
         networks: what is trained, by name; gradients flow through calls, so call any but the one that is being updated
             without gradients.
         averages: moving averages of the networks that have one.
-        batch: as `LatentCache.load` returns it, on the networks' device.
+        batch: of the job's data, on the networks' device; see `LatentCache.load` for the one of a cache.
         generator: the source of randomness on the networks' device.
         host_generator: the same on the CPU, for what decides how the step goes on (timesteps, which frames): the
             device need not be waited for. On the CPU it is ``generator``.
