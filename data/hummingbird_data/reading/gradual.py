@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Span = tuple[int, int]
-_Held = tuple[
-    float, float, float
-]  # first and last mixed picture of a stretch; how much of it that explains, 0 to 1
 
 _SIZE = (16, 9)  # cells of a picture: coarse, for what moves within A and B is to count little
 _CELLS = _SIZE[0] * _SIZE[1]
@@ -27,16 +24,18 @@ _CHUNK = 2000  # pictures looked at together
 _BLACK = 16.0  # gray levels
 _CONTRAST = 20.0  # least variance of A and of B (gray levels squared): darker ones are a matter of fades
 _ALIKE = 0.65  # most correlation of A and B
-_LEAST, _PART, _CHANGED = (
-    4.0,
-    0.25,
-    0.5,
-)  # levels, part of the contrast; least share of A's places that B differs at
+# Levels, part of the contrast; least share of A's places that B differs at.
+_LEAST, _PART, _CHANGED = 4.0, 0.25, 0.5
 _LIT = (
     0.35  # least share of places that are not black in both: lights that move in the dark are no transition
 )
 _MIXED = 0.12  # most that is not explained, as a share of what differs between A and B
 _DIP = 0.8  # most detail in the middle of a dissolve, as a part of that at its ends
+_REGIONS = (
+    4,
+    4,
+)  # of a picture, in which detail is measured: a line of text comes or goes in one or two rows
+_BUSY = 0.1  # least detail of a region that counts, as a part of the mean
 _STEP = 0.4  # most of the way from A to B between two pictures; a cut takes all of it
 _BETWEEN = 0.35  # least share of a stretch that is neither A nor B
 _GAP = 2  # pictures before and after, between which a passing edge changes a place
@@ -56,11 +55,11 @@ _MARGIN = 2  # pictures added at either end
 
 @dataclass
 class Gradual:
-    """Frames are shown to it in order of time; 432 bytes a picture are held."""
+    """Frames are shown to it in order of time; about 500 bytes a picture are held."""
 
     _times: list[float] = field(default_factory=list)
     _pictures: list[NDArray[np.uint8]] = field(default_factory=list)
-    _details: list[float] = field(default_factory=list)
+    _details: list[Floats] = field(default_factory=list)
 
     def see(self, time: float, rgb: NDArray[np.uint8]) -> None:
         """The next frame (H, W, 3), and its time in seconds."""
@@ -82,7 +81,7 @@ class Gradual:
         for start in range(0, max(1, len(shown) - 2 * _REACH[-1]), step):
             indices = shown[start : start + _CHUNK]
             pictures = np.stack([self._pictures[index] for index in indices]).astype(np.float32)
-            details = np.array([self._details[index] for index in indices])
+            details = np.stack([self._details[index] for index in indices])
             cells = pictures.reshape(len(indices), _CELLS, 3)
             found += [c.moved(start) for c in [*_wipes(cells), *_dissolves(cells, details)]]
         spans: list[Span] = []
@@ -123,10 +122,11 @@ class Gradual:
         return shown or [first]
 
 
-def _detail(rgb: NDArray[np.uint8]) -> float:
-    """Mean squared difference of neighboring pixels' brightness."""
+def _detail(rgb: NDArray[np.uint8]) -> Floats:
+    """Mean squared difference of neighboring pixels' brightness in each of ``_REGIONS``."""
     luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    return float((np.diff(luma, axis=0) ** 2).mean() + (np.diff(luma, axis=1) ** 2).mean())
+    steps = np.diff(luma, axis=0)[:, :-1] ** 2 + np.diff(luma, axis=1)[:-1] ** 2
+    return np.asarray(cv2.resize(steps, _REGIONS, interpolation=cv2.INTER_AREA).ravel(), np.float32)
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def _likely(pictures: Floats, reach: int) -> tuple[NDArray[np.intp], Floats]:
     return np.flatnonzero(seen & (alike <= _ALIKE) & (changed >= _CHANGED * shown)), alike
 
 
-def _dissolves(pictures: Floats, details: NDArray[np.float64]) -> list[_Candidate]:
+def _dissolves(pictures: Floats, details: Floats) -> list[_Candidate]:
     found = []
     levels = np.maximum(pictures.mean((1, 2)), 1.0) ** 2
     for reach in _REACH:
@@ -185,7 +185,7 @@ def _dissolves(pictures: Floats, details: NDArray[np.float64]) -> list[_Candidat
         for start in at:
             end = start + 2 * reach + 1
             # Beside the detail itself that of the picture at one brightness: a change of exposure changes both.
-            if _dips(details[start:end]) and _dips(details[start:end] / levels[start:end]):
+            if _dips(details[start:end]) and _dips(details[start:end] / levels[start:end, None]):
                 held = _dissolve(pictures[start:end], _MIXED * (1 - float(alike[start])))
                 if held is not None:
                     found.append(held.moved(int(start)))
@@ -224,12 +224,16 @@ def _alike(a: Floats, b: Floats) -> Floats:
     return np.asarray((first * second).sum(1) / np.maximum(norm, 1), np.float32)
 
 
-def _dips(details: NDArray[np.float64]) -> bool:
-    """Whether detail goes down in the middle of a stretch: two pictures mixed half and half keep half of the mean of
-    theirs, and a slow pan, which coarse pictures do not tell from mixing, all of it."""
+def _dips(details: Floats) -> bool:
+    """Whether detail, (N, regions), goes down in the middle of a stretch, all in all and in most regions: two pictures
+    mixed half and half keep half of the mean of theirs, and a slow pan, which coarse pictures do not tell from mixing,
+    all of it. A subtitle that ends, or two with a gap between, change all of it by what they change in one place."""
     half = len(details) // 2
-    ends = (details[:2].mean() + details[-2:].mean()) / 2
-    return bool(details[half - 1 : half + 2].mean() <= _DIP * ends)
+    ends = (details[:2].mean(0) + details[-2:].mean(0)) / 2
+    middle = details[half - 1 : half + 2].mean(0)
+    busy = ends >= _BUSY * ends.mean()
+    parts = middle[busy] / np.maximum(ends[busy], 1e-9)
+    return bool(middle.mean() <= _DIP * ends.mean() and np.median(parts) <= _DIP)
 
 
 def _dissolve(stretch: Floats, most: float) -> _Candidate | None:
