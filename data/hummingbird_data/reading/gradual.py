@@ -48,6 +48,7 @@ _INLIERS, _CHANGE = (
 _SHORTEST, _SWEEP = 5, 0.25  # pictures, part of the stretch: least duration of a wipe
 _EVEN = 0.08  # least part of A's contrast in B's, or the other way round: less is a fade
 _BACK, _SAME = 3.0, 0.75  # seconds, correlation: the same scene again
+_ASIDE = 2  # cells that it may have moved
 _GOOD, _SHARED = 0.4, 0.5  # of the best stretch's explanation; of a stretch: what it shares with better ones
 _SOFT = 2.0  # pictures at either end of a dissolve whose share of the other scene may rise more slowly
 _MARGIN = 2  # pictures added at either end
@@ -97,9 +98,19 @@ class Gradual:
         passed the camera."""
         before = [i for i in range(first, begin) if self._times[i] > self._times[begin] - _BACK]
         after = [i for i in range(end + 1, stop) if self._times[i] < self._times[end] + _BACK]
-        return any(self.alike(end, index) >= _SAME for index in before) or any(
-            self.alike(begin, index) >= _SAME for index in after
+        return any(self._seen_again(end, index) for index in before) or any(
+            self._seen_again(begin, index) for index in after
         )
+
+    def _seen_again(self, a: int, b: int) -> bool:
+        """Whether two frames show the same scene, which may have moved sideways a little: the camera pans on."""
+        one, two = (self._pictures[i].astype(np.float32) for i in (a, b))
+        width = _SIZE[0]
+        for by in range(-_ASIDE, _ASIDE + 1):
+            left, right = one[:, max(0, by) : width + min(0, by)], two[:, max(0, -by) : width + min(0, -by)]
+            if _alike(left.reshape(1, -1, 3), right.reshape(1, -1, 3))[0] >= _SAME:
+                return True
+        return False
 
     def _narrowed(self, shown: list[int], first: float, last: float) -> tuple[float, float]:
         """A dissolve's bounds within wider ones, from all its pictures at once."""
