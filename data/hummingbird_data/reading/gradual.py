@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Span = tuple[int, int]
-_Held = tuple[
-    float, float, float
-]  # first and last mixed picture of a stretch; how much of it that explains, 0 to 1
 
 _SIZE = (16, 9)  # cells of a picture: coarse, for what moves within A and B is to count little
 _CELLS = _SIZE[0] * _SIZE[1]
@@ -27,16 +24,18 @@ _CHUNK = 2000  # pictures looked at together
 _BLACK = 16.0  # gray levels
 _CONTRAST = 20.0  # least variance of A and of B (gray levels squared): darker ones are a matter of fades
 _ALIKE = 0.65  # most correlation of A and B
-_LEAST, _PART, _CHANGED = (
-    4.0,
-    0.25,
-    0.5,
-)  # levels, part of the contrast; least share of A's places that B differs at
+# Levels, part of the contrast; least share of A's places that B differs at.
+_LEAST, _PART, _CHANGED = 4.0, 0.25, 0.5
 _LIT = (
     0.35  # least share of places that are not black in both: lights that move in the dark are no transition
 )
 _MIXED = 0.12  # most that is not explained, as a share of what differs between A and B
 _DIP = 0.8  # most detail in the middle of a dissolve, as a part of that at its ends
+_REGIONS = (
+    4,
+    4,
+)  # of a picture, in which detail is measured: a line of text comes or goes in one or two rows
+_BUSY = 0.1  # least detail of a region that counts, as a part of the mean
 _STEP = 0.4  # most of the way from A to B between two pictures; a cut takes all of it
 _BETWEEN = 0.35  # least share of a stretch that is neither A nor B
 _GAP = 2  # pictures before and after, between which a passing edge changes a place
@@ -49,6 +48,7 @@ _INLIERS, _CHANGE = (
 _SHORTEST, _SWEEP = 5, 0.25  # pictures, part of the stretch: least duration of a wipe
 _EVEN = 0.08  # least part of A's contrast in B's, or the other way round: less is a fade
 _BACK, _SAME = 3.0, 0.75  # seconds, correlation: the same scene again
+_ASIDE = 2  # cells that it may have moved
 _GOOD, _SHARED = 0.4, 0.5  # of the best stretch's explanation; of a stretch: what it shares with better ones
 _SOFT = 2.0  # pictures at either end of a dissolve whose share of the other scene may rise more slowly
 _MARGIN = 2  # pictures added at either end
@@ -56,11 +56,11 @@ _MARGIN = 2  # pictures added at either end
 
 @dataclass
 class Gradual:
-    """Frames are shown to it in order of time; 432 bytes a picture are held."""
+    """Frames are shown to it in order of time; about 500 bytes a picture are held."""
 
     _times: list[float] = field(default_factory=list)
     _pictures: list[NDArray[np.uint8]] = field(default_factory=list)
-    _details: list[float] = field(default_factory=list)
+    _details: list[Floats] = field(default_factory=list)
 
     def see(self, time: float, rgb: NDArray[np.uint8]) -> None:
         """The next frame (H, W, 3), and its time in seconds."""
@@ -86,7 +86,7 @@ class Gradual:
         for start in range(0, max(1, len(shown) - 2 * _REACH[-1]), step):
             indices = shown[start : start + _CHUNK]
             pictures = np.stack([self._pictures[index] for index in indices]).astype(np.float32)
-            details = np.array([self._details[index] for index in indices])
+            details = np.stack([self._details[index] for index in indices])
             cells = pictures.reshape(len(indices), _CELLS, 3)
             found += [c.moved(start) for c in [*_wipes(cells), *_dissolves(cells, details)]]
         spans: list[Span] = []
@@ -102,9 +102,19 @@ class Gradual:
         passed the camera."""
         before = [i for i in range(first, begin) if self._times[i] > self._times[begin] - _BACK]
         after = [i for i in range(end + 1, stop) if self._times[i] < self._times[end] + _BACK]
-        return any(self.alike(end, index) >= _SAME for index in before) or any(
-            self.alike(begin, index) >= _SAME for index in after
+        return any(self._seen_again(end, index) for index in before) or any(
+            self._seen_again(begin, index) for index in after
         )
+
+    def _seen_again(self, a: int, b: int) -> bool:
+        """Whether two frames show the same scene, which may have moved sideways a little: the camera pans on."""
+        one, two = (self._pictures[i].astype(np.float32) for i in (a, b))
+        width = _SIZE[0]
+        for by in range(-_ASIDE, _ASIDE + 1):
+            left, right = one[:, max(0, by) : width + min(0, by)], two[:, max(0, -by) : width + min(0, -by)]
+            if _alike(left.reshape(1, -1, 3), right.reshape(1, -1, 3))[0] >= _SAME:
+                return True
+        return False
 
     def _narrowed(self, shown: list[int], first: float, last: float) -> tuple[float, float]:
         """A dissolve's bounds within wider ones, from all its pictures at once."""
@@ -127,10 +137,11 @@ class Gradual:
         return shown or [first]
 
 
-def _detail(rgb: NDArray[np.uint8]) -> float:
-    """Mean squared difference of neighboring pixels' brightness."""
+def _detail(rgb: NDArray[np.uint8]) -> Floats:
+    """Mean squared difference of neighboring pixels' brightness in each of ``_REGIONS``."""
     luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    return float((np.diff(luma, axis=0) ** 2).mean() + (np.diff(luma, axis=1) ** 2).mean())
+    steps = np.diff(luma, axis=0)[:, :-1] ** 2 + np.diff(luma, axis=1)[:-1] ** 2
+    return np.asarray(cv2.resize(steps, _REGIONS, interpolation=cv2.INTER_AREA).ravel(), np.float32)
 
 
 @dataclass(frozen=True)
@@ -179,7 +190,7 @@ def _likely(pictures: Floats, reach: int) -> tuple[NDArray[np.intp], Floats]:
     return np.flatnonzero(seen & (alike <= _ALIKE) & (changed >= _CHANGED * shown)), alike
 
 
-def _dissolves(pictures: Floats, details: NDArray[np.float64]) -> list[_Candidate]:
+def _dissolves(pictures: Floats, details: Floats) -> list[_Candidate]:
     found = []
     levels = np.maximum(pictures.mean((1, 2)), 1.0) ** 2
     for reach in _REACH:
@@ -189,7 +200,7 @@ def _dissolves(pictures: Floats, details: NDArray[np.float64]) -> list[_Candidat
         for start in at:
             end = start + 2 * reach + 1
             # Beside the detail itself that of the picture at one brightness: a change of exposure changes both.
-            if _dips(details[start:end]) and _dips(details[start:end] / levels[start:end]):
+            if _dips(details[start:end]) and _dips(details[start:end] / levels[start:end, None]):
                 held = _dissolve(pictures[start:end], _MIXED * (1 - float(alike[start])))
                 if held is not None:
                     found.append(held.moved(int(start)))
@@ -228,12 +239,16 @@ def _alike(a: Floats, b: Floats) -> Floats:
     return np.asarray((first * second).sum(1) / np.maximum(norm, 1), np.float32)
 
 
-def _dips(details: NDArray[np.float64]) -> bool:
-    """Whether detail goes down in the middle of a stretch: two pictures mixed half and half keep half of the mean of
-    theirs, and a slow pan, which coarse pictures do not tell from mixing, all of it."""
+def _dips(details: Floats) -> bool:
+    """Whether detail, (N, regions), goes down in the middle of a stretch, all in all and in most regions: two pictures
+    mixed half and half keep half of the mean of theirs, and a slow pan, which coarse pictures do not tell from mixing,
+    all of it. A subtitle that ends, or two with a gap between, change all of it by what they change in one place."""
     half = len(details) // 2
-    ends = (details[:2].mean() + details[-2:].mean()) / 2
-    return bool(details[half - 1 : half + 2].mean() <= _DIP * ends)
+    ends = (details[:2].mean(0) + details[-2:].mean(0)) / 2
+    middle = details[half - 1 : half + 2].mean(0)
+    busy = ends >= _BUSY * ends.mean()
+    parts = middle[busy] / np.maximum(ends[busy], 1e-9)
+    return bool(middle.mean() <= _DIP * ends.mean() and np.median(parts) <= _DIP)
 
 
 def _dissolve(stretch: Floats, most: float) -> _Candidate | None:

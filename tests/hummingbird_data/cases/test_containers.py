@@ -36,7 +36,7 @@ def with_length(data: bytes, value: float | None) -> bytes:
 
 
 @pytest.mark.parametrize("value", [1e15, 7.2e6, 0.0, float("nan"), -4000.0, float("inf"), None])
-@pytest.mark.parametrize("name", ["a.webm", "a.mkv"])
+@pytest.mark.parametrize("name", ["a.webm", pytest.param("a.mkv", marks=pytest.mark.slow)])
 def test_a_length_that_cannot_be_is_passed_over_in_a_whole_file(
     tmp_path: Path, name: str, value: float | None
 ) -> None:
@@ -45,7 +45,9 @@ def test_a_length_that_cannot_be_is_passed_over_in_a_whole_file(
     assert probe(path, Limits()).seconds == pytest.approx(3.0, abs=0.05)
 
 
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize(
+    "share", [pytest.param(0.3, marks=pytest.mark.slow), 0.6, pytest.param(0.9, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     ("name", "codec", "mux"),
     [
@@ -72,7 +74,7 @@ def test_a_file_that_was_cut_off_is_said_to_be(
         clips_of(path)
 
 
-@pytest.mark.parametrize("at", [0.35, 0.62])
+@pytest.mark.parametrize("at", [0.35, pytest.param(0.62, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("name", "codec", "options"),
     [

@@ -72,6 +72,15 @@ def test_a_pan_is_no_transition(speed: float) -> None:
     assert shots(coded(take(11, FRAMES, speed))) == [(0, FRAMES)]
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_lines_of_text_that_come_and_go_over_a_pan_are_no_transition(seed: int) -> None:
+    frames = take(seed, 75, 1.0)
+    for first, stop in ((0, 32), (42, 75)):
+        for number, left in enumerate(range(20, 170, 6)):  # letters: upright strokes
+            frames[first:stop, 88:100, left : left + 3] = (20, 245)[number % 2]
+    assert shots(coded(frames)) == [(0, 75)]
+
+
 def test_a_zoom_is_no_transition() -> None:
     wide = scene(13)[:108, :192].astype(np.float32)
     frames = []
