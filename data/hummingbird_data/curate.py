@@ -141,7 +141,7 @@ def _judge_all(
     """All batches, in order; returns the number of those that were left to do."""
     s = plan.settings.curate
     committed.look(plan)
-    limits = CopyLimits(s.copy_luma, s.copy_colour, s.copy_likeness)
+    limits = CopyLimits(s.copy_luma, s.copy_color, s.copy_likeness)
     sizer, number = _batch_sizer(plan), 0
     with (
         DuplicateIndex(limits, plan.storage) as index,

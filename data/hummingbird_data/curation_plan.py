@@ -38,11 +38,11 @@ _SPEED = {
     "rewrite_endpoint", "caption_prompt", "rewrite_prompt", "caption_tokenizer", "filters",
     "shot_weights",
 }  # fmt: skip
-_COPIES = ("copy_colour", "copy_likeness", "copy_luma")
+_COPIES = ("copy_color", "copy_likeness", "copy_luma")
 _JUDGING = {*(kind.threshold.setting for kind in ALWAYS), *_COPIES}
 _SCORES_VERSION = 5
 """Goes up where the same settings and models come to give other scores. 2: embeddings; 3: cuts, text, freezes and
-flicker; 4: cuts that colour alone shows; 5: gradual transitions, blanks in
+flicker; 4: cuts that color alone shows; 5: gradual transitions, blanks in
 no clip, the clock of files, mirrored and interlaced pictures, text that changes, details of three sizes."""
 _NONCOMMERCIAL = re.compile(r"(^|[-_. ])nc($|[-_. 0-9])|non-?commercial|research-only|^unknown$|^other$")
 

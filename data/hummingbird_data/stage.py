@@ -110,7 +110,7 @@ class StageRunner:
                 [{**row, **self._checked(made)} for made in result]
                 for row, result in zip(rows, results, strict=True)
             ]
-        # One bad row must not take its neighbours with it.
+        # One bad row must not take its neighbors with it.
         return [result for row in rows for result in self._attempt([row])]
 
     def _checked(self, made: Row) -> Row:

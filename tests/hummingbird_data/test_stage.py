@@ -45,7 +45,7 @@ class Spread(Stage):
         return [{"part": part} for part in range(row["half"])]
 
 
-def test_a_bad_row_carries_its_error_and_leaves_its_neighbours_alone() -> None:
+def test_a_bad_row_carries_its_error_and_leaves_its_neighbors_alone() -> None:
     rows = StageRunner(Halve()).run([{"number": 4}, {"number": 5}, {"number": 13}, {"number": 6}])
     assert [row["half"] for row in rows] == [2, None, None, 3]
     assert [(row.get("error_stage"), row.get("error")) for row in rows] == [

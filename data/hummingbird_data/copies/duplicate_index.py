@@ -6,7 +6,7 @@ Three keys, from cheap to dear:
 - the embedding finds clips that look alike: locality-sensitive hashing, 12 tables of 12 random projections cut
   into cells. A clip is written into its cell of each table, and looked for there and in the 24 cells beside it;
   what is found counts if it lies within a radius. The projections are fixed, so neither the order of insertion
-  nor what else the index holds changes what is found (it would in a graph of neighbours or a trained clustering);
+  nor what else the index holds changes what is found (it would in a graph of neighbors or a trained clustering);
 - the perceptual hash, then the pictures themselves (`hummingbird_data.copies.likeness`), decide.
 
 It lies in a temporary SQLite file, and is filled from the table ``clips`` one data file at a time: memory stays
@@ -105,7 +105,7 @@ class DuplicateIndex(TemporaryDatabase):
     def find(self, row: Row) -> str | None:
         """The ``clip_id`` of the kept clip that ``row`` copies, of several the one with the smallest key; or None.
 
-        Neighbours from one shot look alike without being copies: of them only exact copies count.
+        Neighbors from one shot look alike without being copies: of them only exact copies count.
         """
         same = self.database.execute(
             "SELECT clip_id FROM clip WHERE content_hash = ? AND clip_id != ? ORDER BY source_uri, start_seconds",

@@ -1,7 +1,7 @@
 """What near copies are found by: a perceptual hash of each clip, and its embedding.
 
 The hash has, for each of four frames, 64 bits of luma (is it brighter to the right, on an 8 x 8 grid) and
-256 bits of colour (is it far from grey, along either axis in either direction). Clips whose embeddings and
+256 bits of color (is it far from gray, along either axis in either direction). Clips whose embeddings and
 hashes are near are compared as pictures before one is called a copy (`hummingbird_data.copies.duplicate_index`).
 """
 
@@ -18,10 +18,10 @@ from hummingbird_data.stage import Row, Stage
 
 _FRAMES = 4
 _GRID = 8
-_GREY = 14  # levels of Cb and Cr around 128 that count as grey
+_GRAY = 14  # levels of Cb and Cr around 128 that count as gray
 _LUMA_BYTES = _FRAMES * _GRID * _GRID // 8
-_ENOUGH = 32  # colour bits: with as many in either clip, luma need not agree
-_FEW = 8  # colour bits: with fewer in both clips, colour says nothing
+_ENOUGH = 32  # color bits: with as many in either clip, luma need not agree
+_FEW = 8  # color bits: with fewer in both clips, color says nothing
 
 
 @dataclass
@@ -38,24 +38,24 @@ class HashStage(Stage):
 
 
 def perceptual_hash(frames: Frames) -> str:
-    """The hash of a clip, uint8 RGB (T, H, W, 3), in hexadecimal: luma bits, then colour bits."""
-    luma, colour = [], []
+    """The hash of a clip, uint8 RGB (T, H, W, 3), in hexadecimal: luma bits, then color bits."""
+    luma, color = [], []
     for index in np.linspace(0, len(frames) - 1, 2 * _FRAMES + 1).round().astype(int)[1::2]:
         ycc = cv2.cvtColor(frames[index], cv2.COLOR_RGB2YCrCb)
         wide = cv2.resize(ycc[..., 0], (_GRID + 1, _GRID), interpolation=cv2.INTER_AREA).astype(np.int16)
         luma.append((np.diff(wide, axis=1) > 0).ravel())
         chroma = cv2.resize(ycc[..., 1:], (_GRID, _GRID), interpolation=cv2.INTER_AREA).astype(np.int16) - 128
-        colour += [(chroma > _GREY).ravel(), (chroma < -_GREY).ravel()]
-    return np.packbits(np.concatenate([*luma, *colour])).tobytes().hex()
+        color += [(chroma > _GRAY).ravel(), (chroma < -_GRAY).ravel()]
+    return np.packbits(np.concatenate([*luma, *color])).tobytes().hex()
 
 
 @dataclass(frozen=True)
 class CopyLimits:
-    """What counts as a copy. ``luma`` and ``colour``: most differing bits of the hashes, as shares, of clips
+    """What counts as a copy. ``luma`` and ``color``: most differing bits of the hashes, as shares, of clips
     worth a look; ``likeness``: least likeness of their pictures (`hummingbird_data.copies.likeness`)."""
 
     luma: float = 0.4
-    colour: float = 0.55
+    color: float = 0.55
     likeness: float = 0.75
 
 
@@ -65,6 +65,6 @@ def near(one: str, other: str, limits: CopyLimits) -> bool:
     differing = np.bitwise_count(a ^ b)
     either = int(np.bitwise_count(a[_LUMA_BYTES:] | b[_LUMA_BYTES:]).sum())
     luma = int(differing[:_LUMA_BYTES].sum()) / (8 * _LUMA_BYTES)
-    colour = int(differing[_LUMA_BYTES:].sum()) / max(either, _FEW)
-    # A small shift turns every luma bit of a striped background over: enough colour makes up for it.
-    return (luma <= limits.luma or either >= _ENOUGH) and colour <= limits.colour
+    color = int(differing[_LUMA_BYTES:].sum()) / max(either, _FEW)
+    # A small shift turns every luma bit of a striped background over: enough color makes up for it.
+    return (luma <= limits.luma or either >= _ENOUGH) and color <= limits.color

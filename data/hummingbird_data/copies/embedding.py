@@ -23,7 +23,7 @@ Vectors = NDArray[np.int8]
 
 
 def embedding(frames: Frames) -> str:
-    """The vector of a clip, uint8 RGB (T, H, W, 3): base64 of 192 int8, half grey levels from the middle."""
+    """The vector of a clip, uint8 RGB (T, H, W, 3): base64 of 192 int8, half gray levels from the middle."""
     cells = []
     for index in np.linspace(0, len(frames) - 1, 2 * _MOMENTS + 1).round().astype(int)[1::2]:
         small = cv2.resize(frames[index], (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)

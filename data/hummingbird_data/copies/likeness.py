@@ -19,17 +19,17 @@ Thumbnails = NDArray[np.float32]
 
 
 def thumbnails(frames: Frames) -> Thumbnails:
-    """Four moments of a clip (T, H, W, 3) as luma and colour planes, (4, 64, 64, 3)."""
+    """Four moments of a clip (T, H, W, 3) as luma and color planes, (4, 64, 64, 3)."""
     moments = np.linspace(0, len(frames) - 1, 2 * _MOMENTS + 1).round().astype(int)[1::2]
     small = [cv2.resize(frames[i], (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) for i in moments]
     return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2YCrCb) for frame in small]).astype(np.float32)
 
 
 def likeness(a: Thumbnails, b: Thumbnails) -> float:
-    """Correlation (-1..1) of two clips where they fit best, of luma or of colour, whichever is lower.
+    """Correlation (-1..1) of two clips where they fit best, of luma or of color, whichever is lower.
 
-    One shift and one scale (up to 12 %) must hold for all moments. Colour weighs as much as luma, because
-    before a common background little else tells two clips apart; clips without colour are compared by luma. Nor may
+    One shift and one scale (up to 12 %) must hold for all moments. Color weighs as much as luma, because
+    before a common background little else tells two clips apart; clips without color are compared by luma. Nor may
     what is small differ much: two clips of one sky correlate whatever flies there.
     """
     whole = _fit(a, b)

@@ -21,7 +21,7 @@ _FEW_EDGES = 32  # with fewer there is nothing to fit a zoom to
 _ITERATIONS = 10
 _BLOCK = 8  # pixels: side of the blocks in which a change of the picture is looked for
 _CHANGED, _REFRESHED = 3.0, 6.0
-"""Grey levels by which a coder may change a block of a still picture: at any time, and where it refreshes the picture
+"""Gray levels by which a coder may change a block of a still picture: at any time, and where it refreshes the picture
 (3 to 4 were seen, and 9 or more where objects move slowly)."""
 _NOISE_SHARE = 0.15  # coding noise lies below this share of a clip's strong changes, if anything moves in it
 
@@ -76,12 +76,12 @@ def shrink(frames: Frames, side: int) -> Frames:
 
 
 def to_gray(frames: Frames) -> Gray:
-    """Grey frames (T, H, W) of ``frames`` (T, H, W, 3)."""
+    """Gray frames (T, H, W) of ``frames`` (T, H, W, 3)."""
     return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
 
 
 def changes(frames: Frames) -> NDArray[np.float32]:
-    """Grey levels by which any colour changes between neighbours of ``frames`` (T, H, W, 3): (T - 1, H, W).
+    """Gray levels by which any color changes between neighbors of ``frames`` (T, H, W, 3): (T - 1, H, W).
 
     Each is the mean over a block of ``_BLOCK`` pixels around the point.
     """
@@ -92,7 +92,7 @@ def changes(frames: Frames) -> NDArray[np.float32]:
 
 
 def coding_noise(change: NDArray[np.float32]) -> float:
-    """Changes (T, H, W) of a clip up to so many grey levels are its coder's and not the scene's."""
+    """Changes (T, H, W) of a clip up to so many gray levels are its coder's and not the scene's."""
     strong = float(np.percentile(change.max(axis=(1, 2)), 90))
     if strong <= _REFRESHED:
         return _REFRESHED  # nothing moves
@@ -100,7 +100,7 @@ def coding_noise(change: NDArray[np.float32]) -> float:
 
 
 def optical_flow(gray: Gray) -> NDArray[np.float32]:
-    """Dense flow (dx, dy) in pixels between neighbours of ``gray`` (T, H, W): (T - 1, H, W, 2)."""
+    """Dense flow (dx, dy) in pixels between neighbors of ``gray`` (T, H, W): (T - 1, H, W, 2)."""
     cv2.setNumThreads(1)
     method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     flows = [np.asarray(method.calc(a, b, np.zeros((*a.shape, 2), np.float32))) for a, b in pairwise(gray)]
@@ -169,7 +169,7 @@ def _growth(flow: NDArray[np.float32], frame: Gray) -> float:
 def flicker_score(gray: Gray) -> float:
     """Root mean square jump of the brightness of the whole picture from frame to frame, as a share of it.
 
-    A jump is what a straight line through the neighbours does not explain, and what is taken back within ``_BACK``
+    A jump is what a straight line through the neighbors does not explain, and what is taken back within ``_BACK``
     frames: a fade, or a light that is switched on, goes one way. The brightness is compared at each point and the
     median taken, so moving objects do not count.
     """

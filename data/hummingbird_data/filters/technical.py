@@ -8,7 +8,7 @@ mind; the score is the worst part, because one defect spoils a clip.
   or smeared by a coder has no fine details, however much it was sharpened since. The part that noise has is taken out.
 - Sharpness: how much of the steepness of edges a second blur takes away, where most (Crete et al., "The blur effect",
   SPIE 6492, 2007). A picture that is soft already loses little.
-- Noise: standard deviation in grey levels, from a mask that gives nothing on planes and straight edges
+- Noise: standard deviation in gray levels, from a mask that gives nothing on planes and straight edges
   (Immerkaer, "Fast noise variance estimation", CVIU 64, 1996), in the picture's quietest blocks; and grain: the same
   ratio of fine to larger details in the middle of the picture's blocks, which no scene has as high.
 - Blockiness: how much steeper the picture is across an 8 x 8 grid than elsewhere, as a ratio. Coding at the
@@ -41,14 +41,14 @@ _QUIET = 20  # percentile of blocks that counts as free of texture
 _AREA = 32  # pixels: blocks that detail is measured in
 _BEST = 90  # percentile of these that counts as in focus
 _VERY_BEST = 97  # the same of larger details: a small subject in focus is enough
-_PLAIN = 1.0  # grey levels: Laplacian of larger details, below which there is nothing to be sharp
+_PLAIN = 1.0  # gray levels: Laplacian of larger details, below which there is nothing to be sharp
 _FEW = 4  # blocks: fewer with anything in them say nothing
-_GRAINY = 2.0  # grey levels of noise in the quiet blocks, from which on fine details count as grain
+_GRAINY = 2.0  # gray levels of noise in the quiet blocks, from which on fine details count as grain
 _GRID = 8
-_STEEP = 24.0  # grey levels: a step that is an edge and no block
+_STEEP = 24.0  # gray levels: a step that is an edge and no block
 _BLACK, _WHITE = 12.0, 243.0
 _SHAPES_SIDE = 256  # pixels: the largest pictures that the shapes world's quality model was trained on
-_CUT = 250  # grey levels of the brightest color: what was brighter is lost
+_CUT = 250  # gray levels of the brightest color: what was brighter is lost
 _NOISE_DETAIL = np.sqrt(20 * 2 / np.pi)  # mean absolute Laplacian of noise of standard deviation 1
 
 _LIMITS = {
@@ -180,7 +180,7 @@ def _in_blocks(values: Luma, side: int) -> Luma:
 
 
 def noise(luma: Luma) -> float:
-    """Standard deviation of the noise in grey levels."""
+    """Standard deviation of the noise in gray levels."""
     mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
     response = np.abs(cv2.filter2D(luma, cv2.CV_32F, mask))
     mean, level = (
@@ -197,7 +197,7 @@ def blockiness(luma: Luma) -> float:
     ratios = []
     for axis in (0, 1):
         steps = np.abs(np.diff(luma, axis=axis))
-        # Steps that stand out from both neighbours, but no edges of the picture.
+        # Steps that stand out from both neighbors, but no edges of the picture.
         quiet = np.minimum(steps, _STEEP)
         profile = quiet.mean(1 - axis)
         sums = [float(profile[phase::_GRID].mean()) for phase in range(_GRID) if len(profile) > phase]

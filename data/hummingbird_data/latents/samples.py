@@ -1,4 +1,4 @@
-"""Training samples from clips: frames at a rate, cropped to the centre square and scaled."""
+"""Training samples from clips: frames at a rate, cropped to the center square and scaled."""
 
 import cv2
 import numpy as np

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_BLACK = 20  # grey levels that a border stays below, coding noise included
+_BLACK = 20  # gray levels that a border stays below, coding noise included
 _RINGING = 5.0  # percent of a line that may be brighter: coding noise, a logo in the bar
 _EDGE = 3  # lines behind the border, among which the picture must begin
 _BEGINS = 0.6  # share of such a line that is brighter than a border
@@ -23,7 +23,7 @@ _BLURRED_MOST = 0.45  # the same of a blurred one
 _STEP, _BREAKS = (
     5,
     0.45,
-)  # grey levels between two lines where a picture breaks off, and the least share that does
+)  # gray levels between two lines where a picture breaks off, and the least share that does
 _STANDS_OUT = 3.0  # times the share of the lines outside of the edge
 _SMOOTH = 0.4  # of the detail of the picture: what a blurred border has at most
 _UNEVEN = 0.02  # of the side: how much the two may differ, or two lines
@@ -51,7 +51,7 @@ class Box:
 class Lines:
     """For each row (or column) of a picture: how bright it is but for a few pixels, the share of it (0..255) that is
     brighter than a border, the share (0..1) that differs from the line before, and its detail: the mean change from
-    pixel to pixel, in grey levels."""
+    pixel to pixel, in gray levels."""
 
     level: NDArray[np.uint8]
     filled: NDArray[np.uint8]

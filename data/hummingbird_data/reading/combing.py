@@ -1,7 +1,7 @@
 """Interlaced pictures: two fields of lines, taken one after the other, in one picture. What moves in it is combed.
 
-Whether a picture is, is seen in it (FFmpeg's idet, over its neighbours): what files say of it is wrong in both
-directions. Pictures of shots that are get their missing lines from their neighbours (bwdif).
+Whether a picture is, is seen in it (FFmpeg's idet, over its neighbors): what files say of it is wrong in both
+directions. Pictures of shots that are get their missing lines from their neighbors (bwdif).
 """
 
 from collections import deque

@@ -32,7 +32,7 @@ _STRICT_OPTIONS = {"mjpeg": {"err_detect": "explode"}}
 
 @dataclass(frozen=True)
 class LumaSettings:
-    """Grey pictures beside the frames: one in ``every``, with a shorter side of at most ``short_side``."""
+    """Gray pictures beside the frames: one in ``every``, with a shorter side of at most ``short_side``."""
 
     every: int
     short_side: int = 480
@@ -64,13 +64,13 @@ def decode(
                 if combing is not None:
                     combing.see(picture, time)
                 frame = unflagged.of(picture)
-                grey = None
+                gray = None
                 if luma is not None and count % luma.every == 0:
-                    grey = _upright(_picture(frame, fitted(info, luma.short_side), "gray"), frame)
+                    gray = _upright(_picture(frame, fitted(info, luma.short_side), "gray"), frame)
                 count += 1
                 part = int(np.searchsorted(track.joints, place, "right"))
                 rgb = _upright(_opaque(frame, size), frame)
-                yield Frame(time, rgb, grey, float(track.durations[place]), part)
+                yield Frame(time, rgb, gray, float(track.durations[place]), part)
 
     for frame in in_order(made()):
         if frame.time > last:  # a repeated time stamp: nobody would see this frame

@@ -36,7 +36,7 @@ _USUAL = tuple(
 class Frame:
     """``time`` in seconds on the clock of the film; ``rgb`` uint8 (H, W, 3).
 
-    ``luma``: a larger grey picture (H, W) of the same frame, where one was asked for. ``duration``: how long the file
+    ``luma``: a larger gray picture (H, W) of the same frame, where one was asked for. ``duration``: how long the file
     says that it is shown, 0 for nothing said. ``part``: goes up where the clock has a gap or begins anew.
     """
 

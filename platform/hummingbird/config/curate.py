@@ -130,7 +130,7 @@ class CurateSettings(Section):
     copy_luma: NonNegativeFloat = Field(
         0.4, description="most luma bits of the perceptual hashes that differ in possible copies, as a share"
     )
-    copy_colour: NonNegativeFloat = Field(0.55, description="the same of their color bits")
+    copy_color: NonNegativeFloat = Field(0.55, description="the same of their color bits")
     copy_likeness: float = Field(
         0.75, ge=-1, le=1, description="least correlation of the pictures of near copies: duplicate"
     )

@@ -4,6 +4,7 @@ RENAMED = {
     "benchmark.student_steps": "benchmark.student_inference_steps",
     "benchmark.teacher_steps": "benchmark.teacher_inference_steps",
     "benchmark.warmup": "benchmark.warmup_videos",
+    "curate.copy_colour": "curate.copy_color",
     "distill.batch": "distill.batch_size",
     "distill.feature_weight": "distill.method.distillation.feature_weight",
     "distill.guidance": "distill.method.distillation.guidance_scale",

@@ -119,8 +119,8 @@ def make_captioner(processor: LlavaProcessor) -> LlavaForConditionalGeneration:
 
 @torch.no_grad()
 def _look_around(tower: Any) -> None:
-    """Let the 8 heads of the first three layers start with the 8 neighbours of a patch, as convolutions do (ConViT,
-    d'Ascoli et al. 2021): positions start as one-hot rows and columns, queries as those of the neighbour."""
+    """Let the 8 heads of the first three layers start with the 8 neighbors of a patch, as convolutions do (ConViT,
+    d'Ascoli et al. 2021): positions start as one-hot rows and columns, queries as those of the neighbor."""
     side = SIZE // PATCH
     code = torch.eye(side)
     rows, columns = code.repeat_interleave(side, 0), code.repeat(side, 1)

@@ -45,7 +45,7 @@ def draw_clip(rng: np.random.Generator, images: int) -> tuple[Scene, NDArray[np.
     times = start + np.linspace(0, span, images)
     size = int(rng.choice([SIZE, SIZE, 96, 128, 144]))
     frames = render(scene, times, size, size)
-    # JPEG's blocks and halved colour stand in for H.264's, at a tenth of the time.
+    # JPEG's blocks and halved color stand in for H.264's, at a tenth of the time.
     quality = int(rng.integers(60, 98)) if rng.random() < 0.8 else None
     gain, shift, noise = rng.uniform(0.94, 1.06), rng.uniform(-8, 8), rng.uniform(0, 3)
     out = np.empty((images, SIZE, SIZE, 3), np.uint8)
@@ -94,7 +94,7 @@ class LabeledClips:
                 [[known.index(of(s, min(i, len(s.objects) - 1))) for i in (0, 1)] for s in self.scenes]
             )
             self.labels[name] = ids.repeat_interleave(images, 0).gather(1, owner)
-        # Where nothing is, the colour is one more class; patches that only touch an object say nothing.
+        # Where nothing is, the color is one more class; patches that only touch an object say nothing.
         self.labels["color"] = torch.where(self.on_object, self.labels["color"], len(COLORS))
         self.labels["color"][(share > 0.03) & ~self.on_object] = -100
         area = masks.sum((2, 3)).clamp(min=1)

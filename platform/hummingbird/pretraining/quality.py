@@ -108,14 +108,14 @@ def make_quality() -> DOVER:
         if name.endswith(".gamma"):  # the published 1e-6 is for a training hundreds of times as long
             torch.nn.init.constant_(parameter, 0.1)
     # The norm after the patch embedding hides fine detail behind brightness. So its filters start as the
-    # cosine transform of a patch's grey levels, detail amplified; from random ones, blur is learnt too late.
+    # cosine transform of a patch's gray levels, detail amplified; from random ones, blur is learnt too late.
     waves = torch.cos(torch.pi * torch.arange(4)[:, None] * (torch.arange(4) + 0.5) / 4)
     waves = waves / waves.norm(dim=1, keepdim=True)
     orders = sorted(((u, v) for u in range(4) for v in range(4)), key=sum)
     weight = model.technical_backbone.patch_embed.proj.weight.detach()
     weight.mul_(0.2)
     for row, (u, v) in zip(weight, orders, strict=False):
-        row += torch.outer(waves[u], waves[v]) / 6 * (12.0 if u + v else 1.0)  # 6: three colours, two frames
+        row += torch.outer(waves[u], waves[v]) / 6 * (12.0 if u + v else 1.0)  # 6: three colors, two frames
     return model
 
 
@@ -177,7 +177,7 @@ def losses_of(model: DOVER, batch: Batch) -> dict[str, Tensor]:
 
 
 def _varied(views: Tensor, rng: np.random.Generator) -> Tensor:
-    """Mirrored, reversed in time, with another order of the colours: quality and composition stay what they are."""
+    """Mirrored, reversed in time, with another order of the colors: quality and composition stay what they are."""
     return views[:, rng.permutation(3).tolist()].flip([axis for axis in (2, 3, 4) if rng.random() < 0.5])
 
 

@@ -1,4 +1,4 @@
-"""Labelled clips for pretraining the quality model: sound and defective, as they look out of an H.264 file.
+"""Labeled clips for pretraining the quality model: sound and defective, as they look out of an H.264 file.
 
 Half and more are scenes of the shapes world; the others are dead leaves, the standard random image with the
 statistics of natural ones, so that the model learns what blur, noise and compression are and not what this
@@ -78,7 +78,7 @@ def draw_sample(seed: tuple[int, ...], leaves: float = 0.35) -> Sample:
 def composition_of(scene: Scene, time: float, text: bool) -> float:
     """How well a scene is composed, 0..1, by a rule that stands in for people's taste in this world.
 
-    The mean of three parts, each 0..1: the objects' size, how near to the centre they stand on the whole, and
+    The mean of three parts, each 0..1: the objects' size, how near to the center they stand on the whole, and
     their contrast with the background; overlaid text takes half of it away.
     """
     count = len(scene.objects)
@@ -104,9 +104,9 @@ def dead_leaves(rng: np.random.Generator, count: int, width: int, height: int) -
     canvas = np.empty((*shape, 3), np.float32)
     canvas[:] = base
     for radius in np.minimum(np.concatenate([small, large]), 0.5 * min(shape)):
-        centre = (int(rng.uniform(0, shape[1])), int(rng.uniform(0, shape[0])))
+        center = (int(rng.uniform(0, shape[1])), int(rng.uniform(0, shape[0])))
         color = np.clip(base + rng.normal(0, spread) + rng.normal(0, spread / 2, 3), 0, 255)
-        cv2.circle(canvas, centre, round(float(radius)), tuple(color.tolist()), -1)
+        cv2.circle(canvas, center, round(float(radius)), tuple(color.tolist()), -1)
     canvas += _surface(rng, shape) * float(rng.uniform(0, 22))
     canvas += (np.linspace(-1, 1, shape[0])[:, None, None] * rng.uniform(-25, 25)).astype(np.float32)
     softness = float(rng.uniform(0.1, 1.0))  # a lens is never perfectly sharp
@@ -139,7 +139,7 @@ def _blur(frames: Frames, rng: np.random.Generator) -> Frames:
 
 
 def _noise(frames: Frames, rng: np.random.Generator) -> Frames:
-    channels = 1 if rng.random() < 0.3 else 3  # of grey levels, or of every colour by itself
+    channels = 1 if rng.random() < 0.3 else 3  # of gray levels, or of every color by itself
     noise = rng.standard_normal((*frames.shape[:3], channels), dtype=np.float32) * float(rng.uniform(18, 48))
     return np.clip(frames + noise, 0, 255).astype(np.uint8)
 

@@ -42,7 +42,7 @@ OFTEN = {"growing": 1.5, "turning": 4.0, "star": 2.0, "cross": 2.0, "triangle": 
 looks different at every place of a clip: as many shapes to learn as frames."""
 EMPTY_TEXT = 0.1  # share of samples without a text, for classifier-free guidance
 NOISE = {"prediction_type": "v_prediction", "beta_end": 0.02, "shared_noise": 0.75}
-"""The noise process. In small clips neighbouring latents say the same, so that a motion still shows through noise that
+"""The noise process. In small clips neighboring latents say the same, so that a motion still shows through noise that
 hides it in large ones, and need not be read from the text: hence more noise at the end than VideoCrafter2's 0.012, and
 the velocity, which at that end is the signal itself. From noise that frames share, a model of single frames makes clips
 whose frames belong together."""
@@ -56,7 +56,7 @@ they move, is settled there."""
 OBJECT_WEIGHT, SETTLED = 10.0, 750
 """Errors where objects are count this many times, but not at timesteps from ``SETTLED`` on: where it is not yet known
 where they will be, the weight would make them appear too large."""
-SATURATED = 70  # least range of an object's colours, 0 to 255: backgrounds are nearly grey
+SATURATED = 70  # least range of an object's colors, 0 to 255: backgrounds are nearly gray
 FIRST_PLACE_SHARE, PLACE_SHARE = 0.1, 0.035
 """Of the steps on single frames: those on clips' first frames alone, and those until each further frame is added."""
 
@@ -141,7 +141,7 @@ def known_places(step: int, steps: int) -> int:
 
 
 def image_teacher() -> dict[str, Any]:
-    """The teacher without what mixes frames: it learns shapes, colours and text from single frames."""
+    """The teacher without what mixes frames: it learns shapes, colors and text from single frames."""
     config = shapes_teacher_config()
     spec = replace(UNetSpec.of(config), first_temporal_heads=0)
     for name, _, _ in list(spec.layers()):

@@ -108,7 +108,7 @@ def shipped() -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     return model, LlavaProcessor.from_pretrained(folder)
 
 
-def test_captions_do_not_depend_on_their_neighbours(
+def test_captions_do_not_depend_on_their_neighbors(
     shipped: tuple[LlavaForConditionalGeneration, LlavaProcessor],
 ) -> None:
     rng = np.random.default_rng(4)

@@ -1,4 +1,4 @@
-"""The labelled clips that the quality model learns from."""
+"""The labeled clips that the quality model learns from."""
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def thing(**changes):
         (thing(rgb=(100, 100, 100)), 0.0, False, 2 / 3),
     ],
 )
-def test_composition_rewards_size_centre_and_contrast_and_punishes_text(item, time, text, expected):
+def test_composition_rewards_size_center_and_contrast_and_punishes_text(item, time, text, expected):
     texture = Texture("dotted", 0.2, (0.0, 0.0), (90, 90, 90), (110, 110, 110))
     scene = Scene((item,), "moving left", texture, None, speed=0.35, duration=2.0)
     assert composition_of(scene, time, text) == pytest.approx(expected)

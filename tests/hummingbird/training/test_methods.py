@@ -455,7 +455,7 @@ def test_every_weight_of_a_real_student_learns_from_consistency(precision: str) 
     shared = {"head_size": 8, "in_channels": 4, "text_width": 5, "norm_groups": 8, "first_temporal_heads": 1}
     teacher = VideoUNet(**unet_config((16,), **shared))
     student = VideoUNet(**unet_config((16,), **shared, guidance_size=8))
-    for parameter in student.parameters():  # else zero-initialised layers hide those before them
+    for parameter in student.parameters():  # else zero-initialized layers hide those before them
         nn.init.normal_(parameter, std=0.1)
     method = consistency(teacher, student, empty=0.0)
     with mixed_precision(torch.device("cpu"), precision):

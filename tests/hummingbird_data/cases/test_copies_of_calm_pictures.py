@@ -11,7 +11,7 @@ from hummingbird_data.copies.likeness import likeness, thumbnails
 def sky(seed: int) -> np.ndarray:
     """An evening sky with a sensor's noise, and one small thing that drifts through it."""
     draw = np.random.default_rng(seed)
-    x, y, colour = draw.uniform(60, 260), draw.uniform(50, 190), draw.uniform(0, 255, 3).tolist()
+    x, y, color = draw.uniform(60, 260), draw.uniform(50, 190), draw.uniform(0, 255, 3).tolist()
     turn, size = draw.uniform(0, 6.3), int(draw.integers(10, 20))
     frames = []
     for number in range(0, 48, 6):
@@ -21,7 +21,7 @@ def sky(seed: int) -> np.ndarray:
         )
         place = (round(x + np.cos(turn) * number), round(y + np.sin(turn) * number))
         frame = np.clip(rgb, 0, 255).astype(np.uint8)
-        frames.append(cv2.circle(frame, place, size, colour, -1))
+        frames.append(cv2.circle(frame, place, size, color, -1))
     return np.stack(frames)
 
 

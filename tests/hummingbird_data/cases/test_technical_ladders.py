@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from hummingbird_data.filters.technical import measure, weightless_score
-from labelled_text import footage, read, write
+from labeled_text import footage, read, write
 
 SHARED = Path(__file__).resolve().parents[4] / "shared"
 CLIPS = {
@@ -19,7 +19,7 @@ STEPS = {
     "blur": (1, 2, 4, 7),  # standard deviation, in pixels of a picture of 360 lines
     "enlarged": (200, 128, 90, 64),  # lines that the picture had
     "sharpened": (128, 90, 64),  # the same, sharpened afterwards
-    "noise": (20, 35, 60),  # standard deviation in grey levels
+    "noise": (20, 35, 60),  # standard deviation in gray levels
     "compression": (28, 36, 44, 51),  # x264's crf
     "bright": (2, 3, 4.5),  # times the light
     "dark": (0.25, 0.12, 0.06),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from labelled_text import figures, labelled
+from labeled_text import figures, labeled
 
 SHARED = Path(__file__).resolve().parents[4] / "shared"
 
@@ -21,7 +21,7 @@ def test_overlaid_text_of_two_scripts_and_text_of_the_scene_are_told_apart(
     videos: Path, tmp_path: Path
 ) -> None:
     chosen = ("none_2", "middle_2", "chinese_2", "moving_watermark_2", "bus_2", "keyboard_1_0")
-    clips = [clip for clip in labelled(videos, "judging") if clip.name in chosen]
+    clips = [clip for clip in labeled(videos, "judging") if clip.name in chosen]
     assert len(clips) == len(chosen)
     found = figures(clips, tmp_path)
     assert (found.recall, found.precision) == (1.0, 1.0), found
@@ -29,7 +29,7 @@ def test_overlaid_text_of_two_scripts_and_text_of_the_scene_are_told_apart(
 
 @pytest.mark.slow
 def test_recall_and_precision_of_overlaid_text_are_nine_tenths_or_more(videos: Path, tmp_path: Path) -> None:
-    clips = labelled(videos, "judging")
+    clips = labeled(videos, "judging")
     assert len(clips) >= 60
     found = figures(clips, tmp_path)
     print(found)

@@ -95,7 +95,7 @@ def test_cuts_of_the_film(videos: Path, tmp_path: Path) -> None:
     assert sorted(shots.values()) == pytest.approx([0.0, 0.21, 4.21, 7.08, 8.92], abs=0.03)
 
 
-def test_greys_of_hlg_are_grey_and_in_order(videos: Path) -> None:
+def test_grays_of_hlg_are_gray_and_in_order(videos: Path) -> None:
     path = videos / "hlg10-color-test.mp4"
     rgb = next(iter(decode(path, probe(path, Limits()), Limits(), 480))).rgb.astype(int)
     assert np.ptp(rgb.reshape(-1, 3).mean(0)) < 40

@@ -82,12 +82,12 @@ def test_clips_of_the_same_things_at_other_places_are_less_alike_than_copies(sho
     assert min(likeness(thumbnails(a), thumbnails(near_copy(a))) for a in clips) > 0.85
 
 
-def test_clips_without_colour_are_compared_by_luma(shot: Callable) -> None:
-    grey = [
+def test_clips_without_color_are_compared_by_luma(shot: Callable) -> None:
+    gray = [
         np.repeat(shot(seed, seconds=2).mean(-1, keepdims=True), 3, -1).astype(np.uint8) for seed in (1, 2)
     ]
-    assert likeness(thumbnails(grey[0]), thumbnails(near_copy(grey[0]))) > 0.85
-    assert likeness(thumbnails(grey[0]), thumbnails(grey[1])) < 0.65
+    assert likeness(thumbnails(gray[0]), thumbnails(near_copy(gray[0]))) > 0.85
+    assert likeness(thumbnails(gray[0]), thumbnails(gray[1])) < 0.65
 
 
 def test_exact_copies_are_found_by_content_and_the_first_kept_one_is_named(shot: Callable) -> None:
@@ -99,7 +99,7 @@ def test_exact_copies_are_found_by_content_and_the_first_kept_one_is_named(shot:
     assert known.find(row("d", frames)) == "a"
 
 
-def test_neighbours_from_one_shot_are_no_copies_of_each_other(shot: Callable) -> None:
+def test_neighbors_from_one_shot_are_no_copies_of_each_other(shot: Callable) -> None:
     known = index()
     frames = shot(1, seconds=2)
     known.add([row("a", frames, source_uri="/one.mp4")])

@@ -90,8 +90,8 @@ def test_a_camera_zoom_is_one_and_its_rate_is_the_score(shot: Callable, rate: fl
     zoomed = []
     for index, frame in enumerate(frames):
         scale = 0.5 * np.exp(rate * (index / FPS - 1))
-        centre = np.array([[scale, 0, 64 - 128 * scale], [0, scale, 64 - 128 * scale]])
-        zoomed.append(cv2.warpAffine(frame, centre, (128, 128), flags=cv2.INTER_AREA))
+        center = np.array([[scale, 0, 64 - 128 * scale], [0, scale, 64 - 128 * scale]])
+        zoomed.append(cv2.warpAffine(frame, center, (128, 128), flags=cv2.INTER_AREA))
     assert "zoom" in found(np.stack(zoomed))
     assert scores(np.stack(zoomed))["zoom"] == pytest.approx(abs(rate), rel=0.25)
 

@@ -13,8 +13,8 @@ def leaves() -> np.ndarray:
     picture = np.zeros((720, 1280, 3), np.uint8)
     for _ in range(6000):
         x, y = int(rng.integers(1280)), int(rng.integers(720))
-        colour = rng.integers(30, 226, 3).tolist()
-        cv2.circle(picture, (x, y), int(np.clip(8 / rng.random(), 8, 200)), colour, -1)
+        color = rng.integers(30, 226, 3).tolist()
+        cv2.circle(picture, (x, y), int(np.clip(8 / rng.random(), 8, 200)), color, -1)
     return np.repeat(cv2.resize(picture, (640, 360), interpolation=cv2.INTER_AREA)[None], 2, 0)
 
 
@@ -42,7 +42,7 @@ def test_each_defect_fails(leaves: np.ndarray, defect: str) -> None:
     assert score(poor) < 0.5
 
 
-def test_noise_is_measured_in_grey_levels(leaves: np.ndarray) -> None:
+def test_noise_is_measured_in_gray_levels(leaves: np.ndarray) -> None:
     flat = np.full((1, 240, 320, 3), 120.0)
     noisy = flat + np.random.default_rng(0).normal(0, 10, (1, 240, 320, 1))
     assert measure(noisy.round().astype(np.uint8))["noise"] == pytest.approx(10, abs=1.5)

@@ -32,7 +32,7 @@ def test_a_window_lies_in_the_middle_and_needs_its_length() -> None:
         window(numbered(45), 24, 8, 16)
 
 
-def test_training_frames_are_the_centre_square_scaled() -> None:
+def test_training_frames_are_the_center_square_scaled() -> None:
     frames = np.zeros((48, 64, 128, 3), np.uint8)
     frames[:, :, 32:96] = 200
     made = training_frames(frames, 24, 8, 16, 32)

@@ -1,4 +1,4 @@
-"""Every kind of file that is let in gives its frames, with the colours and times that a player shows."""
+"""Every kind of file that is let in gives its frames, with the colors and times that a player shows."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -13,14 +13,14 @@ from hummingbird_data.reading.extract import extract
 from hummingbird_data.reading.probe import Limits, probe
 from hummingbird_data.stage import StageError
 
-COLOURS = ((200, 40, 40), (40, 200, 40), (40, 40, 200), (220, 220, 220))
+COLORS = ((200, 40, 40), (40, 200, 40), (40, 40, 200), (220, 220, 220))
 COUNT, FPS = 12, 12
 
 
 def stripes(width: int, height: int) -> np.ndarray:
     picture = np.zeros((height, width, 3), np.uint8)
-    for number, colour in enumerate(COLOURS):
-        picture[:, number * width // 4 : (number + 1) * width // 4] = colour
+    for number, color in enumerate(COLORS):
+        picture[:, number * width // 4 : (number + 1) * width // 4] = color
     return picture
 
 
@@ -66,7 +66,7 @@ def read(path: Path) -> list[Frame]:
     return list(decode(path, info, Limits(), 480))
 
 
-def colours(frame: Frame) -> np.ndarray:
+def colors(frame: Frame) -> np.ndarray:
     height, width = frame.rgb.shape[:2]
     return frame.rgb[height // 2, [width * (2 * n + 1) // 8 for n in range(4)]].astype(int)
 
@@ -93,7 +93,7 @@ def test_containers_codecs_and_depths(tmp_path: Path, name: str, codec: str, pix
     frames = read(write(tmp_path / name, codec, pixels, options=quiet))
     assert [round((f.time - frames[0].time) * FPS) for f in frames] == list(range(COUNT))
     assert frames[0].rgb.shape == (72, 96, 3)
-    assert np.abs(colours(frames[6]) - COLOURS).max() <= 6
+    assert np.abs(colors(frames[6]) - COLORS).max() <= 6
 
 
 def test_what_is_not_on_the_lists_is_refused(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_odd_sizes_become_even(tmp_path: Path, size: tuple[int, int]) -> None:
     assert height % 2 == width % 2 == 0
     assert abs(width - size[0]) <= 1
     assert abs(height - size[1]) <= 1
-    assert np.abs(colours(frame) - COLOURS).max() <= 6
+    assert np.abs(colors(frame) - COLORS).max() <= 6
 
 
 def test_wide_pixels_are_made_square(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_wide_pixels_are_made_square(tmp_path: Path) -> None:
 @pytest.mark.parametrize("alpha", [0, 128, 255])
 def test_what_is_transparent_is_shown_before_black(tmp_path: Path, alpha: int) -> None:
     path = write(tmp_path / "a.mov", "prores_ks", "yuva444p10le", alpha=alpha, options={"profile": "4444"})
-    assert np.abs(colours(read(path)[0]) - np.array(COLOURS) * alpha / 255).max() <= 6
+    assert np.abs(colors(read(path)[0]) - np.array(COLORS) * alpha / 255).max() <= 6
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.ts", "a.mp4"])
@@ -188,7 +188,7 @@ def test_a_stream_that_grows_beyond_the_limit_is_stopped(tmp_path: Path) -> None
         list(decode(joined, probe(joined, limits), limits, 480))
 
 
-def test_grey_pictures_come_with_some_frames(tmp_path: Path) -> None:
+def test_gray_pictures_come_with_some_frames(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp4", "libx264")
     frames = list(decode(path, probe(path, Limits()), Limits(), 36, LumaSettings(5)))
     assert [f.luma.shape if f.luma is not None else None for f in frames[:6]] == [

@@ -1,4 +1,4 @@
-"""High dynamic range is shown as a display without it would: greys stay grey, highlights are rolled off."""
+"""High dynamic range is shown as a display without it would: grays stay gray, highlights are rolled off."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ NITS = np.array([0.0, 1.0, 10.0, 50.0, 90.0])
 
 
 def coded(nits: np.ndarray, transfer: int) -> np.ndarray:
-    """Grey of so much light as uint16 codes."""
+    """Gray of so much light as uint16 codes."""
     if transfer == PQ:
         code = to_pq(nits)
     else:  # the display's light is 1000 scene^1.2
@@ -32,9 +32,9 @@ def test_pq_has_its_published_values() -> None:
 
 
 @pytest.mark.parametrize("transfer", [PQ, HLG])
-def test_below_the_knee_light_is_kept_and_grey_stays_grey(transfer: int) -> None:
-    grey = np.repeat(coded(NITS, transfer)[None, :, None], 3, axis=2)
-    shown = to_sdr(grey, transfer)[0].astype(int)
+def test_below_the_knee_light_is_kept_and_gray_stays_gray(transfer: int) -> None:
+    gray = np.repeat(coded(NITS, transfer)[None, :, None], 3, axis=2)
+    shown = to_sdr(gray, transfer)[0].astype(int)
     assert np.abs(shown - shown[:, :1]).max() <= 1
     np.testing.assert_allclose(shown[:, 0], 255 * (NITS / 203) ** (1 / 2.4), atol=1.5)
 
@@ -48,7 +48,7 @@ def test_highlights_stay_apart_up_to_the_masters_peak(transfer: int) -> None:
     assert shown[-1] == 255
 
 
-def test_a_colour_within_bt709_keeps_its_hue() -> None:
+def test_a_color_within_bt709_keeps_its_hue() -> None:
     red = np.array([0.6274, 0.0691, 0.0164]) * 80  # BT.709's red in BT.2020's primaries, cd/m^2
     (shown,) = to_sdr(np.rint(to_pq(red) * 65535).astype(np.uint16)[None, None], PQ)[0]
     assert shown[0] == pytest.approx(255 * (80 / 203) ** (1 / 2.4), abs=3)
@@ -56,7 +56,7 @@ def test_a_colour_within_bt709_keeps_its_hue() -> None:
 
 
 @pytest.mark.parametrize("transfer", [PQ, HLG])
-def test_an_hdr_file_is_read_as_its_greys_and_colours_are_seen(tmp_path: Path, transfer: int) -> None:
+def test_an_hdr_file_is_read_as_its_grays_and_colors_are_seen(tmp_path: Path, transfer: int) -> None:
     nits = np.array([[50.0] * 3, [10.0] * 3, [400.0] * 3, [80 * 0.6274, 80 * 0.0691, 80 * 0.0164]])
     codes = to_pq(nits) if transfer == PQ else coded(nits, HLG) / 65535
     picture = np.repeat(np.repeat(codes[None], 24, axis=1), 48, axis=0)

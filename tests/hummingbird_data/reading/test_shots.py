@@ -26,13 +26,13 @@ def test_cuts_between_shots_of_the_same_world_are_exact(shot: Callable) -> None:
     assert bounds(frames) == np.cumsum([len(s) for s in shots]).tolist()
 
 
-def test_a_cut_is_found_that_colour_alone_shows(shot: Callable) -> None:
-    grey = np.repeat(shot(1, seconds=2, size=(96, 72)).mean(-1, keepdims=True), 3, -1) * 0.2
+def test_a_cut_is_found_that_color_alone_shows(shot: Callable) -> None:
+    gray = np.repeat(shot(1, seconds=2, size=(96, 72)).mean(-1, keepdims=True), 3, -1) * 0.2
     red, green = (
         np.array([142, 93, 88]) * 0.8,
         np.array([79, 128, 84]) * 0.8,
-    )  # as bright, and as far from grey
-    frames = np.concatenate([grey[:24] + red, grey[24:] + green]).astype(np.uint8)
+    )  # as bright, and as far from gray
+    frames = np.concatenate([gray[:24] + red, gray[24:] + green]).astype(np.uint8)
     assert bounds(frames) == [24, 48]
 
 

@@ -143,7 +143,7 @@ def test_thresholds_by_percentile_caption_only_what_they_keep(world: World, run:
     assert (world.scored, world.captioned) == ([], []), "a file that is broken is not read again either"
 
 
-def test_an_interrupted_percentile_run_leaves_no_clip_kept_without_a_judgement(
+def test_an_interrupted_percentile_run_leaves_no_clip_kept_without_a_judgment(
     world: World, run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.write(**{f"v{n}": f"picture{n} {n / 10}" for n in range(1, 9)})

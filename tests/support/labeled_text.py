@@ -2,7 +2,7 @@
 
 Run as a program it writes the clips and prints precision and recall:
 
-    python tests/support/labelled_text.py ../shared/videos FOLDER [setting|judging]
+    python tests/support/labeled_text.py ../shared/videos FOLDER [setting|judging]
 
 Settings of the score were chosen on the sources ``setting``; ``judging`` holds other footage. Text is drawn by Pillow
 in the fonts that lie there, in Chinese by OpenCV. Text of the scene is real (the letters of a keyboard under a camera
@@ -50,7 +50,7 @@ STILLS = {"setting": ["video_0.mov"], "judging": ["video_180.mov", "video_90.mov
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labeled:
     """A clip: ``overlaid`` says whether text was drawn over it, ``kind`` how; ``make`` its pictures."""
 
     name: str
@@ -59,7 +59,7 @@ class Labelled:
     make: Callable[[], Iterator[Picture]]
 
 
-def labelled(videos: Path, split: str) -> list[Labelled]:
+def labeled(videos: Path, split: str) -> list[Labeled]:
     """The clips of ``split``."""
     clips = []
     sources = SOURCES[split]
@@ -68,31 +68,31 @@ def labelled(videos: Path, split: str) -> list[Labelled]:
         def base(source=source) -> list[Picture]:
             return footage(videos, *source)
 
-        clips.append(Labelled(f"none_{number}", "none", False, lambda base=base: iter(base())))
+        clips.append(Labeled(f"none_{number}", "none", False, lambda base=base: iter(base())))
         for offset, (kind, draw) in enumerate(OVERLAYS.items()):
             # Of many sources each gets some of the kinds, so that each kind is there twice or more.
             if len(sources) > 3 and (offset + number) % 3:
                 continue
             seed = 100 * number + offset
             clips.append(
-                Labelled(f"{kind}_{number}", kind, True, lambda b=base, d=draw, s=seed: overlaid(b(), d, s))
+                Labeled(f"{kind}_{number}", kind, True, lambda b=base, d=draw, s=seed: overlaid(b(), d, s))
             )
         for offset, (kind, paint) in enumerate(SCENES.items()):
             if len(sources) > 3 and (offset + number) % 2:
                 continue
             seed = 100 * number + offset
-            clips.append(Labelled(f"{kind}_{number}", kind, False, lambda b=base, p=paint, s=seed: p(b(), s)))
+            clips.append(Labeled(f"{kind}_{number}", kind, False, lambda b=base, p=paint, s=seed: p(b(), s)))
     for number, name in enumerate(STILLS[split]):
         for seed in range(4):
             clips.append(
-                Labelled(
+                Labeled(
                     f"keyboard_{number}_{seed}", "keyboard", False,
                     lambda n=name, s=seed: filmed(footage(videos, n, 0, 9)[0], s),
                 )
             )  # fmt: skip
     if split == "judging":
         clips.append(
-            Labelled("title", "title", True, lambda: iter(footage(videos, "sintel_10s.mp4", 4.4, 6.9)))
+            Labeled("title", "title", True, lambda: iter(footage(videos, "sintel_10s.mp4", 4.4, 6.9)))
         )
     return clips
 
@@ -179,7 +179,7 @@ class Figures:
         return "\n".join([*rows, f"recall {self.recall:.3f}, precision {self.precision:.3f}"])
 
 
-def figures(clips: list[Labelled], folder: Path) -> Figures:
+def figures(clips: list[Labeled], folder: Path) -> Figures:
     """Scores of ``clips``, which are written to ``folder`` where they do not lie there yet."""
     folder.mkdir(parents=True, exist_ok=True)
     called: dict[str, list[bool]] = {}
@@ -196,4 +196,4 @@ def figures(clips: list[Labelled], folder: Path) -> Figures:
 if __name__ == "__main__":
     videos, folder = Path(sys.argv[1]), Path(sys.argv[2])
     for split in sys.argv[3:] or SOURCES:
-        print(f"{split}\n{figures(labelled(videos, split), folder / split)}")
+        print(f"{split}\n{figures(labeled(videos, split), folder / split)}")
