@@ -8,18 +8,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_BLACK = 16.0  # gray levels: nearly all of a black frame is darker, of a white one as far from white
-_ALL = 98.0  # percentile that "nearly all" means
+_BLACK = 16  # gray levels: nearly all of a black frame is darker, of a white one as far from white
+_ALL = 0.98  # share that "nearly all" means
 _BEHIND = 0.7  # share of the picture that is black around a mark
 _BEYOND, _AROUND = (
     0.3,
     1.2,
 )  # least share of it that is seen at some time within so many seconds before and after
 _STILL, _PART = 12, 0.005  # gray levels; share of the pixels that may differ by more while a mark stays
-_BRIGHT, _TOP = 40, 99.8  # gray levels, percentile: something stands in the black
+_BRIGHT, _TOP = 40, 0.998  # gray levels, share of the pixels below: something stands in the black
 _WAIT = 4  # dark runs that wait for the picture behind them, at most
 _STAYS, _LESS = 0.8, 24  # share of a mark's pixels that are there before and after; levels they may be darker
 _FLAT = 2.5  # gray levels: spread of a frame that shows nothing, bars aside
@@ -88,10 +89,11 @@ class _Darkness:
     _open: list[_Marked] = field(default_factory=list)
     _shown: _Picture | None = None
 
-    def see(self, time: float, luma: Luma) -> None:
-        index, picture = len(self.kinds), _Picture(luma, time, float((luma <= _BLACK).mean()))
-        self.kinds.append(bool(np.percentile(luma, _ALL) <= _BLACK))
-        self.bright.append(float(np.percentile(luma, _TOP)))
+    def see(self, time: float, luma: Luma, below: NDArray[np.float64]) -> None:
+        """``below``: the share of the pixels up to each level, 0 to 255."""
+        index, picture = len(self.kinds), _Picture(luma, time, float(below[_BLACK]))
+        self.kinds.append(bool(below[_BLACK] >= _ALL))
+        self.bright.append(float(np.searchsorted(below, _TOP)))
         self._close([run for run in self._open if run is not self._run and time > run.end + _AROUND])
         for run in self._open:
             if run is not self._run and (run.after is None or picture.dark < run.after.dark):
@@ -139,8 +141,9 @@ class Fades:
     def see(self, time: float, luma: Luma) -> None:
         """The next frame (H, W), of a size that does not change, and its time in seconds."""
         self._times.append(time)
-        self._black.see(time, luma)
-        self._white.see(time, 255 - luma)
+        counts = cv2.calcHist([luma], [0], None, [256], [0, 256]).ravel().astype(float)
+        self._black.see(time, luma, np.cumsum(counts) / luma.size)
+        self._white.see(time, 255 - luma, np.cumsum(counts[::-1]) / luma.size)
         self._flat.append(_flat(luma))
 
     def blanks(self) -> list[Blank]:
