@@ -23,7 +23,7 @@ from hummingbird_data.stage import Row, Stage, StageError
 # The server of child processes imports what the engine needs, once.
 _EXTRACT = {
     "scenedetect": "hummingbird_data.reading.extract:extract",
-    "transnet": "hummingbird_data.reading.transnet:extract",
+    "transnet": "hummingbird_data.reading.extract_transnet:extract",
 }
 
 # Seconds of processor time that a megapixel of a source's pictures is allowed, beside what each source is. Decoding

