@@ -16,7 +16,7 @@ ALWAYS: tuple[type[Filter], ...] = (
 )  # fmt: skip
 """Filters of every run; their thresholds are settings of ``curate`` itself."""
 
-KNOWN: dict[str, str] = {}
+KNOWN: dict[str, str] = {"clip_aesthetic": "hummingbird_data.filters.clip_aesthetic:ClipAestheticFilter"}
 """Short names of further filters for ``curate.filters``, and their import paths."""
 
 
