@@ -30,18 +30,17 @@ from hummingbird_data.copies.duplicate_index import DuplicateIndex
 from hummingbird_data.copies.duplicates import CopyLimits
 from hummingbird_data.curation_plan import CurationPlan
 from hummingbird_data.filters.base import declare_scores, describe_filters
+from hummingbird_data.projection import describe_projection, project
 from hummingbird_data.reading.ahead import BackgroundTask, ahead
 from hummingbird_data.runtime.committed import CommittedSources
 from hummingbird_data.runtime.outcome import commit, counts, failure, publish
-from hummingbird_data.runtime.progress import CurationProgress, stage_speeds
+from hummingbird_data.runtime.progress import CurationProgress, Work, stage_speeds
 from hummingbird_data.sources.batching import BatchSizer, batches
 from hummingbird_data.sources.manifests import ManifestColumns
 from hummingbird_data.sources.source_batches import Source, Sources, batch_id, find_sources
 from hummingbird_data.stage import Row, add_stages, quiet_ray_data, run_plain
 from hummingbird_data.verdicts.judging import judge
 from hummingbird_data.verdicts.verdict import with_verdict
-
-Stages = dict[str, list[float]]
 
 _TASKS = 12  # of a batch, for each core: a core waits for a tenth of a second for its next one
 
@@ -69,12 +68,12 @@ def curate(settings: Settings) -> Path:
             plan.check()
             declare_scores(run.lake, plan.filters)
             started = time.monotonic()
-            stages: dict[str, list[float]] = {}
+            work = Work()
             try:
                 if plan.thresholds.percentiles:
-                    _score_all(plan, run.lake, sources, committed, stages)
+                    _score_all(plan, run.lake, sources, committed, work)
                     plan = plan.with_percentiles(partial(committed.scores, plan.thresholds.columns))
-                number = _judge_all(plan, run.lake, sources, committed, stages)
+                number = _judge_all(plan, run.lake, sources, committed, work)
             finally:
                 if plan.captions is not None:
                     plan.captions.close()
@@ -95,8 +94,17 @@ def curate(settings: Settings) -> Path:
                 licences=plan.licences,
                 filters=describe_filters(plan.filters, plan.limits),
                 seconds=round(time.monotonic() - started, 1),
-                stages=stage_speeds(stages),
+                stages=stage_speeds(work.stages),
             )
+            if s.limit is not None:
+                earlier = (run.previous or {}).get("metrics", {}).get("projection")
+                projection = project(
+                    work, sources.total, plan, run.lake, run.snapshot_id, sources, _cores(plan)
+                )
+                projection = projection or earlier  # a run that is called again reads nothing
+                if projection is not None:
+                    run.metrics["projection"] = projection
+                    print(describe_projection(projection), flush=True)
             return run.result_path
 
 
@@ -108,16 +116,19 @@ def sources_of(settings: Settings) -> Sources:
     """
     s = settings.curate
     root = None if s.manifest_root is None else str(s.manifest_root)
-    return find_sources(s.source, ManifestColumns(s.manifest_uri, s.manifest_caption, root))
+    sources = find_sources(s.source, ManifestColumns(s.manifest_uri, s.manifest_caption, root))
+    if s.limit is not None:
+        sources.sample(s.limit)
+    return sources
 
 
 def _score_all(
-    plan: CurationPlan, lake: Lake, sources: Sources, committed: CommittedSources, stages: Stages
+    plan: CurationPlan, lake: Lake, sources: Sources, committed: CommittedSources, work: Work
 ) -> None:
     """Commits the clips of all sources that have no scores yet, dropped as not judged."""
     committed.look(plan)
     sizer = _batch_sizer(plan)
-    with CurationProgress(len(sources), stages) as progress:
+    with CurationProgress(len(sources), work) as progress:
 
         def unscored() -> Iterator[_Batch]:
             for files in batches(
@@ -136,7 +147,7 @@ def _score_all(
 
 
 def _judge_all(
-    plan: CurationPlan, lake: Lake, sources: Sources, committed: CommittedSources, stages: Stages
+    plan: CurationPlan, lake: Lake, sources: Sources, committed: CommittedSources, work: Work
 ) -> int:
     """All batches, in order; returns the number of those that were left to do."""
     s = plan.settings.curate
@@ -146,7 +157,7 @@ def _judge_all(
     with (
         DuplicateIndex(limits, plan.storage) as index,
         RepeatedCaptions(s.caption_share) as repeated,
-        CurationProgress(len(sources), stages) as progress,
+        CurationProgress(len(sources), work) as progress,
     ):
         index.add(committed.winners(plan))
         if plan.captions is not None:

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 # Settings that change what is looked at and how fast a run is, not what it makes of a source; files whose content is
 # hashed; and classes, which are hashed with their own settings.
 _SPEED = {
-    "engine", "source", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "batch_seconds",
+    "engine", "source", "limit", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "batch_seconds",
     "caption_batch", "quality_actors", "caption_actors", "model_gpus", "allow_noncommercial", "caption_endpoint",
     "rewrite_endpoint", "caption_prompt", "rewrite_prompt", "caption_tokenizer", "filters",
     "shot_weights",

@@ -78,7 +78,7 @@ VERBS: dict[str, Verb] = {
         "Curates raw video (a folder, glob, URI or manifest): clips with scores, verdicts and captions in the lake, "
         "and a page to review them.",
         "hummingbird_jobs.mains:curate",
-        {"--source": "curate.source"},
+        {"--source": "curate.source", "--limit": "curate.limit"},
     ),
     "encode": Verb(
         "Encodes a snapshot's kept clips: latents and text embeddings, cached for training.",

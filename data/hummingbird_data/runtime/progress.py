@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import RLock
 from types import TracebackType
 from typing import Any
@@ -19,17 +19,17 @@ class CurationProgress:
     """Files done, what became of them, clips a second of each step, and the time left, on standard error.
 
     The rates count only what this run does itself: files that were done before do not make it look fast.
-    ``stages`` takes in clips and seconds by stage, of several passes one after the other. Steps may overlap, and
-    report from threads of their own.
+    ``work`` takes in what is done, of several passes one after the other. Steps may overlap, and report from threads
+    of their own.
     """
 
-    def __init__(self, files: int, stages: dict[str, list[float]] | None = None) -> None:
+    def __init__(self, files: int, work: "Work | None" = None) -> None:
         # Without smoothing, the time left follows from the mean rate: batches come in bursts.
         self._bar = tqdm(
             total=files, unit="file", desc="curate", mininterval=1.0, dynamic_ncols=True, smoothing=0
         )
         self.counts: Counter[str] = Counter()
-        self._stages = {} if stages is None else stages
+        self._work = Work() if work is None else work
         self._steps: dict[str, _Step] = {}
         self._lock = RLock()
 
@@ -53,6 +53,7 @@ class CurationProgress:
         """``files`` more are done; ``counts`` more of each thing."""
         with self._lock:
             self.counts.update(counts)
+            self._work.files += files
             self._show()
             self._bar.update(files)
 
@@ -78,7 +79,7 @@ class CurationProgress:
             self._steps[step].clips += 1
             for name, seconds in row.items():
                 if name.startswith(SECONDS) and seconds is not None:
-                    stage = self._stages.setdefault(name.removeprefix(SECONDS), [0, 0.0])
+                    stage = self._work.stages.setdefault(name.removeprefix(SECONDS), [0, 0.0])
                     stage[0] += 1
                     stage[1] += seconds
             self._show()
@@ -94,6 +95,14 @@ class CurationProgress:
         ]
         counts = [f"{n} {what}" for what, n in self.counts.items()]
         self._bar.set_postfix_str(", ".join([*rates, *counts]), refresh=False)
+
+
+@dataclass
+class Work:
+    """What a run did itself: files that it read, and by stage clips and the seconds that its processes worked."""
+
+    files: int = 0
+    stages: dict[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass

@@ -6,6 +6,7 @@ neither the order of a manifest nor that of a listing changes anything.
 
 import csv
 import hashlib
+import heapq
 import io
 import logging
 import os
@@ -49,6 +50,7 @@ class Sources(TemporaryDatabase):
     def __init__(self) -> None:
         super().__init__(_TABLES)
         self.repeated = 0
+        self._whole: tuple[int, str] | None = None
 
     def __len__(self) -> int:
         return int(self.database.execute("SELECT count(*) FROM source").fetchone()[0])
@@ -68,9 +70,25 @@ class Sources(TemporaryDatabase):
     @property
     def root(self) -> str:
         """The folder that all of them are below; empty where there is none."""
+        if self._whole is not None:
+            return self._whole[1]
         first, last = self.database.execute("SELECT min(uri), max(uri) FROM source").fetchone()
         common = os.path.commonprefix([first or "", last or ""])  # noqa: RUF071 (URIs are no paths; cut below)
         return common.rpartition("/")[0]
+
+    @property
+    def total(self) -> int:
+        """How many there were before `sample`."""
+        return len(self) if self._whole is None else self._whole[0]
+
+    def sample(self, count: int) -> None:
+        """Keeps ``count`` of them, spread over all, and the same ones each time: those whose names hash lowest."""
+        self._whole = len(self), self.root
+        names = (uri for (uri,) in self.database.execute("SELECT uri FROM source"))
+        kept = heapq.nsmallest(count, names, key=lambda uri: (_digest(uri), uri))
+        self.database.execute("CREATE TEMP TABLE sampled (uri TEXT PRIMARY KEY) WITHOUT ROWID")
+        self.database.executemany("INSERT INTO sampled VALUES (?)", ((uri,) for uri in kept))
+        self.database.execute("DELETE FROM source WHERE uri NOT IN (SELECT uri FROM sampled)")
 
     def add(self, uri: str, relative: str | None, caption: str | None, fingerprint: str) -> None:
         """Adds a source; of several with the same ``uri`` the first counts."""

@@ -48,6 +48,10 @@ class CurateSettings(Section):
         description="what reads and scores: ray, or plain: this process alone, to debug in and compare with; captions "
         "go through Ray",
     )
+    limit: PositiveInt | None = Field(
+        None,
+        description="a pilot: only so many files, spread over the source; the result projects the whole. none: all",
+    )
     batch_files: PositiveInt = Field(512, description="most source files that are committed together")
     batch_seconds: PositiveFloat = Field(
         300.0,

@@ -49,6 +49,7 @@ def write_review(
             Headline("dropped", str(curation.dropped)),
             Headline("in quarantine", str(curation.quarantined), "files that could not be read"),
             *_about_captions(run_result["metrics"]),
+            *_about_the_whole(run_result["metrics"]),
         ),
         curation=curation,
         captions=captions,
@@ -92,6 +93,17 @@ def _about_captions(metrics: Row) -> Iterator[Headline]:
         yield Headline("captions", "from the files", "models.captioner names no captioner")
     if metrics.get("without_caption"):
         yield Headline("without a caption", str(metrics["without_caption"]), "kept; encode leaves them out")
+
+
+def _about_the_whole(metrics: Row) -> Iterator[Headline]:
+    """What a pilot says of its whole source."""
+    projection = metrics.get("projection")
+    if projection:
+        cost = f"{projection['core_hours']:.3g} core hours, {projection['gigabytes']:.3g} GB"
+        if projection["gpu_hours"]:
+            cost += f", {projection['gpu_hours']:.3g} GPU hours"
+        files = f"about {projection['clips']} clips of {projection['files']} files: {cost}"
+        yield Headline("a pilot", f"{projection['sampled']} files", files)
 
 
 def _rows(lake: Lake, table: TableName, snapshot: int, in_source: Callable[[str], bool]) -> Iterator[Row]:
