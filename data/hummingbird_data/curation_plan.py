@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import AnyPath
-from hummingbird.core.hashes import folder_hash
+from hummingbird.core.hashes import weights_path_hash
 from hummingbird.core.model_references import model_licence
 
 from hummingbird_data.captions.caption_stages import Captioning
@@ -70,7 +70,7 @@ class CurationPlan:
         captions = plan_captioning(settings)
         filters = filters_of(settings)
         folders = {name: folder for one in filters for name, folder in one.models(settings).items()}
-        models = {**{name: folder_hash(folder) for name, folder in folders.items()}, **captions.models}
+        models = {**{name: weights_path_hash(folder) for name, folder in folders.items()}, **captions.models}
         licences = {name: model_licence(folder) or "unknown" for name, folder in folders.items()}
         licences |= captions.licences
         if s.shot_engine == "transnet":

@@ -73,7 +73,7 @@ class Filter(ABC):
         """
 
     def models(self, settings: SettingsTree) -> Mapping[str, Path]:
-        """The folders of the models that its scores come from, by what ``models_licence`` calls them."""
+        """The folders or files of the models that its scores come from, by what ``models_licence`` calls them."""
         return {}
 
     def check(self, settings: SettingsTree) -> None:  # noqa: B027 (most filters have no model)

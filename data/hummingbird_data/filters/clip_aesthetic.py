@@ -145,7 +145,7 @@ class ClipAestheticFilter(Filter):
         ]
 
     def models(self, settings: SettingsTree) -> Mapping[str, Path]:
-        return {"clip_aesthetic": self.settings.clip}
+        return {"clip_aesthetic": self.settings.clip, "aesthetic_head": self.settings.head}
 
     def check(self, settings: SettingsTree) -> None:
         ClipAesthetic(self.settings.clip, self.settings.head, "cpu")

@@ -34,6 +34,11 @@ def folder_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def weights_path_hash(path: Path) -> str:
+    """`folder_hash` of a model folder, `file_hash` of a single file."""
+    return folder_hash(path) if path.is_dir() else file_hash(path)
+
+
 def file_hash(path: Path) -> str:
     """SHA-256 (hex) of a file."""
     with path.open("rb") as file:

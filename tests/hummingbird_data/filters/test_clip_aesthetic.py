@@ -8,6 +8,7 @@ import pytest
 import torch
 from hummingbird.config.loading import load_settings
 from hummingbird.core.errors import InputError
+from hummingbird_data.curation_plan import CurationPlan
 from hummingbird_data.filters.base import Filter
 from hummingbird_data.filters.clip_aesthetic import ClipAesthetic, ClipAestheticFilter
 from hummingbird_data.filters.shipped import filters_of
@@ -75,6 +76,14 @@ def test_its_threshold_is_a_percentile_unless_told_otherwise(clip: Path, head: P
     limits = {"min_clip_aesthetic": 5.0}
     assert filter_.drops({"clip_aesthetic": 4.9}, limits)
     assert not filter_.drops({"clip_aesthetic": 5.1}, limits)
+
+
+def test_another_head_in_the_same_place_makes_other_scores(clip: Path, head: Path) -> None:
+    filters = f"curate.filters={{clip_aesthetic: {{clip: '{clip}', head: '{head}'}}}}"
+    before = CurationPlan.make(load_settings(overrides=[filters])).scoring_key
+    assert CurationPlan.make(load_settings(overrides=[filters])).scoring_key == before
+    torch.save({"weight": torch.zeros(1, 8), "bias": torch.tensor([5.0])}, head)
+    assert CurationPlan.make(load_settings(overrides=[filters])).scoring_key != before
 
 
 def test_a_head_of_another_width_is_refused_before_anything_is_read(clip: Path, tmp_path: Path) -> None:
