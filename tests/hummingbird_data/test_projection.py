@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hummingbird.config.settings import Settings
 from hummingbird.lake.lake import Lake
+from hummingbird.reports.review import write_review
 from hummingbird_data.curate import curate
 from hummingbird_data.sources.source_batches import find_sources
 
@@ -15,7 +16,7 @@ from hummingbird_data.sources.source_batches import find_sources
 def source(tmp_path: Path, write_video: Callable, shot: Callable) -> Path:
     folder = tmp_path / "raw"
     folder.mkdir()
-    for number in range(4):
+    for number in range(7):
         write_video(folder / f"{number}.mp4", shot(number))
     (folder / "broken.mp4").write_bytes(b"no video")
     return folder
@@ -48,15 +49,28 @@ def test_the_whole_is_projected_and_a_full_run_does_the_rest(
     pilot = run(3)
     assert pilot["metrics"]["sources"] == 3
     projection = pilot["metrics"]["projection"]
-    assert (projection["files"], projection["sampled"]) == (5, 3)
+    assert (projection["files"], projection["sampled"]) == (8, 3)
     assert projection["core_hours"] > 0
     for proposals in projection["thresholds"].values():
         assert all(0 < proposal["drops"] <= 1 for proposal in proposals)
-    assert "the whole source, from 3 of 5 files" in capsys.readouterr().out
+    assert "the whole source, from 3 of 8 files" in capsys.readouterr().out
     assert run(3)["metrics"]["projection"] == projection
     lake = Lake.open(Settings(storage=tmp_path / "runs"))
     before = {row["source_uri"]: row for row in lake.read("clips").to_pylist()}
     whole = run(None)
-    assert whole["metrics"]["sources"] == 5
+    assert whole["metrics"]["sources"] == 8
     assert "projection" not in whole["metrics"]
-    assert whole["metrics"]["stages"]["read"]["clips"] <= 5 - len(before)
+    assert whole["metrics"]["stages"]["read"]["clips"] <= 8 - len(before)
+
+
+def test_the_review_shows_what_a_proposed_threshold_would_drop(
+    ray_cluster: None, tmp_path: Path, source: Path
+) -> None:
+    section = {"source": source, "engine": "plain", "limit": 8, "min_weightless": 0}
+    settings = Settings(storage=tmp_path / "runs", curate=section)
+    result = curate(settings)
+    review = write_review(Lake.open(settings), settings.storage, result).read_text()
+    proposals = json.loads(result.read_text())["metrics"]["projection"]["thresholds"]
+    assert proposals
+    for setting in proposals:
+        assert f"curate.{setting}=" in review

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,11 @@ Row = dict[str, Any]
 Filters = Sequence[Mapping[str, Any]]
 """What the filters of a run declare, as its ``result.json`` has it (``metrics.filters``)."""
 
+Proposals = Mapping[str, Sequence[Mapping[str, float]]]
+"""Values of thresholds and the share that each ``drops``, by setting (``metrics.projection.thresholds``)."""
+
+_USUAL = 0.05  # share of the clips
+
 
 def curation_part(
     clips: pa.Table,
@@ -29,6 +34,7 @@ def curation_part(
     examples: int = 2,
     counts: Mapping[str, int] | None = None,
     filters: Filters = (),
+    proposals: Proposals | None = None,
 ) -> Curation:
     """What became of the clips: rows of ``clips`` and ``quarantine`` as the lake reads them.
 
@@ -38,6 +44,7 @@ def curation_part(
         examples: strips for each reason; twice as many of kept clips.
         counts: clips by verdict and by reason, where ``clips`` are but some of them.
         filters: whose scores are shown, with their thresholds.
+        proposals: thresholds of which is shown what they would drop.
     """
     rows: list[Row] = clips.sort_by("clip_id").to_pylist()
     kept = [row for row in rows if row["verdict"] == "kept"]
@@ -67,7 +74,32 @@ def curation_part(
             for declared in filters
             if math.isfinite(float(declared["threshold"]))
         },
+        proposals={
+            f"curate.{declared['setting']}={proposal['value']:.4g} would drop {proposal['drops']:.0%}": tuple(
+                _strip(row, storage, titles)
+                for row in _nearest_beyond(rows, declared, proposal["value"], examples)
+            )
+            for declared, proposal in _proposed(filters, proposals or {})
+        },
     )
+
+
+def _proposed(
+    filters: Filters, proposals: Proposals
+) -> Iterator[tuple[Mapping[str, Any], Mapping[str, float]]]:
+    """Each filter that has proposals, with the one that drops nearly what is usual."""
+    for declared in filters:
+        values = proposals.get(declared["setting"])
+        if values:
+            yield declared, min(values, key=lambda proposal: abs(proposal["drops"] - _USUAL))
+
+
+def _nearest_beyond(rows: list[Row], declared: Mapping[str, Any], value: float, count: int) -> list[Row]:
+    """The clips that a threshold would drop, nearest to it first: what they look like says whether it is right."""
+    column, below = declared["column"], declared["drops"] == "below"
+    scored = [row for row in rows if row[column] is not None]
+    beyond = [row for row in scored if (row[column] < value if below else row[column] > value)]
+    return sorted(beyond, key=lambda row: abs(row[column] - value))[:count]
 
 
 def captions_part(

@@ -33,7 +33,7 @@ class Curation:
     ``reasons`` counts the dropped clips by reason (a clip may have several), ``examples`` holds strips by
     reason, ``quarantine`` (source, stage, error), ``truth`` rates by name where the truth is known,
     ``distributions`` the values of a score of kept and of dropped clips, ``thresholds`` where by a score the line
-    between them was drawn.
+    between them was drawn, ``proposals`` what a threshold would drop, by the setting.
     """
 
     kept: int
@@ -46,6 +46,7 @@ class Curation:
     truth: Mapping[str, float] = field(default_factory=dict)
     distributions: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    proposals: Mapping[str, tuple[Strip, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,7 @@ def reviewed_curation(
         storage,
         counts=counts,
         filters=run_result["metrics"].get("filters", ()),
+        proposals=(run_result["metrics"].get("projection") or {}).get("thresholds"),
     )
     return replace(curation, quarantined=len(failed)), captions_part(clips, storage)
 
