@@ -88,7 +88,7 @@ def _proposals(plan: CurationPlan, rows: list[dict[str, Any]]) -> dict[str, list
         places = [share if below else 100 - share for share in _SHARES]
         values = np.percentile(scores, places, method="lower" if below else "higher")
         if threshold.drops == "from":
-            values = np.nextafter(values, np.inf)
+            values = [min((score for score in scores if score > value), default=np.inf) for value in values]
         shares = {float(v): sum(threshold.applies(s, float(v)) for s in scores) / len(scores) for v in values}
         dropping = [{"value": value, "drops": round(share, 4)} for value, share in shares.items() if share]
         if dropping:  # many clips may have the same score

@@ -1,8 +1,9 @@
 """Parts of the report from the lake: curation, captions, lineage."""
 
 import math
+import operator
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ Proposals = Mapping[str, Sequence[Mapping[str, float]]]
 """Values of thresholds and the share that each ``drops``, by setting (``metrics.projection.thresholds``)."""
 
 _USUAL = 0.05  # share of the clips
+_BEYOND: dict[str, Callable[[float, float], bool]] = {
+    "below": operator.lt,
+    "above": operator.gt,
+    "from": operator.ge,
+}
 
 
 def curation_part(
@@ -96,9 +102,8 @@ def _proposed(
 
 def _nearest_beyond(rows: list[Row], declared: Mapping[str, Any], value: float, count: int) -> list[Row]:
     """The clips that a threshold would drop, nearest to it first: what they look like says whether it is right."""
-    column, below = declared["column"], declared["drops"] == "below"
-    scored = [row for row in rows if row[column] is not None]
-    beyond = [row for row in scored if (row[column] < value if below else row[column] > value)]
+    column, is_beyond = declared["column"], _BEYOND[declared["drops"]]
+    beyond = [row for row in rows if row[column] is not None and is_beyond(row[column], value)]
     return sorted(beyond, key=lambda row: abs(row[column] - value))[:count]
 
 
