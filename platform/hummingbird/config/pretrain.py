@@ -39,7 +39,7 @@ class PretrainSettings(Section):
     )
     processes: NonNegativeInt = Field(0, description="processes that draw samples beside the training")
     workers: PositiveInt = Field(
-        1, description="processes that train the teacher together on a CPU, which share its threads"
+        1, description="processes that train the teacher together (Ray, DeepSpeed), and share a CPU's threads"
     )
     threads: PositiveInt = Field(2, description="threads of torch")
     weights: AbsolutePath | None = Field(
