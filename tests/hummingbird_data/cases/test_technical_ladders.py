@@ -57,7 +57,6 @@ def score(path: Path, frames: list[np.ndarray], crf: int) -> float:
     return weightless_score(measure(read(path)[[2, 6, 10]]))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", STEPS)
 @pytest.mark.parametrize("clip", CLIPS)
 def test_the_score_falls_down_a_ladder(videos: Path, tmp_path: Path, clip: str, kind: str) -> None:
