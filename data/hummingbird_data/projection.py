@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from hummingbird.core.files import file_size
 from hummingbird.lake.lake import Lake
 
 from hummingbird_data.curation_plan import CurationPlan
@@ -38,7 +39,7 @@ def project(
         for row in batch.to_pylist()
         if row["source_uri"] in sources
     ]
-    size = sum((plan.storage / row["media_path"]).stat().st_size for row in rows)
+    size = sum(file_size(plan.storage / row["media_path"]) for row in rows)
     seconds = {name: spent for name, (_, spent) in work.stages.items() if name != _DECODING}
     on_gpus = _gpu_stages(plan, seconds)
     core_seconds = sum(spent for name, spent in seconds.items() if name not in on_gpus)

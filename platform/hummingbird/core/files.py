@@ -260,6 +260,16 @@ StoragePath = Annotated[
 """In settings: a folder, which is made absolute once, on the driver (workers run in other folders), or a URI."""
 
 
+def file_size(path: AnyPath) -> int:
+    """Bytes of a file. Raises FileNotFoundError where there is none."""
+    if not isinstance(path, RemotePath):
+        return path.stat().st_size
+    size = path.info().size
+    if size is None:
+        raise FileNotFoundError(str(path))
+    return int(size)
+
+
 def write_atomically(target: AnyPath, content: bytes) -> None:
     """Writes a file that appears whole or not at all, making its folder if need be."""
     if isinstance(target, RemotePath):

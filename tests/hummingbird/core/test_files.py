@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 from hummingbird.config.loading import load_settings
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import AnyPath, RemotePath, as_path, create, remove_tree, write_atomically
+from hummingbird.core.files import (
+    AnyPath,
+    RemotePath,
+    as_path,
+    create,
+    file_size,
+    remove_tree,
+    write_atomically,
+)
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -88,3 +96,10 @@ def test_a_storage_is_a_folder_or_a_uri(tmp_path: Path, monkeypatch: pytest.Monk
         with pytest.raises(InputError, match=why) as caught:
             load_settings(None, [f"storage={wrong}"])
         assert "secret" not in str(caught.value)
+
+
+def test_a_file_has_its_size_and_one_that_is_not_there_none(place: AnyPath) -> None:
+    write_atomically(place / "five", b"12345")
+    assert file_size(place / "five") == 5
+    with pytest.raises(FileNotFoundError):
+        file_size(place / "none")

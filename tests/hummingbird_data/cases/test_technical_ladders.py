@@ -1,5 +1,6 @@
 """The weightless score falls down ladders of blur, enlargement, noise, compression and exposure of real clips."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -70,3 +71,4 @@ def test_the_score_falls_down_a_ladder(videos: Path, tmp_path: Path, clip: str, 
     assert scores[0] > 0.5
     assert scores[-1] < 0.5, scores
     assert max(np.diff(scores)) <= RISE, scores
+    assert all(later < 0.5 for earlier, later in pairwise(scores) if later > earlier + 0.05), scores
