@@ -19,6 +19,7 @@ from hummingbird.pruning.planner.plan_verb import plan
 from hummingbird.pruning.planner.units import removals
 from hummingbird.pruning.prune import prune
 from hummingbird.pruning.pruning_plan import Plan, load_plan, whole_plan
+from hummingbird.reports.plan_page import write_plan_page
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_a_plan_is_made_within_its_budget_and_prunes_the_teacher(
     plan_path = report["files"]["plan"]
     assert report["costs"]["student"]["milliseconds"] > 0
     assert report["timing"]["device"]
-    assert "<svg" in Path(report["files"]["picture"]).read_text()
+    assert "<svg" in write_plan_page(str(teacher), report).read_text()
     dropped = json.loads((Path(plan_path).parent / "importance.json").read_text())["dropped"]
     assert all(len(one["over_timesteps"]) == 2 for one in dropped)
     pruning = settings.model_copy(
