@@ -37,7 +37,11 @@ class EvaluateSettings(Section):
     )
     prompts: PositiveInt | AbsolutePath = Field(
         200,
-        description='how many of the suite\'s own prompts, or a file with lines {"prompt": "...", "seed": 3}',
+        description='how many of the suite\'s own prompts, or a file with lines {"prompt": "...", "seed": 3}, '
+        "or VBench_full_info.json",
+    )
+    seeds_per_prompt: PositiveInt = Field(
+        1, description="videos of a prompt that names no seeds of its own; VBench makes 5"
     )
     seed: NonNegativeInt = Field(0, description="seed of prompts, of noise and of the intervals")
     num_inference_steps: PositiveInt = Field(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -164,6 +165,50 @@ def test_any_prompts_are_evaluated_with_what_can_be_measured(
     page = scores_part(result)
     assert set(page.rows) == {"temporal flickering"}
     assert len(page.missing) == 15
+
+
+def test_dimensions_of_finished_videos_join_the_others(
+    small: Settings, in_process: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    # In place of VBench's package: it sees no color in the second of three, and no action at all.
+    package = tmp_path / "python"
+    package.write_text(
+        f"""#!{sys.executable}
+import json, sys
+paths = [path for row in json.load(open(sys.argv[2])) for path in row["video_list"]]
+for name in sys.argv[4:]:
+    if name != "human_action":
+        value = 1.7 if "1.7" in paths[0] and name == "color" else 0.25
+        found = [{{"video_path": p, "video_results": value}} for p in paths if name != "color" or "green" not in p]
+        json.dump({{name: [0, found]}}, open(sys.argv[3] + "/" + name + "_eval_results.json", "w"))
+"""
+    )
+    package.chmod(0o755)
+    names = ["color", "human action", "temporal flickering"]
+    lines = [
+        {"prompt": f"a {color} car", "dimensions": names, "auxiliary_info": {"color": {"color": color}}}
+        for color in ("red", "green", "blue")
+    ]
+    file = tmp_path / "mine.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    suite = {"vbench": {"official": str(package), "official_dimensions": names[:2]}}
+    with_suite = changed(small, prompts=file, suite=suite, num_frames=2)
+    in_process(lambda model, prompt: (model, prompt) == ("student", "a blue car"))
+    result = load_result(evaluate(with_suite))
+    models = result["metrics"]["models"]
+    assert models["teacher"]["raw"]["color"] == 0.25
+    assert models["student"]["raw"]["color"] == pytest.approx(
+        (0.25 + 0) / 2
+    )  # what could not be made counts as 0
+    assert set(models["teacher"]["dimensions"]) == {"color", "temporal flickering"}
+    assert result["metrics"]["missing"]["human action"].startswith(
+        "VBench's own package could not measure it"
+    )
+    assert load_result(evaluate(with_suite))["metrics"] == result["metrics"]
+    lines[0]["prompt"] = "a 1.7 car"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    with pytest.raises(ValueError, match=r"teacher, video 0001: color is 1\.7, outside its range"):
+        evaluate(with_suite)
 
 
 def test_one_prompt_is_enough(small: Settings, in_process: Callable[..., list[str]], tmp_path: Path) -> None:

@@ -16,3 +16,7 @@ class OwnPromptsSuite(VBenchSuite):
     def missing(self) -> Mapping[str, str]:
         own = {name for name, needs in NEEDS.items() if needs.on_lists}
         return {**super().missing, **dict.fromkeys(own, "is defined on VBench's own prompts alone")}
+
+    @property
+    def of_files(self) -> frozenset[str]:
+        return super().of_files - {name for name, needs in NEEDS.items() if needs.on_lists}
