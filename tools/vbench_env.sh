@@ -42,4 +42,4 @@ for name in (
         print(f"{name} cannot be measured: {error}")
 print(f"{len(importable)} of 16 dimensions can be imported")
 CHECK
-echo "evaluate.suite=\"{vbench: {official: $PWD/$env/bin/python}}\""
+echo "evaluate.suite=\"{vbench: {official: $(realpath -s "$env")/bin/python}}\""

@@ -120,7 +120,7 @@ VERBS: dict[str, Verb] = {
     ),
     "evaluate": Verb(
         "Scores models on the same prompts and seeds: VBench's form, with intervals and videos.",
-        "hummingbird.evaluation.evaluate:evaluate",
+        "hummingbird_jobs.mains:evaluate",
         {"--prompts": "evaluate.prompts", "--teacher": "models.teacher", "--student": "models.student"},
     ),
     "compile": Verb(

@@ -59,6 +59,10 @@ class EvaluateSettings(Section):
     mixed_precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="of the U-Net, the same for all models; auto: bf16 where the device is fast at it"
     )
+    timed_videos: NonNegativeInt = Field(
+        0,
+        description="videos a model that are timed one by one, all models in turn: the report's frontier; 0: none",
+    )
     resamples: int = Field(1000, ge=100, description="bootstrap samples behind the 95 % intervals")
 
     @model_validator(mode="after")

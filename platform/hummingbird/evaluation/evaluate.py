@@ -18,6 +18,7 @@ from hummingbird.core.files import as_path
 from hummingbird.core.hashes import weights_path_hash
 from hummingbird.core.scratch import origin
 from hummingbird.evaluation.evaluated_models import ResolvedModel, resolve_models
+from hummingbird.evaluation.evaluated_speed import time_models
 from hummingbird.evaluation.file_measures import with_file_values
 from hummingbird.evaluation.generation import evaluate_model
 from hummingbird.evaluation.intervals import ModelScore, Scale, ValueTable, score_models
@@ -49,9 +50,10 @@ def evaluate(settings: Settings, folder: Path | None = None) -> Path:
     ``result.json``.
 
     Metrics: ``models`` by name (`ModelScore`, the ``figures`` of the suite, ``failed``: videos that could not be made,
-    with their errors), ``missing`` dimensions with the reasons, ``suite`` (name, version, settings, and what it
-    declares), ``prompts`` and ``videos`` (how many), ``seeds``, ``stamps`` by model (what its videos depend on),
-    ``versions``, ``device``. Outputs: ``videos`` (a folder), ``rows`` (Parquet, one row a video), ``prompts`` (ids to
+    with their errors), ``missing`` dimensions with the reasons, ``suite`` (name, version, settings, what it declares,
+    hashes of its models), ``prompts``, ``rewritten_prompts`` and ``videos`` (how many), ``seeds``, ``stamps`` by model
+    (what its videos depend on), ``versions``, ``device``, and with ``evaluate.timed_videos`` ``speed`` (``rows`` by
+    model, ``device``). Outputs: ``videos`` (a folder), ``rows`` (Parquet, one row a video), ``prompts`` (ids to
     prompts). Interrupted and run again, it goes on where it was.
 
     Raises:
@@ -102,6 +104,7 @@ def evaluate(settings: Settings, folder: Path | None = None) -> Path:
             missing=missing_dimensions(suite, prompts, unmeasured),
             suite=suite_declaration(plugin, suite) | {"models": judges},
             prompts=len(prompts),
+            rewritten_prompts=sum(prompt.original is not None for prompt in prompts),
             videos=len(tasks),
             seeds=[r.seed for r in tasks],
             stamps={m.name: m.stamp | _made_by(results[m.name]) for m in models},
@@ -115,6 +118,9 @@ def evaluate(settings: Settings, folder: Path | None = None) -> Path:
         )
         for model in models:
             _record_scores(run.lake, model, scores[model.name], plugin.name, suite.version)
+        if s.timed_videos:
+            texts = [prompt.text for prompt in prompts]
+            run.metrics["speed"] = time_models(models, texts, s.timed_videos)
         print("\n".join(score_lines(run.metrics)), flush=True)
     return run.result_path
 
@@ -147,7 +153,14 @@ def suite_declaration(plugin: Plugin[Suite], suite: Suite) -> dict[str, Any]:
 
 def _prompts_hash(tasks: Sequence[VideoTask]) -> str:
     content = [
-        [r.id, r.prompt.text, r.seed, sorted(r.prompt.asks or ()), dict(r.prompt.auxiliary_info)]
+        [
+            r.id,
+            r.prompt.text,
+            r.seed,
+            sorted(r.prompt.asks or ()),
+            dict(r.prompt.auxiliary_info),
+            r.prompt.original,
+        ]
         for r in tasks
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -131,6 +131,7 @@ def task_rows(tasks: Sequence[VideoTask]) -> list[Row]:
             "seed": r.seed,
             "asks": json.dumps(sorted(r.prompt.asks or ())),
             "auxiliary_info": json.dumps(dict(r.prompt.auxiliary_info)),
+            "original": json.dumps(r.prompt.original),
         }
         for r in tasks
     ]
@@ -205,6 +206,7 @@ def measure_row(row: Row, plugin: Plugin[Suite], model: str, fps: int) -> Row:
         (int(row["seed"]),),
         frozenset(asks) if asks else None,
         json.loads(row.pop("auxiliary_info")),
+        json.loads(row.pop("original")),
     )
     file = io.BytesIO()
     if error is None:

@@ -91,6 +91,7 @@ def write_prompts(prompts: Iterable[EvaluationPrompt], file: Path) -> None:
                 "seeds": p.seeds,
                 "dimensions": sorted(p.asks or ()),
                 **({"auxiliary_info": dict(p.auxiliary_info)} if p.auxiliary_info else {}),
+                **({} if p.original is None else {"original": p.original}),
             }
         )
         for p in prompts

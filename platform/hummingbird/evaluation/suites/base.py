@@ -47,6 +47,7 @@ class EvaluationPrompt:
         seeds: at least one.
         asks: the dimensions that it is about; none: what `Suite.text_dimensions` says of its text.
         auxiliary_info: what is to be seen, by dimension, in whatever form the suite reads (VBench's, for example).
+        original: what was asked for where the text was rewritten: judges go by it.
     """
 
     id: str
@@ -54,6 +55,12 @@ class EvaluationPrompt:
     seeds: tuple[int, ...]
     asks: frozenset[str] | None = None
     auxiliary_info: Mapping[str, Any] = field(default_factory=dict)
+    original: str | None = None
+
+    @property
+    def asked_text(self) -> str:
+        """The prompt before anything rewrote it."""
+        return self.text if self.original is None else self.original
 
     def __post_init__(self) -> None:
         """Raises ValueError for an id that cannot name a file, or no seeds."""

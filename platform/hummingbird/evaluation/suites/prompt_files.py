@@ -1,7 +1,8 @@
 """Prompts from a file: lines of JSON, ``{"prompt": "a red panda eats bamboo", "seed": 3}``, or VBench's own list.
 
 A line may have ``seeds`` (a list) in place of ``seed``, ``dimensions``, the names of those that it asks for, and
-``auxiliary_info``, what is to be seen (as in VBench's list). A prompt without a seed gets
+``auxiliary_info``, what is to be seen (as in VBench's list). ``original`` is what was asked for where the prompt was
+rewritten: models get the prompt, judges the original, and results count such lines. A prompt without a seed gets
 ``evaluate.seeds_per_prompt`` of them, from ``evaluate.seed`` and the number of its line. A file ``.json`` is a list in
 the form of VBench's ``VBench_full_info.json``: ``prompt_en``, ``dimension`` and ``auxiliary_info``.
 """
@@ -38,6 +39,7 @@ class PromptLine(Section):
     seeds: tuple[Seed, ...] = ()
     dimensions: tuple[str, ...] = ()
     auxiliary_info: dict[str, Any] = Field(default_factory=dict)
+    original: str | None = Field(None, min_length=1)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -45,7 +47,7 @@ class PromptLine(Section):
             raise ValueError("a line has seed or seeds, not both")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("the seeds of a line are distinct")
-        self.prompt.encode()  # half a surrogate pair is no text; it raises a ValueError
+        f"{self.prompt}{self.original}".encode()  # half a surrogate pair is no text; it raises a ValueError
         return self
 
 
@@ -92,7 +94,9 @@ def read_prompts(path: Path, seed: int, seeds_per_prompt: int = 1) -> list[Evalu
         own = line.seeds or (() if line.seed is None else (line.seed,))
         seeds = own or tuple(_stable_seed(seed, number, place) for place in range(seeds_per_prompt))
         asks = frozenset(line.dimensions) if line.dimensions else None
-        prompts.append(EvaluationPrompt(f"{number:04d}", line.prompt, seeds, asks, line.auxiliary_info))
+        prompts.append(
+            EvaluationPrompt(f"{number:04d}", line.prompt, seeds, asks, line.auxiliary_info, line.original)
+        )
     if not prompts:
         raise InputError(f'there is no prompt in {path}: a line is {{"prompt": "...", "seed": 3}}')
     return prompts

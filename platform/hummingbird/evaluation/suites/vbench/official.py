@@ -91,7 +91,7 @@ def full_info(
         entry = entries.setdefault(
             prompt.id,
             {
-                "prompt_en": prompt.text,
+                "prompt_en": prompt.asked_text,
                 "dimension": sorted(map(_key, names)),
                 "auxiliary_info": dict(prompt.auxiliary_info),
                 "video_list": [],
@@ -122,7 +122,7 @@ def link_videos(videos: Sequence[FinishedVideo], folder: Path) -> list[Path]:
 
 
 def _file_name(prompt: EvaluationPrompt) -> str:
-    text = prompt.text
+    text = prompt.asked_text
     plain = text.isprintable() and "/" not in text and not text.startswith(".")
     return text if plain and len(text.encode()) <= _LONGEST else prompt.id
 

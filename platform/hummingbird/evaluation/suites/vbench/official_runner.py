@@ -33,7 +33,7 @@ def measure(info: str, folder: str, dimension: str) -> None:
 
     package = importlib.import_module("vbench")
 
-    class Listed(package.VBench):  # type: ignore[misc, name-defined]
+    class Listed(package.VBench):  # type: ignore[name-defined]
         def build_full_info_json(self, *args: object, **kwargs: object) -> str:
             return info
 

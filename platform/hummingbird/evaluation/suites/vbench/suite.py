@@ -164,7 +164,7 @@ class VBenchSuite(Suite):
             )
         if s.viclip is not None:
             for name in ("temporal style", "overall consistency"):
-                measures[name] = lambda frames, prompt: self._viclip.consistency(frames, prompt.text)
+                measures[name] = lambda frames, prompt: self._viclip.consistency(frames, prompt.asked_text)
         return {name: measure for name, measure in measures.items() if name not in s.official_dimensions}
 
     @cached_property
