@@ -176,6 +176,11 @@ VERBS: dict[str, Verb] = {
             ),
         },
     ),
+    "publish": Verb(
+        "Writes the folder that an upload to the Hub takes, with a model card from results, and checks that it loads.",
+        "hummingbird.reports.publish:publish",
+        {"--model": "publish.model", "--repo": "publish.repo"},
+    ),
     "lake": Verb(
         "Prints a table of the lake as JSON lines, or (orphans) the media files that no row of any snapshot names.",
         "hummingbird_jobs.mains:lake",
