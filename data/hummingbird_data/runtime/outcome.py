@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 import pyarrow as pa
+from hummingbird.core.masking import mask_text
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.schemas import QUARANTINE
 
@@ -27,7 +28,7 @@ def _table(rows: list[Row], schema: pa.Schema, batch_id: str) -> pa.Table:
 
 def failure(row: Row) -> Row:
     """The row of quarantine of a row that carries an error."""
-    return {"source_uri": row["source_uri"], "stage": row["error_stage"], "error": row["error"]}
+    return {"source_uri": row["source_uri"], "stage": row["error_stage"], "error": mask_text(row["error"])}
 
 
 def publish(clips: Iterable[Row], quarantined: Iterable[Row]) -> None:

@@ -7,6 +7,7 @@ import threading
 from pydantic import Field, PositiveInt, field_validator
 
 from hummingbird.config.section import Section
+from hummingbird.core.masking import has_password, is_secret_name
 
 # Ray reads these when it is imported, so they are set before anything can import it. It turns token mode on by itself
 # where nothing is said, and a client that says nothing is then refused: so the mode is stated, and children inherit it.
@@ -18,8 +19,6 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 # On a busy machine Serve's proxy needs more than its 5 seconds, and is killed for good after three times that.
 os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")
 
-SECRET_WORDS = ("secret", "token", "password", "credential")
-
 
 class CatalogSettings(Section):
     """The Iceberg catalog. Default: SQLite and a local warehouse in the storage folder."""
@@ -28,17 +27,26 @@ class CatalogSettings(Section):
     properties: dict[str, str] = Field(
         default_factory=dict,
         description="pyiceberg catalog properties, e.g. {type: rest, uri: ..., warehouse: s3://...}; "
-        "empty: SQLite at <storage>/catalog.db and the warehouse <storage>/warehouse; credentials come from "
-        "the environment (PYICEBERG_CATALOG__HUMMINGBIRD__TOKEN, ...__S3__SECRET_ACCESS_KEY, ...)",
+        "empty: SQLite at <storage>/catalog.db and the warehouse <storage>/warehouse; credentials come from the "
+        "environment (AWS_ACCESS_KEY_ID, ..., PGPASSWORD, or PYICEBERG_CATALOG__HUMMINGBIRD__TOKEN, ...)",
     )
 
     @field_validator("properties")
     @classmethod
     def _hold_no_secret(cls, properties: dict[str, str]) -> dict[str, str]:
         """Settings are printed and stored with every run, so credentials must not be among them."""
-        secret = [key for key in properties if any(word in key.lower() for word in SECRET_WORDS)]
+        secret = [key for key in properties if is_secret_name(key)]
         if secret:
-            raise ValueError(f"{', '.join(secret)} must not stand in settings: use the environment")
+            name = secret[0].upper().replace(".", "__").replace("-", "_")
+            raise ValueError(
+                f"{', '.join(secret)} must not stand in settings: use the environment "
+                f"(PYICEBERG_CATALOG__HUMMINGBIRD__{name})"
+            )
+        if any(map(has_password, properties.values())):
+            raise ValueError(
+                "a URI must not hold a password: of PostgreSQL it comes from the environment variable PGPASSWORD, of "
+                "others as part of PYICEBERG_CATALOG__HUMMINGBIRD__URI"
+            )
         return properties
 
 

@@ -16,6 +16,7 @@ from hummingbird.config.loading import load_settings
 from hummingbird.config.section import Section
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
+from hummingbird.core.masking import mask, mask_text
 from hummingbird.core.scratch import origin
 
 Main = Callable[[Settings, argparse.Namespace], Path | None]
@@ -73,7 +74,7 @@ def _run(
     try:
         settings = _settings(args, flags, defaults(args) if defaults is not None else None)
         if args.print_settings:
-            print(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), end="")
+            print(yaml.safe_dump(mask(settings.model_dump(mode="json")), sort_keys=False), end="")
             return 0
         result = main(settings, args)
     except KeyboardInterrupt:
@@ -85,9 +86,9 @@ def _run(
     except Exception as error:
         bad_input = _bad_input(error)
         if bad_input is None:
-            traceback.print_exc()
+            print(mask_text(traceback.format_exc()), end="", file=sys.stderr)
             return 1
-        print(f"error: {bad_input}", file=sys.stderr)
+        print(f"error: {mask_text(str(bad_input))}", file=sys.stderr)
         return BAD_INPUT
     if result is not None:
         print(origin(result), flush=True)

@@ -18,6 +18,7 @@ import hummingbird
 from hummingbird.config.settings import Settings, settings_hash
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import AnyPath, RemotePath, as_path, write_atomically
+from hummingbird.core.masking import mask, mask_text
 from hummingbird.core.scratch import download, keep_as_copy, origin, upload, work_folder
 
 if TYPE_CHECKING:  # opened where a run is
@@ -122,15 +123,15 @@ def _recorded(run: Run, settings: Settings) -> Iterator[Run]:
             "settings_hash": run.settings_hash,
             "code_version": code_version(),
             "input_snapshot": run.snapshot_id,
-            "inputs": _jsonable(run.inputs),
+            "inputs": mask(_jsonable(run.inputs)),
             "outputs": _jsonable(run.outputs),
             "metrics": _jsonable(run.metrics),
-            "error": error,
+            "error": None if error is None else mask_text(error),
             "started": started,
             "finished": finished,
         }
         row = {key: value for key, value in result.items() if key != "schema_version"}
-        run.lake.put_run({**row, "settings": settings.model_dump(mode="json")})
+        run.lake.put_run({**row, "settings": mask(settings.model_dump(mode="json"))})
         if finished is not None:
             result |= {
                 "started": started.isoformat(),

@@ -87,3 +87,19 @@ def test_the_code_version_names_the_commit() -> None:
     version, _, commit = code_version().partition("+")
     assert version
     assert commit
+
+
+def test_secrets_are_stored_masked(tmp_path: Path) -> None:
+    settings = load_settings(None, [f"storage={tmp_path}", "curate.filters={mine:Score: {api_key: hunter2}}"])
+
+    def fail() -> None:
+        with open_run(settings, "prune"):
+            raise OSError("cannot reach postgresql://ada:hunter2@db/lake")
+
+    with pytest.raises(OSError, match="hunter2"):
+        fail()
+    (row,) = Lake.open(settings).read("runs").to_pylist()
+    assert "***" in row["settings"]
+    assert row["error"] == "OSError: cannot reach postgresql://ada:***@db/lake"
+    everything = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(b"hunter2" in content for content in everything)
