@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import BooleanExpression, EqualTo
 
@@ -16,7 +16,9 @@ from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import AnyPath, RemotePath
 from hummingbird.core.scratch import origin
+from hummingbird.lake.catalogs import catalog_properties, open_catalog, sqlite_file
 from hummingbird.lake.committer import Committer, locked
+from hummingbird.lake.conflicts import unchanged_since_loaded, until_committed
 from hummingbird.lake.scans import Scan
 from hummingbird.lake.schemas import (
     ARROW,
@@ -65,29 +67,28 @@ class Lake:
                 URI without a catalog, or the tables were written by another schema version.
         """
         storage, catalog_settings = settings.storage, settings.catalog
-        if isinstance(storage, RemotePath):
-            if not catalog_settings.properties:
-                raise InputError(
-                    f"the storage {storage} is no local folder, where SQLite could keep the catalog: name one in "
-                    "catalog.properties (type: rest or sql, uri, warehouse)"
-                )
-        elif create:
-            try:
-                storage.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise InputError(f"cannot make the storage folder {storage}: {error.strerror}") from error
-        elif not storage.is_dir():
-            raise InputError(f"there is no storage folder {storage}; name the right one with --storage")
-        elif not catalog_settings.properties and not (storage / "catalog.db").is_file():
-            raise InputError(f"there is no lake in {storage} yet; jobs/curate.py makes one")
-        lock = _lock_of(settings)
+        properties = catalog_properties(settings)
+        if isinstance(storage, Path):
+            if create:
+                try:
+                    storage.mkdir(parents=True, exist_ok=True)
+                except OSError as error:
+                    raise InputError(f"cannot make the storage folder {storage}: {error.strerror}") from error
+            elif not storage.is_dir():
+                raise InputError(f"there is no storage folder {storage}; name the right one with --storage")
+            elif (
+                properties["uri"] == f"sqlite:///{storage / 'catalog.db'}"
+                and not (storage / "catalog.db").is_file()
+            ):
+                raise InputError(f"there is no lake in {storage} yet; jobs/curate.py makes one")
+        lock = _lock_of(properties)
         if create:
             # The SQL catalog makes its own tables when it is opened, which two processes must not do at once.
             with locked(lock):
-                catalog = _load_catalog(settings)
-                _create_tables(catalog, catalog_settings.namespace)
+                catalog = open_catalog(settings)
+                until_committed(lambda: _create_tables(catalog, catalog_settings.namespace))
         else:
-            catalog = _load_catalog(settings)
+            catalog = open_catalog(settings)
         committer = Committer(catalog, catalog_settings.namespace, lock)
         _check_version(committer)
         return cls(committer, storage)
@@ -278,27 +279,11 @@ def _with_json(row: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-def _lock_of(settings: Settings) -> Path | None:
-    """The file that writers lock: in the storage folder (which machines may share if they share its locks), or beside
-    an SQLite catalog. None for a URI with any other catalog, where no more than one process may commit at a time."""
-    if isinstance(settings.storage, Path):
-        return settings.storage / "lake.lock"
-    _, is_sqlite, file = settings.catalog.properties.get("uri", "").partition("sqlite:///")
-    return Path(file).absolute().with_suffix(".lock") if is_sqlite and file != ":memory:" else None
-
-
-def _load_catalog(settings: Settings) -> Catalog:
-    properties = settings.catalog.properties or {
-        "type": "sql",
-        "uri": f"sqlite:///{settings.storage / 'catalog.db'}",
-        "warehouse": f"file://{settings.storage / 'warehouse'}",
-    }
-    try:
-        return load_catalog("hummingbird", **properties)
-    except Exception as error:  # each catalog type has errors of its own
-        raise InputError(
-            f"cannot open the {properties.get('type')} catalog: {str(error).splitlines()[0]}"
-        ) from error
+def _lock_of(properties: Mapping[str, str]) -> Path | None:
+    """The file beside an SQLite catalog that its writers lock, which machines may share if they share its locks. Any
+    other catalog decides itself who comes first."""
+    file = sqlite_file(properties)
+    return None if file is None else file.parent / "lake.lock"
 
 
 def _create_tables(catalog: Catalog, namespace: str) -> None:
@@ -313,7 +298,9 @@ def _create_tables(catalog: Catalog, namespace: str) -> None:
             with table.update_schema() as update:
                 update.union_by_name(ICEBERG[name])
         if table.current_snapshot() is None:
-            table.append(ARROW[name].empty_table())  # so that there is a snapshot to go back to
+            unchanged_since_loaded(table).append(
+                ARROW[name].empty_table()
+            )  # so that there is a snapshot to go back to
 
 
 def _check_version(committer: Committer) -> None:
