@@ -18,6 +18,7 @@ from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import AnyPath, write_atomically
 from hummingbird.core.model_references import pipeline_folder
+from hummingbird.core.shared_folder import SharedFolder
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import open_run
 from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
@@ -98,6 +99,9 @@ def _make_parts(settings: Settings, folder: AnyPath, clips: list[Row]) -> None:
         return
     connect(settings.ray)
     quiet_ray_data()
+    shared = SharedFolder.mark(settings.storage)
+    if shared is not None:
+        shared.check_nodes()
     log.info("encoding %d of %d parts into %s", len(missing), len(parts), folder)
     stage = LatentStage(
         pipeline=settings.models.teacher,
@@ -107,6 +111,7 @@ def _make_parts(settings: Settings, folder: AnyPath, clips: list[Row]) -> None:
         fps=s.fps,
         actors=actors_for(s.actors, pipeline_folder(settings.models.teacher), s.model_gpus),
         gpus=s.model_gpus,
+        shared=shared,
     )
     dataset: ray.data.Dataset = ray.data.from_items(missing, override_num_blocks=len(missing))
     with tqdm(total=len(clips), initial=len(clips) - sum(len(m["clips"]) for m in missing), desc="encode",

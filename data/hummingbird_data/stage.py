@@ -216,8 +216,11 @@ def _runner(stage: Stage) -> StageRunner:
 
 
 def quiet_ray_data() -> None:
-    """Turns Ray Data's own progress bars off: a verb shows one of its own, with counts."""
+    """Turns Ray Data's own progress bars off: a verb shows one of its own, with counts. Errors of stages come as they
+    are."""
     from ray.data import DataContext
 
-    DataContext.get_current().enable_progress_bars = False
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.raise_original_map_exception = True  # a sentence for the user stays one
     logging.getLogger("ray.data").setLevel(logging.WARNING)

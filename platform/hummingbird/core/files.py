@@ -41,8 +41,12 @@ def file_system(uri: str) -> "tuple[fs.FileSystem, str]":
 
     scheme, _, rest = uri.partition("://")
     if scheme in ("s3", "s3a"):
-        # Not from the URI: pyarrow would ask AWS where the bucket is, and takes no regions of other servers.
-        return fs.S3FileSystem(**s3_options()), rest.rstrip("/")
+        # Not from the URI: pyarrow would ask AWS where the bucket is. The keys it takes from the environment itself,
+        # so that they do not travel where a file system is sent to workers.
+        where = {
+            name: value for name, value in s3_options().items() if name in ("region", "endpoint_override")
+        }
+        return fs.S3FileSystem(**where), rest.rstrip("/")
     try:
         native, path = fs.FileSystem.from_uri(uri)
         return native, str(path)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from hummingbird.config.plugins import Plugin
 from hummingbird.core.devices import resolve_device
 from hummingbird.core.files import write_atomically
+from hummingbird.core.resources import reachable_resources
 from hummingbird.evaluation.evaluated_models import ResolvedModel
 from hummingbird.evaluation.results import VideoResult, VideoTask, read_results
 from hummingbird.evaluation.suites.base import (
@@ -100,7 +101,7 @@ def _stream(
 ) -> Iterable[Row]:
     import ray
 
-    cluster = ray.cluster_resources()
+    cluster = reachable_resources()
     gpus, cpus = int(cluster.get("GPU", 0)), int(cluster.get("CPU", 1))
     blocks = math.ceil(len(tasks) / batch_size)
     return (
@@ -111,7 +112,8 @@ def _stream(
             batch_size=batch_size,
             num_cpus=_GENERATE_CPU,
             num_gpus=1 if gpus else 0,
-            compute=ray.data.ActorPoolStrategy(size=min(blocks, gpus or cpus)),
+            # It grows with the cluster, and begins with what there is.
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, min(blocks, gpus or cpus))),
         )
         .map(
             measure_row,
