@@ -135,7 +135,10 @@ class CurationPlan:
         if needed <= there:
             return
         each = self.settings.curate.model_gpus
-        told = f"the models need {needed:g} GPUs at once (curate.model_gpus={each:g} each), Ray has no more than {there:g}"
+        told = (
+            f"the models need {needed:g} GPUs at once (curate.model_gpus={each:g} each), Ray has no more than "
+            f"{there:g}"
+        )
         if self.settings.ray.address or os.environ.get("RAY_ADDRESS"):
             log.warning("%s: the run waits until more nodes come", told)
         else:

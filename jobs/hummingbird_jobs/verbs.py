@@ -245,6 +245,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     if not words or words[0] in ("-h", "--help", "help"):
         print(help_text())
         sys.exit(0 if words else BAD_INPUT)
+    if words[0] == "submit":
+        _imported("hummingbird_jobs.submission:main")(words[1:])
     if words[0] not in VERBS:
         close = difflib.get_close_matches(words[0].replace("-", "_"), VERBS, n=1, cutoff=0.5)
         instead = f"did you mean '{close[0]}'?" if close else f"{PROGRAM} --help lists them"
@@ -261,6 +263,7 @@ def help_text() -> str:
             f"usage: {PROGRAM} VERB [OPTIONS] [section.key=value ...]",
             "",
             *lines,
+            f"  {'submit':{wide}}Runs any of these as a job of a Ray cluster: {PROGRAM} submit VERB [OPTIONS].",
             "",
             f"{PROGRAM} VERB --help says more.",
         ]
@@ -276,3 +279,7 @@ def _imported(name: str) -> Callable[..., Any]:
 def _refuse(message: str) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     sys.exit(BAD_INPUT)
+
+
+if __name__ == "__main__":
+    main()

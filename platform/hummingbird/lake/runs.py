@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import hummingbird
 from hummingbird.config.settings import Settings, settings_hash
+from hummingbird.core import interruption
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import AnyPath, RemotePath, as_path, write_atomically
 from hummingbird.core.masking import mask, mask_text
@@ -113,7 +115,9 @@ def load_result(path: str | AnyPath) -> dict[str, Any]:
 def _recorded(run: Run, settings: Settings) -> Iterator[Run]:
     started, clock = datetime.now(UTC), time.monotonic()
 
-    def record(state: str, error: str | None = None) -> None:
+    interrupted = threading.Event()
+
+    def record(state: str, error: str | None = None, lake: "Lake | None" = None) -> None:
         finished = None if state == "running" else datetime.now(UTC)
         result = {
             "schema_version": RESULT_SCHEMA_VERSION,
@@ -131,7 +135,7 @@ def _recorded(run: Run, settings: Settings) -> Iterator[Run]:
             "finished": finished,
         }
         row = {key: value for key, value in result.items() if key != "schema_version"}
-        run.lake.put_run({**row, "settings": mask(settings.model_dump(mode="json"))})
+        (lake or run.lake).put_run({**row, "settings": mask(settings.model_dump(mode="json"))})
         if finished is not None:
             result |= {
                 "started": started.isoformat(),
@@ -142,17 +146,28 @@ def _recorded(run: Run, settings: Settings) -> Iterator[Run]:
                 origin(run.result_path), (json.dumps(result, indent=2, allow_nan=False) + "\n").encode()
             )
 
+    def record_interruption() -> None:
+        from hummingbird.lake.lake import Lake
+
+        interrupted.set()
+        record(
+            "interrupted", lake=Lake.open(settings, create=False)
+        )  # the other thread may be using run.lake
+
     record("running")
     place = origin(run.folder)
     try:
-        yield run
-        if isinstance(place, RemotePath):
-            upload(run.folder, place)
-    except KeyboardInterrupt:
-        record("interrupted")
-        raise
+        with interruption.first(record_interruption):
+            yield run
+            if isinstance(place, RemotePath):
+                upload(run.folder, place)
     except BaseException as error:
-        record("failed", f"{type(error).__name__}: {error}")
+        if interrupted.is_set():
+            interruption.finish()
+        elif isinstance(error, KeyboardInterrupt):
+            record("interrupted")
+        else:
+            record("failed", f"{type(error).__name__}: {error}")
         raise
     record("finished")
     if isinstance(place, RemotePath):

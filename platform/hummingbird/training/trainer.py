@@ -45,7 +45,8 @@ def train(job: TrainingJob, ray: RaySettings) -> Path:
     Raises:
         InputError: the cluster is too small for the workers, or the job's inputs are bad.
         FloatingPointError: the loss is no longer finite.
-        ray.train.TrainingFailedError: more workers were lost than ``training.max_failures``, and no checkpoint between them.
+        ray.train.TrainingFailedError: more workers were lost than ``training.max_failures``, without a
+            checkpoint between them.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
     with training_bar(job.name, job.steps, job.folder / LOSSES):

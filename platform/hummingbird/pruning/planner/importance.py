@@ -182,7 +182,8 @@ class Workers:
         unit = "GPU" if gpu else "CPU"
         if resources.get(unit, 0) < workers:
             raise InputError(
-                f"plan.workers={workers}, but the Ray cluster has no more than {resources.get(unit, 0):g} {unit}s: use fewer"
+                f"plan.workers={workers}, but the Ray cluster has no more than {resources.get(unit, 0):g} {unit}s: "
+                "use fewer"
             )
         actor = ray.remote(num_cpus=1, num_gpus=int(gpu))(_ProbeActor)
         self._actors = [actor.remote(teacher, calibration, "cuda" if gpu else "cpu") for _ in range(workers)]
