@@ -15,6 +15,7 @@ from hummingbird.config.section import Section
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.interruption import interrupt_on_termination
+from hummingbird.core.logs import configure_logs
 from hummingbird.core.masking import mask, mask_text
 from hummingbird.core.scratch import origin
 from hummingbird.core.source_version import check_submitted
@@ -61,6 +62,7 @@ def run_verb(
         arguments(parser)
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="overrides of settings")
     args = parser.parse_intermixed_args(argv)
+    configure_logs()
     interrupt_on_termination()
     sys.exit(_run(main, args, flags, defaults))
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from hummingbird.config.plugins import Plugin
 from hummingbird.core.devices import resolve_device
 from hummingbird.core.files import write_atomically
+from hummingbird.core.progress import ProgressBar
 from hummingbird.core.resources import reachable_resources
 from hummingbird.evaluation.evaluated_models import ResolvedModel
 from hummingbird.evaluation.results import VideoResult, VideoTask, read_results
@@ -55,7 +55,7 @@ def evaluate_model(
     done = {row.key: row for row in read_results(file) if row.key in expected and _is_there(row, folder)}
     missing = [task for key, task in expected.items() if key not in done]
     file.parent.mkdir(parents=True, exist_ok=True)
-    bar = tqdm(total=len(expected), initial=len(done), desc=f"evaluate {model.name}", unit="video")
+    bar = ProgressBar(total=len(expected), initial=len(done), desc=f"evaluate {model.name}", unit="video")
     with bar, file.open("a", encoding="utf-8") as out:
         for row in _stream(model, plugin, missing, batch_size) if missing else ():
             result = _result(row, name, folder)

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import logging
 import math
 import subprocess
 import threading
@@ -20,6 +21,7 @@ from hummingbird.config.settings import Settings, settings_hash
 from hummingbird.core import interruption
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import AnyPath, RemotePath, as_path, write_atomically
+from hummingbird.core.logs import logged_as
 from hummingbird.core.masking import mask, mask_text
 from hummingbird.core.scratch import download, keep_as_copy, origin, upload, work_folder
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:  # opened where a run is
     from hummingbird.lake.lake import Lake
 
 RESULT_SCHEMA_VERSION = 1
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -157,7 +161,8 @@ def _recorded(run: Run, settings: Settings) -> Iterator[Run]:
     record("running")
     place = origin(run.folder)
     try:
-        with interruption.first(record_interruption):
+        with interruption.first(record_interruption), logged_as(run.run_id):
+            log.info("%s began, code %s, in %s", run.run_id, code_version(), place)
             yield run
             if isinstance(place, RemotePath):
                 upload(run.folder, place)

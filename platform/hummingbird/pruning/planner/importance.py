@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from hummingbird.config.cluster import RaySettings, connect
 from hummingbird.core.errors import InputError
+from hummingbird.core.progress import ProgressBar
 from hummingbird.core.resources import reachable_resources, told_while_waiting
 from hummingbird.models.pipeline import load_pipeline
 from hummingbird.models.scheduler import VideoScheduler
@@ -159,7 +159,7 @@ def memoized(measure: Measure) -> Measure:
 
 def with_progress(results: Iterable[T], count: int) -> Iterable[T]:
     """The same, with a progress bar: on a CPU a round takes minutes."""
-    bar: Iterable[T] = tqdm(results, desc="importance", total=count, unit="plan")
+    bar: Iterable[T] = ProgressBar(results, desc="importance", total=count, unit="plan")
     return bar
 
 
