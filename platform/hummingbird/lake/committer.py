@@ -12,22 +12,24 @@ on top of that.
 """
 
 import fcntl
+import json
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.catalog import Catalog
-from pyiceberg.expressions import And, BooleanExpression, EqualTo, GreaterThanOrEqual, In, LessThanOrEqual
+from pyiceberg.expressions import And, BooleanExpression, GreaterThanOrEqual, In, LessThanOrEqual
 from pyiceberg.table import Table
 from pyiceberg.types import DoubleType
 
 from hummingbird.lake.conflicts import CONFLICTS, attempts, unchanged_since_loaded, until_committed
+from hummingbird.lake.pins import Pins, equal_to, pins_of, pins_property
 from hummingbird.lake.retention import EXPIRE_INTERVAL, PENDING, expire, name_snapshot
 from hummingbird.lake.rows import check_batch, conform, declared_reasons, one_row, stamped
 from hummingbird.lake.schemas import (
@@ -38,17 +40,6 @@ from hummingbird.lake.schemas import (
     arrow_schema,
     with_all_columns,
 )
-
-_PINS = "hummingbird.pins"
-
-
-@dataclass(frozen=True)
-class Pins:
-    """What the newest ledger row says is visible: a snapshot of each of the two tables of data."""
-
-    sequence: int
-    clips: int
-    quarantine: int
 
 
 @contextmanager
@@ -78,22 +69,7 @@ class Committer:
 
     def pins(self) -> Pins:
         """The state that readers see; before the first batch: the empty tables."""
-        return self._pins_of(self.table("runs"))
-
-    def _pins_of(self, runs: Table) -> Pins:
-        newest = runs.current_snapshot()
-        named = {} if newest is None or newest.summary is None else newest.summary.additional_properties
-        if _PINS in named:
-            return Pins(*map(int, named[_PINS].split()))
-        # Not the last to write there was a committer (or one of before this property): read the ledger itself.
-        rows = runs.scan(
-            row_filter=_equal("kind", "batch"),
-            selected_fields=("sequence", "clips_snapshot", "quarantine_snapshot"),
-        ).to_arrow()
-        if rows.num_rows == 0:
-            return Pins(0, *(self.table(name).history()[0].snapshot_id for name in ("clips", "quarantine")))
-        last = rows.slice(pc.index(rows["sequence"], pc.max(rows["sequence"])).as_py(), 1).to_pylist()[0]
-        return Pins(last["sequence"], last["clips_snapshot"], last["quarantine_snapshot"])
+        return pins_of(self.table("runs"), self.table)
 
     def commit_batch(self, batch_id: str, clips: pa.Table | None, quarantine: pa.Table | None) -> int:
         """Replaces all rows of the batch's sources; returns the snapshot of clips that holds them.
@@ -113,26 +89,67 @@ class Committer:
         if not sources:
             raise ValueError(f"batch {batch_id} holds no row: every source gives a clip or a quarantine row")
         which = _of_sources(sources)
+        kept = pc.sum(pc.equal(new_clips["verdict"], "kept")).as_py() or 0
+        metrics = {"kept": kept, "dropped": new_clips.num_rows - kept, "quarantined": new_quarantine.num_rows}
         with locked(self._lock):
             base: Pins | None = None
             after: Pins | None = None
             for _ in attempts():
                 runs = unchanged_since_loaded(self.table("runs"))
-                pins = self._pins_of(runs)
+                pins = pins_of(runs, self.table)
                 if after is None or pins != base:
                     base, after = pins, self._pending(pins, which, new_clips, new_quarantine)
                     if after is None:
                         return pins.clips
                 try:
-                    self._write_ledger(runs, batch_id, after, new_clips, new_quarantine)
+                    self._write_ledger(runs, batch_id, after, metrics)
                     break
                 except CONFLICTS:
                     continue
             assert after is not None
             self._publish(after)
             if after.sequence % EXPIRE_INTERVAL == 0:
-                until_committed(lambda: expire(self._catalog, self.table, after.sequence))
+                self._expire(after)
             return after.clips
+
+    def expire(self) -> None:
+        """See `hummingbird.lake.lake.Lake.expire`."""
+        with locked(self._lock):
+            self._expire(self.pins())
+
+    def _expire(self, pins: Pins) -> None:
+        until_committed(lambda: expire(self._catalog, self.table, pins.sequence))
+
+    def compact(self, name: TableName) -> dict[str, int]:
+        """See `hummingbird.lake.lake.Lake.compact`. Readers see the same rows under a new snapshot."""
+
+        def compact() -> tuple[int, int]:
+            runs = unchanged_since_loaded(self.table("runs"))
+            pins = pins_of(runs, self.table)
+            table = runs if name == "runs" else unchanged_since_loaded(self.table(name))
+            base = {"clips": pins.clips, "quarantine": pins.quarantine}.get(name)
+            files = list(table.scan(snapshot_id=base).plan_files())
+            if len(files) < 2:
+                return len(files), len(files)
+            branch, properties = "main", pins_property(pins) if name == "runs" else {}
+            if base is not None:
+                self._publish(pins)
+                table = self.table(name)
+                table.manage_snapshots().create_branch(base, self._branch).commit()
+                table, branch = unchanged_since_loaded(self.table(name)), self._branch
+            rows = table.scan(snapshot_id=base).to_arrow_batch_reader()
+            table.overwrite(rows, branch=branch, snapshot_properties=properties)
+            made = table.snapshot_by_name(branch)
+            assert made is not None
+            if base is not None:
+                after = replace(pins, sequence=pins.sequence + 1, **{name: made.snapshot_id})
+                self._write_ledger(runs, f"compact-{name}-{after.sequence}", after, {})
+                self._publish(after)
+            return len(files), len(list(table.scan(snapshot_id=made.snapshot_id).plan_files()))
+
+        with locked(self._lock):
+            before, after = until_committed(compact)
+        return {"before": before, "after": after}
 
     def _pending(
         self, pins: Pins, which: BooleanExpression, clips: pa.Table, quarantine: pa.Table
@@ -179,8 +196,8 @@ class Committer:
 
         def put() -> None:
             table = unchanged_since_loaded(self.table(name))
-            properties = _as_property(self._pins_of(table)) if name == "runs" else {}
-            _overwrite(table, rows, _equal(key, row[key]), properties=properties)
+            properties = pins_property(pins_of(table, self.table)) if name == "runs" else {}
+            _overwrite(table, rows, equal_to(key, row[key]), properties=properties)
 
         with locked(self._lock):
             if isinstance(named, int):
@@ -213,24 +230,20 @@ class Committer:
 
         return until_committed(write)
 
-    def _write_ledger(
-        self, runs: Table, batch_id: str, pins: Pins, clips: pa.Table, quarantine: pa.Table
-    ) -> None:
+    def _write_ledger(self, runs: Table, batch_id: str, pins: Pins, metrics: Mapping[str, int]) -> None:
         now = datetime.now(UTC)
-        kept = pc.sum(pc.equal(clips["verdict"], "kept")).as_py() or 0
         row = {
             "run_id": f"batch-{batch_id}",
             "kind": "batch",
             "state": "finished",
-            "metrics": f'{{"kept": {kept}, "dropped": {clips.num_rows - kept}, '
-            f'"quarantined": {quarantine.num_rows}}}',
+            "metrics": json.dumps(metrics),
             "started": now,
             "finished": now,
             "sequence": pins.sequence,
             "clips_snapshot": pins.clips,
             "quarantine_snapshot": pins.quarantine,
         }
-        runs.append(one_row("runs", row), snapshot_properties=_as_property(pins))
+        runs.append(one_row("runs", row), snapshot_properties=pins_property(pins))
 
     def _publish(self, pins: Pins) -> None:
         """Lets the main branches, which other Iceberg readers follow, name exactly what the ledger names."""
@@ -243,10 +256,6 @@ class Committer:
 
         until_committed(lambda: follow("clips", pins.clips))
         until_committed(lambda: follow("quarantine", pins.quarantine))
-
-
-def _equal(column: str, value: object) -> BooleanExpression:
-    return EqualTo(column, value)  # type: ignore[call-arg]  # pyiceberg's own constructor, not pydantic's
 
 
 def _of_sources(sources: set[str]) -> BooleanExpression:
@@ -272,11 +281,6 @@ def _overwrite(
         # Replacing nothing is what a first commit does.
         warnings.filterwarnings("ignore", message="Delete operation did not match any records")
         table.overwrite(rows, overwrite_filter=which, branch=branch, snapshot_properties=properties or {})
-
-
-def _as_property(pins: Pins) -> dict[str, str]:
-    """Every snapshot of ``runs`` carries the pins, so that finding them does not take reading the ledger."""
-    return {_PINS: f"{pins.sequence} {pins.clips} {pins.quarantine}"}
 
 
 def _sorted(name: TableName, rows: pa.Table) -> pa.Table:

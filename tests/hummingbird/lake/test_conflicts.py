@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
-from hummingbird.lake import conflicts
+from hummingbird.lake import committer, conflicts
 from hummingbird.lake.catalogs import open_catalog
 from hummingbird.lake.committer import Committer
 from hummingbird.lake.lake import Lake
@@ -30,15 +30,15 @@ def pair(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> tuple[Lake, Lak
 
 def overtaken(monkeypatch: pytest.MonkeyPatch, lake: Lake, method: str, other: Any) -> None:
     """Before the first call of a method of the lake's committer, ``other`` happens."""
-    committer = lake._committer
-    original = getattr(committer, method)
+    writer = lake._committer
+    original = getattr(writer, method)
 
     def late(*arguments: Any, **named: Any) -> Any:
-        monkeypatch.setattr(committer, method, original)
+        monkeypatch.setattr(writer, method, original)
         other()
         return original(*arguments, **named)
 
-    monkeypatch.setattr(committer, method, late)
+    monkeypatch.setattr(writer, method, late)
 
 
 def test_of_two_batches_at_once_none_is_lost_or_doubled(
@@ -74,15 +74,15 @@ def test_the_row_of_a_run_does_not_hide_a_batch(
     pair: tuple[Lake, Lake], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = pair
-    original = first._committer._pins_of
+    original = committer.pins_of
 
-    def late(runs: Any) -> Any:
-        pins = original(runs)
-        monkeypatch.setattr(first._committer, "_pins_of", original)
+    def late(runs: Any, table: Any) -> Any:
+        pins = original(runs, table)
+        monkeypatch.setattr(committer, "pins_of", original)
         second.commit_batch("one", clips(clip("a")), None)
         return pins
 
-    monkeypatch.setattr(first._committer, "_pins_of", late)
+    monkeypatch.setattr(committer, "pins_of", late)
     first.put_run({"run_id": "prune-1", "state": "running", "started": datetime.now(UTC)})
     assert second.read("clips").num_rows == 1
     assert sorted(second.read("runs")["run_id"].to_pylist()) == ["batch-one", "prune-1"]
