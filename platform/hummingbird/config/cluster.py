@@ -8,6 +8,7 @@ from pydantic import Field, PositiveInt, field_validator
 
 from hummingbird.config.section import Section
 from hummingbird.core.masking import has_password, is_secret_name
+from hummingbird.core.resources import keep_cpu_work_to
 
 # Ray reads these when it is imported, so they are set before anything can import it. It turns token mode on by itself
 # where nothing is said, and a client that says nothing is then refused: so the mode is stated, and children inherit it.
@@ -56,6 +57,11 @@ class RaySettings(Section):
     address: str | None = Field(
         None, description="cluster to connect to; none: RAY_ADDRESS if set, else a local instance"
     )
+    cpu_nodes: dict[str, str] = Field(
+        default_factory=dict,
+        description="labels of the nodes that work without a GPU keeps to, so that it takes, and starts, none with "
+        "GPUs: {ray.io/node-group: cpu}; empty: all nodes",
+    )
     num_cpus: PositiveInt | None = Field(None, description="CPUs of a local instance; none: all")
     dashboard: bool = Field(False, description="start the dashboard of a local instance")
 
@@ -64,6 +70,7 @@ def connect(settings: RaySettings) -> None:
     """Connects this process to Ray, or starts a local instance; does nothing when already connected."""
     import ray
 
+    keep_cpu_work_to(settings.cpu_nodes)
     if ray.is_initialized():
         return
     on_termination = signal.getsignal(signal.SIGTERM)

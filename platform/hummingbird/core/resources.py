@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 WAIT_SECONDS = 20.0
 """From one line about waiting to the next."""
@@ -22,6 +23,20 @@ def reachable_resources() -> dict[str, float]:
     for name, most in (state.get_max_resources_from_cluster_config() or {}).items():
         now[name] = max(now.get(name, 0.0), float(most))
     return now
+
+
+_cpu_nodes: dict[str, str] = {}
+
+
+def keep_cpu_work_to(labels: Mapping[str, str]) -> None:
+    """From now on work without a GPU goes to nodes with these labels alone; none: anywhere."""
+    _cpu_nodes.clear()
+    _cpu_nodes.update(labels)
+
+
+def placement(gpus: float) -> dict[str, Any]:
+    """Options of a Ray task or actor that say which nodes it may run on."""
+    return {"label_selector": dict(_cpu_nodes)} if _cpu_nodes and not gpus else {}
 
 
 def describe_resources(units: Mapping[str, float]) -> str:

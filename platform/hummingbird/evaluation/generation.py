@@ -14,7 +14,7 @@ from hummingbird.config.plugins import Plugin
 from hummingbird.core.devices import resolve_device
 from hummingbird.core.files import write_atomically
 from hummingbird.core.progress import ProgressBar
-from hummingbird.core.resources import reachable_resources
+from hummingbird.core.resources import placement, reachable_resources
 from hummingbird.evaluation.evaluated_models import ResolvedModel
 from hummingbird.evaluation.results import VideoResult, VideoTask, read_results
 from hummingbird.evaluation.suites.base import (
@@ -112,6 +112,7 @@ def _stream(
             batch_size=batch_size,
             num_cpus=_GENERATE_CPU,
             num_gpus=1 if gpus else 0,
+            **placement(gpus),
             # It grows with the cluster, and begins with what there is.
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, min(blocks, gpus or cpus))),
         )
@@ -119,6 +120,7 @@ def _stream(
             measure_row,
             fn_kwargs={"plugin": plugin, "model": model.name, "fps": model.parameters.fps},
             num_cpus=_MEASURE_CPU,
+            **placement(0),
         )
         .iter_rows()
     )

@@ -23,7 +23,7 @@ from hummingbird.core.devices import resolve_device
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import AnyPath, RemotePath, write_atomically
 from hummingbird.core.precision import resolve_precision
-from hummingbird.core.resources import reachable_resources, told_while_waiting
+from hummingbird.core.resources import placement, reachable_resources, told_while_waiting
 from hummingbird.core.scratch import download, origin, upload
 from hummingbird.core.shared_folder import SharedFolder
 from hummingbird.training.checkpoint import TrainingState, load_state, save_state
@@ -121,7 +121,10 @@ def train_on_ray(job: TrainingJob, settings: RaySettings) -> None:
         train_loop_config={"job": job, "shared": shared},
         torch_config=TorchConfig(backend="nccl" if device == "cuda" else "gloo"),
         scaling_config=ScalingConfig(
-            num_workers=workers, use_gpu=device == "cuda", resources_per_worker=needed
+            num_workers=workers,
+            use_gpu=device == "cuda",
+            resources_per_worker=needed,
+            **placement(needed["GPU"]),
         ),
         run_config=RunConfig(
             name="ray",

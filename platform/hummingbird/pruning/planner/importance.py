@@ -18,7 +18,7 @@ from torch import Tensor
 from hummingbird.config.cluster import RaySettings, connect
 from hummingbird.core.errors import InputError
 from hummingbird.core.progress import ProgressBar
-from hummingbird.core.resources import reachable_resources, told_while_waiting
+from hummingbird.core.resources import placement, reachable_resources, told_while_waiting
 from hummingbird.models.pipeline import load_pipeline
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
@@ -185,7 +185,7 @@ class Workers:
                 f"plan.workers={workers}, but the Ray cluster has no more than {resources.get(unit, 0):g} {unit}s: "
                 "use fewer"
             )
-        actor = ray.remote(num_cpus=1, num_gpus=int(gpu))(_ProbeActor)
+        actor = ray.remote(num_cpus=1, num_gpus=int(gpu), **placement(int(gpu)))(_ProbeActor)
         self._actors = [actor.remote(teacher, calibration, "cuda" if gpu else "cpu") for _ in range(workers)]
         first, self._wanted = self._actors[0].__ray_ready__.remote(), {"CPU": 1, unit: 1}
         self._begun = lambda: bool(ray.wait([first], timeout=0)[0])
