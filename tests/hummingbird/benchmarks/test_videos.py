@@ -118,3 +118,27 @@ def test_a_value_or_a_list_is_read() -> None:
     assert settings.teacher_inference_steps == (10,)
     with pytest.raises(InputError, match="batch_sizes"):
         load_settings(overrides=["benchmark.batch_sizes=[]"])
+
+
+@pytest.mark.slow
+def test_a_compiled_student_is_timed_beside_the_eager_ones(
+    tiny_pipelines: dict[str, Path], tmp_path: Path
+) -> None:
+    settings = small(
+        tiny_pipelines, tmp_path, compile_student=True, student_inference_steps=(1,), student_decoder=("small",),
+        batch_sizes=(1,),
+    )  # fmt: skip
+    result = load_result(benchmark(settings))
+    rows = result["metrics"]["timings"]
+    compiled = rows["student, compiled, fp32, 1 step, small decoder"]
+    assert compiled["flop"] == rows["student, eager, fp32, 1 step, small decoder"]["flop"]
+    teacher = rows["teacher, eager, fp32, 2 steps, full decoder"]
+    assert result["metrics"]["speedup"] == pytest.approx(teacher["seconds"] / compiled["seconds"])
+    assert result["metrics"]["speedups"]["fp32"]["eager"] == result["metrics"]["speedup"]
+    # Named, it serves the rows of its precision and decoder, and is not made again.
+    package = result["outputs"]["student_package"]
+    named = small(
+        tiny_pipelines, tmp_path / "other", compile_student=True, student_inference_steps=(1,),
+        student_decoder=("small",), batch_sizes=(1,), student_package=Path(package),
+    )  # fmt: skip
+    assert str(load_result(benchmark(named))["outputs"]["student_package"]) == str(package)

@@ -20,6 +20,8 @@ from hummingbird.evaluation.evaluated_models import resolve_models
 from hummingbird.evaluation.suites.shapes.dimensions import SHAPES
 from hummingbird.lake.runs import load_result
 from hummingbird.models.video import read_mp4
+from hummingbird.reports import write_report
+from hummingbird.reports.evaluation import evaluation_report
 from hummingbird.reports.from_runs import grid_part, scores_part
 
 HARD_PROMPTS = (
@@ -219,6 +221,23 @@ def test_one_prompt_is_enough(small: Settings, in_process: Callable[..., list[st
     metrics = load_result(evaluate(changed(small, prompts=file, models=models, num_frames=2)))["metrics"]
     assert (metrics["videos"], metrics["seeds"]) == (1, [1])
     assert 0 <= metrics["models"]["student"]["raw"]["temporal flickering"] <= 1
+
+
+def test_models_are_timed_as_they_were_scored_and_the_page_draws_the_frontier(
+    small: Settings, in_process: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    in_process(lambda model, prompt: False)
+    result = load_result(evaluate(changed(small, timed_videos=1)))
+    speed = result["metrics"]["speed"]
+    teacher, student = (speed["rows"][name] for name in ("teacher", "student"))
+    assert (teacher["num_inference_steps"], student["num_inference_steps"]) == (2, 1)
+    assert (teacher["precision"], student["mode"]) == ("fp32", "eager")
+    page = evaluation_report(result)
+    assert page.frontier is not None
+    assert [p.name for p in page.frontier.points] == ["teacher", "student"]
+    text = write_report(page, tmp_path / "report.html").read_text()
+    assert 'id="frontier"' in text
+    assert result["metrics"]["stamps"]["student"]["weights_hash"][:12] in text
 
 
 def test_a_failed_video_counts_as_the_worst_and_is_shown(
