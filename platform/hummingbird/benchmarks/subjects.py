@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
+from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from hummingbird.compiling.compile import compile_model, compile_pipeline
@@ -72,7 +73,7 @@ class Subject:
             raise InputError(f"{self.name} has no small decoder: set benchmark.{self.name}_decoder=full")
         for part in (pipeline.unet, pipeline.vae, pipeline.decoder):
             if part is not None:
-                part.to(DTYPES[precision])
+                nn.Module.to(part, DTYPES[precision])  # diffusers' own warns of modules that are none here
         pipeline.to(device)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
