@@ -91,7 +91,8 @@ def _run(
         if bad_input is None:
             print(mask_text(traceback.format_exc()), end="", file=sys.stderr)
             return 1
-        print(f"error: {mask_text(str(bad_input))}", file=sys.stderr)
+        # Ray Data adds advice of its own to what comes from its workers.
+        print(f"error: {mask_text(str(bad_input).partition(chr(10))[0])}", file=sys.stderr)
         return BAD_INPUT
     if result is not None:
         print(origin(result), flush=True)
