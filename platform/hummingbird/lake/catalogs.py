@@ -5,6 +5,8 @@ credentials, the region and the endpoint that the rest of the storage is reached
 """
 
 import functools
+import random
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import requests
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import CommitFailedException, RESTError
 from pyiceberg.utils.config import Config
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
@@ -35,6 +37,8 @@ _CALLS = (
     "create_namespace_if_not_exists", "create_table_if_not_exists", "load_table", "commit_table",
 )  # fmt: skip
 _OVERTAKEN = "than last sequence number"
+_OPENINGS = 10
+_RACES = (IntegrityError, ProgrammingError)
 _FAILURES = (RESTError, SQLAlchemyError, requests.RequestException)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -53,10 +57,14 @@ def open_catalog(settings: Settings) -> Catalog:
     properties = catalog_properties(settings)
     kind, uri = properties.get("type"), properties.get("uri", "")
     where = f"the {kind} catalog" + (f" at {mask_text(uri)}" if uri else "")
-    try:
-        catalog = load_catalog(NAME, **properties)
-    except Exception as error:  # each catalog type has errors of its own
-        raise InputError(f"cannot open {where}: {_reason(error)}") from error
+    for opening in range(_OPENINGS):
+        try:
+            catalog = load_catalog(NAME, **properties)
+            break
+        except Exception as error:  # each catalog type has errors of its own
+            if not isinstance(error, _RACES) or opening == _OPENINGS - 1:
+                raise InputError(f"cannot open {where}: {_reason(error)}") from error
+            time.sleep(random.uniform(0, 0.5))  # another process makes the catalog's own tables now
     for name in _CALLS:
         setattr(catalog, name, _explained(getattr(catalog, name), where))
     return catalog
@@ -115,9 +123,8 @@ def _explained(call: Callable[..., Any], where: str) -> Callable[..., Any]:
         try:
             return call(*args, **kwargs)
         except (ValueError, *_FAILURES) as error:
-            if _OVERTAKEN in str(
-                error
-            ):  # on another branch: neither pyiceberg nor servers have a name for it
+            # On another branch, or with a namespace or table: neither pyiceberg nor servers have a name for it.
+            if _OVERTAKEN in str(error) or isinstance(error, IntegrityError):
                 raise CommitFailedException(str(error)) from error
             if not isinstance(error, _FAILURES):
                 raise
