@@ -14,7 +14,13 @@ from urllib.parse import urlsplit
 
 import requests
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.exceptions import CommitFailedException, RESTError
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    RESTError,
+    ServerError,
+    ServiceUnavailableError,
+    TooManyRequestsError,
+)
 from pyiceberg.utils.config import Config
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
@@ -39,6 +45,8 @@ _CALLS = (
 _OVERTAKEN = "than last sequence number"
 _OPENINGS = 10
 _RACES = (IntegrityError, ProgrammingError)
+_PASSING = (ServerError, ServiceUnavailableError, TooManyRequestsError, requests.ConnectionError)
+_WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds
 _FAILURES = (RESTError, SQLAlchemyError, requests.RequestException)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -66,7 +74,9 @@ def open_catalog(settings: Settings) -> Catalog:
                 raise InputError(f"cannot open {where}: {_reason(error)}") from error
             time.sleep(random.uniform(0, 0.5))  # another process makes the catalog's own tables now
     for name in _CALLS:
-        setattr(catalog, name, _explained(getattr(catalog, name), where))
+        call = getattr(catalog, name)
+        # A commit that has no answer may have been made: it is not sent again.
+        setattr(catalog, name, _explained(call if name == "commit_table" else _repeated(call), where))
     return catalog
 
 
@@ -115,6 +125,21 @@ def _from_environment(properties: Mapping[str, str]) -> dict[str, str]:
 def _host(url: str) -> str | None:
     host = urlsplit(url).hostname
     return "localhost" if host in _LOOPBACK else host
+
+
+def _repeated(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Asks again where a server is not well for a moment."""
+
+    @functools.wraps(call)
+    def repeated(*args: Any, **kwargs: Any) -> Any:
+        for wait in _WAITS:
+            try:
+                return call(*args, **kwargs)
+            except _PASSING:
+                time.sleep(wait * random.uniform(0.5, 1.5))
+        return call(*args, **kwargs)
+
+    return repeated
 
 
 def _explained(call: Callable[..., Any], where: str) -> Callable[..., Any]:
