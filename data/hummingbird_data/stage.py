@@ -160,7 +160,7 @@ def add_stages(dataset: "Dataset", stages: Sequence[Stage]) -> "Dataset":
         if not first.actors:
             dataset = dataset.map_batches(_named(_Batches, chain)(chain), **resources)
         else:
-            pool = ActorPoolStrategy(size=first.actors)
+            pool = ActorPoolStrategy(min_size=1, max_size=first.actors)  # it begins with what there is
             dataset = dataset.map_batches(
                 _named(_BatchRunner, chain), compute=pool, fn_constructor_args=(first,), **resources
             )

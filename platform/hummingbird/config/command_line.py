@@ -105,8 +105,8 @@ def _run(
 def _refuse_passing_storage(settings: Settings) -> None:
     if _JOB_FOLDERS in str(settings.storage):
         raise InputError(
-            f"the storage {settings.storage} is in the folder of the job, which goes with it: name one with --storage by "
-            "its whole path, or by a URI"
+            f"the storage {settings.storage} is in the folder of the job, which goes with it: name one with --storage "
+            "by its whole path, or by a URI"
         )
 
 
