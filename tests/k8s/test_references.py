@@ -84,8 +84,13 @@ def test_the_service_is_one_that_ray_and_the_code_know(name: str, tmp_path: Path
     cores = int(pod["containers"][0]["resources"]["limits"]["cpu"])
     assert settings.serve.threads is not None
     assert settings.serve.threads <= settings.serve.replica_cpus <= cores
-    drain = generator.graceful_shutdown_timeout_s
-    assert drain < pod["terminationGracePeriodSeconds"] < service["spec"]["rayClusterDeletionDelaySeconds"]
+    python, flag, name_of_module, option, seconds = pod["containers"][0]["lifecycle"]["preStop"]["exec"][
+        "command"
+    ]
+    assert (python, flag, option) == ("python", "-m", "--seconds")
+    assert callable(import_module(name_of_module).main)
+    drain, grace = generator.graceful_shutdown_timeout_s, pod["terminationGracePeriodSeconds"]
+    assert drain < int(seconds) < grace < service["spec"]["rayClusterDeletionDelaySeconds"]
 
 
 def test_the_applications_arguments_go_before_the_folder_that_they_name(
