@@ -33,12 +33,15 @@ def test_every_verb_is_a_job_with_settings_that_exist(name: str, tmp_path: Path)
     jobs = {made["metadata"]["labels"]["hummingbird/verb"]: made for made in of_kind(objects, "RayJob")}
     assert set(jobs) == set(VERBS) - NOT_JOBS
     for verb, job in jobs.items():
-        python, script, flag, folder, *more = job["spec"]["entrypoint"].split()
+        python, script, *words = job["spec"]["entrypoint"].split()
+        kind = words.pop(0) if words[0] in VERBS[verb].kinds else None
+        flag, folder, *more = words
         assert (python, script) == ("python", f"/opt/hummingbird/jobs/{verb}.py")
         assert (ROOT / "jobs" / f"{verb}.py").is_file()
         assert (flag, folder) == ("--config", "/etc/hummingbird")
         recipe = load_recipe(more[1]) if more[:1] == ["--recipe"] else {}
-        assert recipe or more in ([], ["orphans"])
+        assert recipe or not more
+        assert kind == ("orphans" if verb == "lake" else None)
         settings = load_settings(config, defaults=recipe)
         assert str(settings.storage) == ("s3://hummingbird/runs" if name == "production" else "/storage/runs")
         assert bool(settings.catalog.properties) == (name == "production")
@@ -52,6 +55,12 @@ def test_captions_ask_for_a_resource_that_their_group_alone_has(name: str, tmp_p
         groups = job["spec"]["rayClusterSpec"]["workerGroupSpecs"]
         having = [group["groupName"] for group in groups if "caption" in group.get("resources", {})]
         assert having == ["caption"]
+        labeled = [
+            group["groupName"]
+            for group in groups
+            if settings.ray.cpu_nodes.items() <= group.get("labels", {}).items()
+        ]
+        assert labeled == ["cpu"]
         assert set(settings.curate.caption_resources) == {"caption"}
 
 
