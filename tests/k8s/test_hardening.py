@@ -21,11 +21,12 @@ def containers(made: Object) -> Iterator[Object]:
 
 @pytest.mark.parametrize("name", BUILDS)
 def test_the_profile_restricted_takes_every_pod_and_sidecar(name: str) -> None:
-    (space,) = of_kind(build(name), "Namespace") or [None]
+    objects = build(name)
+    (space,) = of_kind(objects, "Namespace") or [None]
     if "jobs" not in name:
         assert space is not None
         assert space["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
-    for made in build(name):
+    for made in objects:
         for pod in pods(made):
             spec = pod["spec"]
             assert spec["securityContext"]["runAsNonRoot"] is True
