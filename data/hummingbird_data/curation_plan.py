@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 # hashed; and classes, which are hashed with their own settings.
 _SPEED = {
     "engine", "source", "limit", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "batch_seconds",
-    "caption_batch", "quality_actors", "caption_actors", "model_gpus", "allow_noncommercial", "caption_endpoint",
-    "rewrite_endpoint", "caption_prompt", "rewrite_prompt", "caption_tokenizer", "filters",
+    "caption_batch", "quality_actors", "caption_actors", "model_gpus", "caption_resources", "allow_noncommercial",
+    "caption_endpoint", "rewrite_endpoint", "caption_prompt", "rewrite_prompt", "caption_tokenizer", "filters",
     "shot_weights", "index_actors",
 }  # fmt: skip
 _COPIES = ("copy_color", "copy_likeness", "copy_luma")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from hummingbird.config.cluster import connect
-from hummingbird.config.loading import load_settings
+from hummingbird.config.loading import load_settings, merge_settings, read_config
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.scratch import work_folder
@@ -197,10 +197,13 @@ def application(args: Mapping[str, Any]) -> Any:
     """The application for Serve's configuration files: ``import_path: hummingbird_serve.app:application``.
 
     Args:
-        args: settings, nested like the YAML files. The proxy of such a cluster listens on every address, so
-            the token is always needed.
+        args: settings, nested like the YAML files; ``config`` names a file of them, or a folder of files, that these go
+            before. The proxy of such a cluster listens on every address, so the token is always needed.
     """
-    settings = load_settings(defaults=args)
+    own = dict(args)
+    tree = read_config(Path(own.pop("config"))) if "config" in own else {}
+    merge_settings(tree, own)
+    settings = load_settings(defaults=tree)
     return build_application(settings, *offered_models(settings), needs_token=True)
 
 
