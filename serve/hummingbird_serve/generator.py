@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 from ray import serve
 
 from hummingbird_serve.requests import Event, Failure, Progress, Result, VideoRequest
@@ -40,8 +43,8 @@ class GeneratorSettings:
 class _Ticket:
     """A request in a batch; ``gone`` once its client no longer waits."""
 
-    def __init__(self, request: VideoRequest) -> None:
-        self.request = request
+    def __init__(self, request: VideoRequest, alone: bool = False) -> None:
+        self.request, self.alone = request, alone
         self.gone = False
 
 
@@ -77,10 +80,10 @@ class Generator:
         if self._failures >= MAX_FAILURES:
             raise RuntimeError(f"the last {self._failures} batches failed")
 
-    async def generate(self, request: VideoRequest) -> AsyncIterator[Event]:
-        """Progress after every step, then the result, or a failure."""
+    async def generate(self, request: VideoRequest, alone: bool = False) -> AsyncIterator[Event]:
+        """Progress after every step, then the result, or a failure; ``alone`` in a pass of its own."""
         await self._idle.wait()
-        ticket = _Ticket(request)
+        ticket = _Ticket(request, alone)
         try:
             async for event in self._batched(ticket):
                 if event is not None:
@@ -124,7 +127,7 @@ class Generator:
         except Exception as error:
             logger.exception("a batch of %d failed", len(tickets))
             self._failures += 1
-            results = [Failure(f"the model failed: {type(error).__name__}")] * len(tickets)
+            results = [Failure(f"the model failed: {type(error).__name__}", len(tickets))] * len(tickets)
         yield results
 
     def _sample(self, tickets: Sequence[_Ticket], post: Callable[[Sequence[Event]], None]) -> list[Event]:
@@ -157,9 +160,9 @@ class Generator:
         for video in to_uint8(output.frames):
             file = io.BytesIO()
             write_mp4(video, first.fps, file)
-            files.append(file.getvalue())
+            files.append((file.getvalue(), _picture(video[len(video) // 2])))
         seconds = time.perf_counter() - started
-        return [Result(file, seconds, len(tickets)) for file in files]
+        return [Result(mp4, picture, seconds, len(tickets)) for mp4, picture in files]
 
 
 def _groups(tickets: Sequence[_Ticket]) -> Iterator[list[int]]:
@@ -167,9 +170,17 @@ def _groups(tickets: Sequence[_Ticket]) -> Iterator[list[int]]:
     groups: dict[tuple[object, ...], list[int]] = {}
     for index, ticket in enumerate(tickets):
         request = ticket.request
-        key = (request.steps, request.guidance, request.num_frames, request.fps)
+        own = index if ticket.alone else None
+        key = (request.steps, request.guidance, request.num_frames, request.fps, own)
         groups.setdefault(key, []).append(index)
     yield from groups.values()
+
+
+def _picture(frame: NDArray[np.uint8]) -> bytes:
+    """A frame (H, W, 3) as WebP."""
+    file = io.BytesIO()
+    Image.fromarray(frame).save(file, "WEBP", quality=80)
+    return file.getvalue()
 
 
 def _use_threads(threads: int | None) -> None:
@@ -180,13 +191,18 @@ def _use_threads(threads: int | None) -> None:
 
 
 def _load(settings: GeneratorSettings) -> Callable[..., Any]:
-    """The model, warmed up: a first pass of a single request and of a full batch."""
+    """The model, on the GPU where there is one, warmed up: a pass of a single request and of a full batch."""
+    import torch
     from hummingbird.compiling.package import CompiledPipeline, is_package
     from hummingbird.models.pipeline import load_pipeline
 
-    model: Any = (
-        CompiledPipeline.load(settings.model) if is_package(settings.model) else load_pipeline(settings.model)
-    )
+    model: Any
+    if is_package(settings.model):
+        model = CompiledPipeline.load(settings.model)  # knows its device
+    else:
+        model = load_pipeline(settings.model)
+        if torch.cuda.is_available():
+            model.to("cuda")
     model.set_progress_bar_config(disable=True)
     for size in sorted({1, settings.max_batch_size}):
         model(

@@ -56,6 +56,11 @@ def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
     folder = student_package(settings)
     manifest = read_package_manifest(folder)
     check_machine(manifest)
+    if own.replica_gpus > 0 and manifest.device == "cpu":
+        raise InputError(
+            "serve.replica_gpus reserves GPUs, but the package is for the CPU: compile it with compile.device=cuda, "
+            "or set serve.replica_gpus=0"
+        )
     family = VideoUNetFamily(**manifest.configs)
     few, (height, width) = family.few_steps, family.size
     model = ServedModel(
@@ -159,6 +164,10 @@ def _compile(settings: Settings, model: str | None) -> Path:
     from hummingbird.compiling.compile import compile_model
 
     chosen = settings.compile.model_copy(update={"model": model})
+    if "device" not in settings.compile.model_fields_set:
+        import torch
+
+        chosen.device = "cuda" if torch.cuda.is_available() else "cpu"
     started = time.monotonic()
     print("Compiling the model for this machine where that has not been done (minutes, once) ...", flush=True)
     result = compile_model(settings.model_copy(update={"compile": chosen}))
