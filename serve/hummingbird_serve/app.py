@@ -23,6 +23,7 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
 
+from hummingbird_serve.connections import Limits, set_environment
 from hummingbird_serve.generator import Generator, GeneratorSettings
 from hummingbird_serve.jobs import VideoJobs
 from hummingbird_serve.keys import KEYS, TOKEN, ApiKey, KeyRing, check_names, environment_keys, read_key_file
@@ -258,13 +259,21 @@ def application(args: Mapping[str, Any]) -> Any:
 
 
 def serve_until_interrupted(settings: Settings) -> None:
-    """Compiles the model if need be, starts Ray and the application, and stops them at Ctrl-C.
+    """Compiles the model if need be, starts Ray and the application, and stops them at Ctrl-C or SIGTERM.
 
     Raises:
         InputError: there is no such model, or the address is taken or open to others without a key.
     """
     check_address(settings)
-    models, tokenizer = offered_models(settings)
+    serve_models(settings, *offered_models(settings))
+
+
+def serve_models(
+    settings: Settings, models: Mapping[str, tuple[ServedModel, GeneratorSettings]], tokenizer: Path
+) -> None:
+    """Starts Ray and the application with these models, and stops them at Ctrl-C or SIGTERM."""
+    own = settings.serve
+    set_environment(Limits(own.max_connections, own.max_client_connections, own.request_seconds))
     connect(settings.ray)
     print("Starting the server ...", flush=True)
     try:

@@ -25,6 +25,7 @@ logger = logging.getLogger("ray.serve")
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 TIDY_SECONDS = 60.0
 RETRY_SECONDS = 0.5
+STOP_SECONDS = 10.0
 
 
 class JobLoop:
@@ -54,7 +55,7 @@ class JobLoop:
         self.owner = secrets.token_hex(8)
         self.trouble: Literal["full", "unavailable"] | None = None
         """What the storage cannot do at present."""
-        self.draining = False
+        self.draining = self._stopped = False
         self._videos: dict[str, Video] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._endings: set[asyncio.Task[None]] = set()
@@ -84,9 +85,10 @@ class JobLoop:
         for name in list(self._tasks):
             if name in self._videos:
                 await self._give_back(self._videos[name], "the server was stopped")
-        if self._loop is not None:
+        self._stopped = True
+        if self._loop is not None:  # a look that is under way would leave a sign of life behind
+            await asyncio.wait([self._loop], timeout=STOP_SECONDS)
             self._loop.cancel()
-            self._loop = None
         await asyncio.to_thread(self.store.leave, self.owner)
 
     def all(self) -> list[Video]:
@@ -122,7 +124,7 @@ class JobLoop:
         )
 
     async def _keep_up(self) -> None:
-        while True:
+        while not self._stopped:
             await asyncio.sleep(self.settings.scan_seconds)
             try:
                 await self._look()
