@@ -128,6 +128,11 @@ VERBS: dict[str, Verb] = {
         "hummingbird.compiling.compile:compile_model",
         {"--model": "compile.model"},
     ),
+    "export": Verb(
+        "Exports a model to ONNX and OpenVINO, runs both on this CPU and compares them with the eager model.",
+        "hummingbird.compiling.export:export_model",
+        {"--model": "export.model"},
+    ),
     "serve": Verb(
         "Serves the video API and the page until Ctrl-C; compiles the model first where that has not been done.",
         "hummingbird_serve.app:serve_until_interrupted",

@@ -135,6 +135,11 @@ class CurateSettings(Section):
         0.4, description="most luma bits of the perceptual hashes that differ in possible copies, as a share"
     )
     copy_color: NonNegativeFloat = Field(0.55, description="the same of their color bits")
+    index_actors: NonNegativeInt | None = Field(
+        None,
+        description="actors that hold the index of kept clips; 0: this process; none: one for each 16 cores, with "
+        "engine plain none",
+    )
     copy_likeness: float = Field(
         0.75, ge=-1, le=1, description="least correlation of the pictures of near copies: duplicate"
     )
