@@ -44,7 +44,7 @@ class SmallServer:
         self.url = f"http://127.0.0.1:{self.port}"
         arguments = [sys.executable, __file__, "--serve", str(storage), "--pipelines", str(pipelines)]
         options = {"port": self.port, "lease_seconds": 4.0, "max_queued": 60, **settings}
-        self.log = tempfile.TemporaryFile()
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the server
         paths = [str(ROOT / part) for part in ("platform", "data", "serve", "jobs")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         self.process = subprocess.Popen(
