@@ -2,8 +2,8 @@
 
     python tests/support/serving_faults.py --rounds 10
 
-In each round jobs are accepted while something is killed, and every one must come to one end. The models are the shipped
-ones, or those of another folder (``--pipelines``) that has ``student`` and ``teacher``.
+In each round jobs are accepted while something is killed, and every one must come to one end. The models are the
+shipped ones, or those of another folder (``--pipelines``) that has ``student`` and ``teacher``.
 """
 
 import argparse
