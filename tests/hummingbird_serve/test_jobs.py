@@ -422,3 +422,19 @@ def test_a_job_of_another_version_is_left_to_it_and_a_damaged_one_removed(
         assert f"{damaged.id}.request" not in left(tmp_path)
 
     run(test)
+
+
+def test_a_job_of_a_model_that_nobody_serves_any_more_fails(tmp_path: Path, request_: VideoRequest) -> None:
+    async def test() -> None:
+        former, now = make_jobs(tmp_path), make_jobs(tmp_path)
+        former.queues["former"] = former.queues["student"]
+        await former.start()
+        job = await former.create(replace(request_, model="former", prompt="stay"))
+        await now.start()
+        await asyncio.sleep(0.05)
+        assert not (await now.get(job.id)).finished  # the server that has the model lives
+        kill(former)
+        await until(lambda: now._videos[job.id].finished)
+        assert now._videos[job.id].end.code == "model_not_served"  # type: ignore[union-attr]
+
+    run(test)
