@@ -23,6 +23,7 @@ from threading import Event
 
 from hummingbird.config.cluster import connect
 from hummingbird.config.settings import Settings
+from hummingbird.core.shared_folder import SharedFolder
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import open_run
 
@@ -35,7 +36,7 @@ from hummingbird_data.filters.base import declare_scores, describe_filters
 from hummingbird_data.projection import describe_projection, project
 from hummingbird_data.reading.ahead import BackgroundTask, ahead
 from hummingbird_data.runtime.committed import CommittedSources
-from hummingbird_data.runtime.outcome import commit, counts, failure, publish
+from hummingbird_data.runtime.outcome import check_media, commit, counts, failure, publish
 from hummingbird_data.runtime.progress import CurationProgress, Work, stage_speeds
 from hummingbird_data.sources.batching import BatchSizer, batches
 from hummingbird_data.sources.manifests import ManifestColumns
@@ -67,6 +68,10 @@ def curate(settings: Settings) -> Path:
         ):
             connect(settings.ray)
             quiet_ray_data()
+            shared = SharedFolder.mark(settings.storage)
+            if shared is not None:
+                shared.check_nodes()
+            plan = plan.with_storage(shared)
             print(f"captions: {plan.caption_source}", flush=True)
             plan.check()
             declare_scores(run.lake, plan.filters)
@@ -141,6 +146,7 @@ def _score_all(
 
         with _scored(unscored(), plan, progress) as results:
             for batch, scored in results:
+                check_media(plan.storage, scored)
                 clips, failures = _whole(scored)
                 rows = [
                     with_verdict({**row, "caption": row["caption_original"]}, ["unjudged"]) for row in clips
@@ -174,6 +180,7 @@ def _judge_all(
 
         with _scored(unjudged(), plan, progress) as results:
             for batch, scored in results:
+                check_media(plan.storage, scored)
                 clips, failures = _whole({**batch.clips, **scored})
                 stands = partial(committed.stands, plan=plan)
                 done, unanswered = judge(clips, plan, index, repeated, progress, stands)
