@@ -120,7 +120,7 @@ VERBS: dict[str, Verb] = {
     ),
     "evaluate": Verb(
         "Scores models on the same prompts and seeds: VBench's form, with intervals and videos.",
-        "hummingbird.evaluation.evaluate:evaluate",
+        "hummingbird_jobs.mains:evaluate",
         {"--prompts": "evaluate.prompts", "--teacher": "models.teacher", "--student": "models.student"},
     ),
     "compile": Verb(
@@ -180,6 +180,11 @@ VERBS: dict[str, Verb] = {
                 sections=("curate_benchmark", "curate"),
             ),
         },
+    ),
+    "publish": Verb(
+        "Writes the folder that an upload to the Hub takes, with a model card from results, and checks that it loads.",
+        "hummingbird.reports.publish:publish",
+        {"--model": "publish.model", "--repo": "publish.repo"},
     ),
     "lake": Verb(
         "Prints a table of the lake as JSON lines.\n\n"

@@ -132,7 +132,14 @@ def _stream(
 def task_rows(tasks: Sequence[VideoTask]) -> list[Row]:
     """What generator and measuring need of each task."""
     return [
-        {"id": r.id, "prompt": r.prompt.text, "seed": r.seed, "asks": json.dumps(sorted(r.prompt.asks or ()))}
+        {
+            "id": r.id,
+            "prompt": r.prompt.text,
+            "seed": r.seed,
+            "asks": json.dumps(sorted(r.prompt.asks or ())),
+            "auxiliary_info": json.dumps(dict(r.prompt.auxiliary_info)),
+            "original": json.dumps(r.prompt.original),
+        }
         for r in tasks
     ]
 
@@ -201,7 +208,12 @@ def measure_row(row: Row, plugin: Plugin[Suite], model: str, fps: int) -> Row:
     error = row.pop("error") or None
     asks = json.loads(row.pop("asks"))
     prompt = EvaluationPrompt(
-        str(row["id"]), str(row["prompt"]), (int(row["seed"]),), frozenset(asks) if asks else None
+        str(row["id"]),
+        str(row["prompt"]),
+        (int(row["seed"]),),
+        frozenset(asks) if asks else None,
+        json.loads(row.pop("auxiliary_info")),
+        json.loads(row.pop("original")),
     )
     file = io.BytesIO()
     if error is None:

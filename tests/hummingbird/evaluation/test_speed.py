@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from hummingbird.benchmarks import speed
-from hummingbird.benchmarks.speed import PARTS, TimedPipeline, time_pipelines, time_video
+from hummingbird.evaluation import speed
 from hummingbird.evaluation.sampling import SamplingParameters, decode_frames, denoise, sample_videos
+from hummingbird.evaluation.speed import PARTS, TimedPipeline, time_pipelines, time_videos
+from hummingbird.evaluation.work import peak_bytes, video_flop
 from hummingbird.models.pipeline import load_pipeline
 from torch import Tensor
 
@@ -54,8 +55,10 @@ class Slow:
 
 def test_parts_are_told_apart(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "write_mp4", lambda *args: clock.pass_by(3))
-    parts = time_video(TimedPipeline("slow", Slow(clock, [], ""), PARAMETERS), "a", 0)
+    parts = time_videos(TimedPipeline("slow", Slow(clock, [], ""), PARAMETERS), ["a"], 0)
     assert parts == {"text": 2, "denoising": 10, "decoding": 5, "mp4": 3}
+    both = time_videos(TimedPipeline("slow", Slow(clock, [], ""), PARAMETERS, batch_size=2), ["a", "b"], 0)
+    assert both == {"text": 1, "denoising": 5, "decoding": 2.5, "mp4": 1.5}  # seconds a video
 
 
 def test_models_take_turns_on_the_same_prompts_and_warm_up(clock: Clock) -> None:
@@ -74,9 +77,27 @@ def test_the_timed_parts_make_the_video_that_the_pipeline_makes(
     name: str, tiny_pipelines: dict[str, Path]
 ) -> None:
     pipeline = load_pipeline(tiny_pipelines[name])
-    parts = time_video(TimedPipeline(name, pipeline, PARAMETERS), "red", 0)
+    parts = time_videos(TimedPipeline(name, pipeline, PARAMETERS), ["red"], 0)
     assert set(parts) == set(PARTS)
     assert min(parts.values()) > 0
     latents = denoise(pipeline, pipeline.encode_prompts(["red"]), [7], PARAMETERS)
     frames = decode_frames(pipeline, latents, PARAMETERS)
     assert (frames == sample_videos(pipeline, ["red"], [7], PARAMETERS)).all()
+
+
+def test_the_work_of_a_video_grows_with_its_steps_and_passes(tiny_pipelines: dict[str, Path]) -> None:
+    teacher, student = (load_pipeline(tiny_pipelines[name]) for name in ("teacher", "student"))
+    two, six = (video_flop(teacher, SamplingParameters(steps, 3.0)) for steps in (2, 6))
+    assert six["denoising"] == pytest.approx(3 * two["denoising"], rel=0.02)  # the empty prompt is read once
+    assert six["text"] == two["text"]
+    assert six["decoding"] == two["decoding"]
+    unguided = video_flop(teacher, SamplingParameters(2, 1.0))
+    assert two["denoising"] == pytest.approx(2 * unguided["denoising"], rel=0.02)
+    small, full = (video_flop(student, SamplingParameters(2, 3.0, decoder)) for decoder in ("small", "full"))
+    assert small["decoding"] != full["decoding"]
+    device = torch.device("cpu")
+    alone, four = (
+        peak_bytes(TimedPipeline("student", student, PARAMETERS, batch_size=count), device)
+        for count in (1, 4)
+    )
+    assert alone < four < 5 * alone
