@@ -62,7 +62,7 @@ def job_id(command: SubmittedCommand) -> str:
 
 def runtime_env(with_code: bool) -> dict[str, Any]:
     """What travels with the job: nothing but the version that is expected, or the packages without their weights."""
-    environment: dict[str, Any] = {"env_vars": {SUBMITTED: source_version(), "RAY_AUTH_MODE": _auth_mode()}}
+    environment: dict[str, Any] = {"env_vars": {SUBMITTED: source_version()}}
     if with_code:
         folders = [folder for name in PACKAGES if (folder := package_folder(name)) is not None]
         environment |= {"py_modules": [str(folder) for folder in folders], "excludes": list(LEFT_OUT)}
@@ -76,10 +76,6 @@ def runtime_env(with_code: bool) -> dict[str, Any]:
         )
         print(f"sending {size / 1e6:.1f} MB of code; weights are the cluster's", flush=True)
     return environment
-
-
-def _auth_mode() -> str:
-    return os.environ.get("RAY_AUTH_MODE", "token")
 
 
 def _submit(args: argparse.Namespace, command: SubmittedCommand) -> int:
