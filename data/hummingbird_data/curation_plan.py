@@ -19,7 +19,7 @@ from hummingbird.core.shared_folder import SharedFolder
 from hummingbird_data.captions.caption_stages import Captioning
 from hummingbird_data.captions.captioning import plan_captioning
 from hummingbird_data.captions.engines import AT_ENDPOINT
-from hummingbird_data.copies.duplicates import HashStage
+from hummingbird_data.copies.duplicates import CopyLimits, HashStage
 from hummingbird_data.filters.base import Filter, Limits
 from hummingbird_data.filters.shipped import ALWAYS, chosen_filters, filters_of
 from hummingbird_data.reading.clips import ClipSettings
@@ -36,9 +36,9 @@ log = logging.getLogger(__name__)
 # hashed; and classes, which are hashed with their own settings.
 _SPEED = {
     "engine", "source", "limit", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "batch_seconds",
-    "caption_batch", "quality_actors", "caption_actors", "model_gpus", "allow_noncommercial", "caption_endpoint",
-    "rewrite_endpoint", "caption_prompt", "rewrite_prompt", "caption_tokenizer", "filters",
-    "shot_weights",
+    "caption_batch", "quality_actors", "caption_actors", "model_gpus", "caption_resources", "allow_noncommercial",
+    "caption_endpoint", "rewrite_endpoint", "caption_prompt", "rewrite_prompt", "caption_tokenizer", "filters",
+    "shot_weights", "index_actors",
 }  # fmt: skip
 _COPIES = ("copy_color", "copy_likeness", "copy_luma")
 _JUDGING = {*(kind.threshold.setting for kind in ALWAYS), *_COPIES}
@@ -101,6 +101,12 @@ class CurationPlan:
             licences=licences,
             scoring_key=_hash(changing, models, captions.hashes, _SCORES_VERSION, *plugins),
         )
+
+    @property
+    def copy_limits(self) -> CopyLimits:
+        """What counts as a copy."""
+        s = self.settings.curate
+        return CopyLimits(s.copy_luma, s.copy_color, s.copy_likeness)
 
     @property
     def caption_source(self) -> str:

@@ -197,7 +197,8 @@ def line_metrics(results: Results) -> dict[str, Any]:
     take("distill", "student_parameters")
     take("feedback", "student_parameters")
     if "evaluate" in verb_metrics:
-        totals = {name: scored["total"] for name, scored in verb_metrics["evaluate"]["models"].items()}
+        scored_models = verb_metrics["evaluate"]["models"].items()
+        totals = {name: scored["total"] for name, scored in scored_models if scored["total"] is not None}
         metrics.update(
             total={name: total["value"] for name, total in totals.items()},
             total_interval={name: [total["low"], total["high"]] for name, total in totals.items()},

@@ -35,6 +35,19 @@ def curate(settings: Settings) -> Path:
     return result
 
 
+def evaluate(settings: Settings) -> Path:
+    """Scores models, and writes a page of what was found beside the result."""
+    from hummingbird.evaluation.evaluate import evaluate
+    from hummingbird.lake.runs import load_result
+    from hummingbird.reports.evaluation import evaluation_report
+    from hummingbird.reports.page import write_report
+
+    result = evaluate(settings)
+    page = result.parent / "report.html"
+    print(f"report: {write_report(evaluation_report(load_result(result)), page)}")
+    return result
+
+
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     """``--budget`` and ``--json``."""
     parser.add_argument(

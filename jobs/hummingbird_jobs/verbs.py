@@ -120,13 +120,18 @@ VERBS: dict[str, Verb] = {
     ),
     "evaluate": Verb(
         "Scores models on the same prompts and seeds: VBench's form, with intervals and videos.",
-        "hummingbird.evaluation.evaluate:evaluate",
+        "hummingbird_jobs.mains:evaluate",
         {"--prompts": "evaluate.prompts", "--teacher": "models.teacher", "--student": "models.student"},
     ),
     "compile": Verb(
         "Compiles a model for this machine: a package that a server loads in seconds.",
         "hummingbird.compiling.compile:compile_model",
         {"--model": "compile.model"},
+    ),
+    "export": Verb(
+        "Exports a model to ONNX and OpenVINO, runs both on this CPU and compares them with the eager model.",
+        "hummingbird.compiling.export:export_model",
+        {"--model": "export.model"},
     ),
     "serve": Verb(
         "Serves the video API and the page until Ctrl-C; compiles the model first where that has not been done.",
@@ -175,6 +180,11 @@ VERBS: dict[str, Verb] = {
                 sections=("curate_benchmark", "curate"),
             ),
         },
+    ),
+    "publish": Verb(
+        "Writes the folder that an upload to the Hub takes, with a model card from results, and checks that it loads.",
+        "hummingbird.reports.publish:publish",
+        {"--model": "publish.model", "--repo": "publish.repo"},
     ),
     "lake": Verb(
         "Prints a table of the lake as JSON lines.\n\n"

@@ -139,7 +139,9 @@ def _parser(
     parser.add_argument(
         "--storage", metavar="PLACE", help="root of lake, media and runs: folder or URI (runs/)"
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file with settings")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="YAML file with settings, or a folder of such files"
+    )
     parser.add_argument("--print-settings", action="store_true", help="print the full settings and stop")
     for flag, key in flags.items():
         parser.add_argument(flag, dest=key, metavar="VALUE", help=f"short for {key}=VALUE")

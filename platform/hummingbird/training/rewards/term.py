@@ -83,7 +83,7 @@ class RewardTerm:
             generator: on the CPU, for frames at random.
         """
         drawn = {
-            name: _frames(declared, latents.shape[2], generator)
+            name: reward_frames(declared, latents.shape[2], generator)
             for name, (_, declared) in self._rewards.items()
         }
         needed = sorted({frame for frames in drawn.values() for frame in frames})
@@ -95,7 +95,7 @@ class RewardTerm:
         return scores
 
 
-def _frames(declared: RewardDeclaration, count: int, generator: torch.Generator) -> list[int]:
+def reward_frames(declared: RewardDeclaration, count: int, generator: torch.Generator) -> list[int]:
     """Which of a video's ``count`` frames a reward looks at."""
     wanted = min(declared.frames or count, count)
     if declared.drawn == "even":
