@@ -58,6 +58,7 @@ VERBS: dict[str, Verb] = {
         "Runs a recipe: the whole line, verb by verb, each a run of its own that can be taken up again.",
         "hummingbird_jobs.line:line",
         sections=("line",),
+        arguments="hummingbird_jobs.line:add_line_arguments",
         takes_arguments=True,
     ),
     "import_checkpoint": Verb(

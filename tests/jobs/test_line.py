@@ -19,6 +19,7 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "footage": {"footage": "/drawn/videos", "truth": "/drawn/truth"},
     "curate": {"snapshot_id": 7},
     "encode": {"cache": "/cache"},
+    "plan": {"plan": "/plan.yaml"},
     "prune": {"pipeline": "/pruned"},
     "distill": {"pipeline": "/distilled"},
     "feedback": {"pipeline": "/few-step", "model_id": "feedback-1"},
@@ -64,6 +65,8 @@ def test_each_verb_takes_what_the_ones_before_made(
     assert {called[verb].models.teacher for verb in list(STEPS)[1:]} == {"/imported"}
     assert str(called["curate"].curate.source) == "/drawn/videos"
     assert called["encode"].encode.snapshot == 7
+    assert called["plan"].plan.model == "/imported"
+    assert called["prune"].prune.plan == "/plan.yaml"
     assert called["prune"].models.student is None
     assert (called["distill"].training.cache, called["distill"].models.student) == (Path("/cache"), "/pruned")
     assert (called["feedback"].training.cache, called["feedback"].models.student) == (

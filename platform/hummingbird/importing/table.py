@@ -21,12 +21,14 @@ class Entry:
         source: published name.
         target: name in our module.
         part: which of ``parts`` equal blocks of rows of the published tensor, for stacked projections.
+        transposed: a matrix whose rows are our columns.
     """
 
     source: str
     target: str
     part: int = 0
     parts: int = 1
+    transposed: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,8 @@ def fill(
         tensor = weights.tensors[entry.source]
         if entry.parts > 1:
             tensor = tensor.chunk(entry.parts)[entry.part]
+        if entry.transposed:
+            tensor = tensor.T
         filled[entry.target] = tensor.reshape(state[entry.target].shape).contiguous()
     module.load_state_dict({**filled, **computed}, assign=True)
     module.eval()
@@ -166,7 +170,10 @@ def _check_values(tensors: Mapping[str, Tensor], origin: str, prefix: str) -> No
 
 def _stored(entry: Entry, state: Mapping[str, Tensor]) -> tuple[int, ...]:
     """The shape that an entry needs in the file."""
-    rows, *rest = state[entry.target].shape
+    shape = tuple(state[entry.target].shape)
+    if entry.parts == 1:
+        return shape[::-1] if entry.transposed else shape
+    rows, *rest = shape
     return (rows * entry.parts, *rest)
 
 

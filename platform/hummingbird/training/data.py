@@ -53,7 +53,7 @@ def read_ahead(load: Callable[[int], T], executor: Executor, ahead: int) -> Iter
 
 @contextmanager
 def cached_latents(
-    folder: AnyPath, batch_size: int, seed: int, worker: Worker
+    folder: AnyPath, batch_size: int, seed: int, worker: Worker, num_frames: int | None = None
 ) -> Iterator[Callable[[int], Batch]]:
     """A cache of latents, shared out among the workers; see `LatentCache.load` for what a batch holds.
 
@@ -62,6 +62,7 @@ def cached_latents(
     Args:
         batch_size: samples a step and worker.
         seed: of the order.
+        num_frames: of a sample, from its first; none: all, also where a sample has fewer.
 
     Raises:
         InputError: the folder is no cache, or it holds fewer samples than there are workers.
@@ -71,6 +72,9 @@ def cached_latents(
 
     def load(step: int) -> Batch:
         batch = cache.load(shard.indices(step))
+        batch["latents"] = batch["latents"][
+            :, :, :num_frames
+        ].contiguous()  # each frame was encoded by itself
         if worker.device.type != "cuda":
             return batch
         return {name: rows.pin_memory() if isinstance(rows, Tensor) else rows for name, rows in batch.items()}

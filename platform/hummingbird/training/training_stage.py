@@ -121,7 +121,13 @@ def run_stage(settings: Settings, stage: TrainingStage) -> Path:
         job = TrainingJob(
             name=stage.verb,
             build=partial(build_method, stage.method, stage.rewards, stage.reward_from, start),
-            data=partial(cached_latents, cache, stage.settings.batch_size, settings.seed),
+            data=partial(
+                cached_latents,
+                cache,
+                stage.settings.batch_size,
+                settings.seed,
+                num_frames=stage.settings.num_frames,
+            ),
             folder=run.folder,
             steps=stage.settings.steps,
             minutes=stage.settings.minutes,

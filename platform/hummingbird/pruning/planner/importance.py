@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from hummingbird.config.cluster import RaySettings, connect
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import AnyPath
 from hummingbird.models.pipeline import load_pipeline
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
@@ -41,7 +42,7 @@ class Calibration:
         rows: clips a pass, of whatever timesteps; 1 needs the memory of one pass.
     """
 
-    cache: Path
+    cache: AnyPath
     clips: int
     timesteps: int
     seed: int

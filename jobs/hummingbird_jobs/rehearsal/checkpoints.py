@@ -1,25 +1,29 @@
-"""A VideoCrafter2 checkpoint of random weights, in the published naming and size, to rehearse with before the real one.
+"""Checkpoints of random weights in the published namings, at any size, to rehearse with before the real ones.
 
-    python -m checkpoint_rehearsal FOLDER
+    python -m hummingbird_jobs.rehearsal.checkpoints FOLDER
 
-writes ``model.ckpt`` (pickled as the published file, 7.4 GB) and ``vocabulary``, a tokenizer of single letters, for
-``import_checkpoint.tokenizer``.
+writes VideoCrafter2's ``model.ckpt`` at its full size (pickled as the published file, 7.4 GB) and ``vocabulary``, a
+tokenizer of single letters, for ``import_checkpoint.tokenizer``.
 """
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import init_empty_weights
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, AutoencoderTiny
 from hummingbird.importing import autoencoder, text, unet
 from hummingbird.importing.parts import read_reference
+from hummingbird.importing.published import open_clip
 from hummingbird.importing.table import Entry
 from hummingbird.importing.tokenizer import END, START, WORD_END, byte_letters
+from hummingbird.models.dover import DOVER
 from hummingbird.models.unet import VideoUNet
 from torch import Tensor, nn
-from transformers import CLIPTextModel
+from transformers import CLIPModel, CLIPTextModel
 
 
 def random_checkpoint(folder: Path, reference: Path | None = None, seed: int = 0) -> Path:
@@ -48,7 +52,47 @@ def random_checkpoint(folder: Path, reference: Path | None = None, seed: int = 0
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.ckpt"
     torch.save({"state_dict": tensors}, path)
-    _write_vocabulary(folder / "vocabulary")
+    write_vocabulary(folder / "vocabulary")
+    return path
+
+
+def random_taesd(folder: Path, width: int, seed: int = 0) -> Path:
+    """Writes ``taesd_encoder.pth`` and ``taesd_decoder.pth`` in the first naming; returns the decoder's."""
+    torch.manual_seed(seed)
+    widths = (width,) * 4
+    model = AutoencoderTiny(encoder_block_out_channels=widths, decoder_block_out_channels=widths)
+    encoder = {name.removeprefix("layers."): t for name, t in model.encoder.state_dict().items()}
+    decoder = {}
+    for name, tensor in model.decoder.state_dict().items():
+        number, rest = name.removeprefix("layers.").split(".", 1)
+        decoder[f"{int(number) + 1}.{rest}"] = tensor  # behind the clamp that diffusers has outside
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(encoder, folder / "taesd_encoder.pth")
+    torch.save(decoder, folder / "taesd_decoder.pth")
+    return folder / "taesd_decoder.pth"
+
+
+def random_clip(path: Path, reference: Mapping[str, Any], seed: int = 0) -> Path:
+    """Writes a CLIP model in OpenCLIP's naming, of the structure ``reference``, as HPS_v2.1_compressed.pt is."""
+    config = open_clip.our_config(reference)
+    with init_empty_weights():
+        model = CLIPModel(config)
+    table = [entry for entry in open_clip.published_table(config) if entry.source != "logit_scale"]
+    tensors = _drawn(model, table, torch.Generator().manual_seed(seed))
+    for entry in table:
+        if entry.transposed:
+            tensors[entry.source] = tensors[entry.source].T.contiguous()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"state_dict": tensors | {"logit_scale": torch.tensor(4.6052)}}, path)
+    return path
+
+
+def random_dover(path: Path, config: Mapping[str, Any], seed: int = 0) -> Path:
+    """Writes ``DOVER.pth`` of a network with these arguments."""
+    torch.manual_seed(seed)
+    state = {name: t for name, t in DOVER(**config).state_dict().items() if t.is_floating_point()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(state, path)
     return path
 
 
@@ -65,13 +109,15 @@ def _drawn(module: nn.Module, table: list[Entry], generator: torch.Generator) ->
     return drawn
 
 
-def _write_vocabulary(folder: Path) -> None:
+def write_vocabulary(folder: Path) -> Path:
+    """A tokenizer of single letters in CLIP's format; returns ``folder``."""
     letters = byte_letters()
     tokens = [*letters, *(letter + WORD_END for letter in letters), START, END]
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     numbered = {token: number for number, token in enumerate(tokens)}
     (folder / "vocab.json").write_text(json.dumps(numbered), encoding="utf-8")
     (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
+    return folder
 
 
 if __name__ == "__main__":
