@@ -61,6 +61,13 @@ VERBS: dict[str, Verb] = {
         arguments="hummingbird_jobs.line:add_line_arguments",
         takes_arguments=True,
     ),
+    "doctor": Verb(
+        "Looks at what a recipe needs before any hour is spent: files and their tensors, licences, GPUs and memory, "
+        "disk, storage, catalog, versions. A line a finding; exit code 1 where something is missing.",
+        "hummingbird_jobs.doctor:doctor",
+        sections=(),
+        takes_arguments=True,
+    ),
     "import_checkpoint": Verb(
         "Imports a published checkpoint (VideoCrafter2, T2V-Turbo, ModelScope) into a pipeline folder in safetensors.",
         "hummingbird.importing.import_checkpoint:import_checkpoint",

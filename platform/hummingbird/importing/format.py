@@ -13,6 +13,7 @@ from hummingbird.core.errors import InputError
 from hummingbird.core.hashes import count_parameters
 from hummingbird.importing import published
 from hummingbird.importing.parts import Parts
+from hummingbird.importing.reader import shapes_alone
 from hummingbird.models.pipeline import TextToVideoPipeline
 
 Kind = Literal["pipeline", "quality", "decoder", "reward"]
@@ -44,15 +45,15 @@ class Format:
         name: what ``import_checkpoint.format`` calls it.
         kind: what it becomes.
         description: what the checkpoint is.
-        write: reads the settings' files and writes a folder that the project loads; raises InputError where entries or
-            settings do not fit, with their names.
+        write: reads the settings' files and writes a folder that the project loads, or (None) only reads them; raises
+            InputError where entries or settings do not fit, with their names.
         takes: files in the settings, beside ``checkpoint``, that it takes.
     """
 
     name: str
     kind: Kind
     description: str
-    write: Callable[[ImportCheckpointSettings, Path], Imported]
+    write: Callable[[ImportCheckpointSettings, Path | None], Imported]
     takes: frozenset[str] = frozenset()
 
 
@@ -76,12 +77,23 @@ def find_format(name: str) -> Format:
     return known[name]
 
 
+def check_import(section: ImportCheckpointSettings) -> Imported:
+    """Reads names and shapes of the files of an import, however large they are; nothing is written.
+
+    Raises:
+        InputError: as the import itself would raise, but for values.
+    """
+    chosen = find_format(section.format)
+    with shapes_alone():
+        return chosen.write(section, None)
+
+
 def write_pipeline(
     read: Callable[[ImportCheckpointSettings], Parts],
-) -> Callable[[ImportCheckpointSettings, Path], Imported]:
+) -> Callable[[ImportCheckpointSettings, Path | None], Imported]:
     """The ``write`` of a format that is read as parts of a pipeline, with the small decoder that the settings name."""
 
-    def write(section: ImportCheckpointSettings, folder: Path) -> Imported:
+    def write(section: ImportCheckpointSettings, folder: Path | None) -> Imported:
         from hummingbird.importing.published.taesd import read_decoder
 
         decoder: Any = None
@@ -95,15 +107,16 @@ def write_pipeline(
                 f"the small decoder in {section.decoder} takes latents of {channels} channels, the autoencoder makes "
                 f"{parts.vae.config.latent_channels}: take the one that belongs to it"
             )
-        pipeline = TextToVideoPipeline(
-            unet=parts.unet,
-            vae=parts.vae,
-            decoder=decoder,
-            text_encoder=parts.text_encoder,
-            tokenizer=parts.tokenizer,
-            scheduler=parts.scheduler,
-        )
-        pipeline.save_pretrained(folder)
+        if folder is not None:
+            pipeline = TextToVideoPipeline(
+                unet=parts.unet,
+                vae=parts.vae,
+                decoder=decoder,
+                text_encoder=parts.text_encoder,
+                tokenizer=parts.tokenizer,
+                scheduler=parts.scheduler,
+            )
+            pipeline.save_pretrained(folder)
         metrics = {
             "unet_parameters": count_parameters(parts.unet),
             "vae_parameters": count_parameters(parts.vae),

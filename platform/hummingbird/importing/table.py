@@ -159,6 +159,9 @@ def _check_values(tensors: Mapping[str, Tensor], origin: str, prefix: str) -> No
     types = [f"{prefix}{name} ({t.dtype})" for name, t in tensors.items() if not t.is_floating_point()]
     if types:
         raise InputError(f"{origin}: weights must be floating-point numbers: {listed(types)}")
+    tensors = {
+        name: tensor for name, tensor in tensors.items() if not tensor.is_meta
+    }  # shapes alone were read
     # A sum of finite values in float64 is finite, and one NaN or infinity makes it neither.
     bad = [prefix + n for n, t in tensors.items() if not torch.isfinite(t.sum(dtype=torch.float64))]
     if bad:

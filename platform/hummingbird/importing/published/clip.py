@@ -23,7 +23,7 @@ MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.2757
 
 
 def write_clip(
-    model: CLIPModel, tokenizer: Path | None, folder: Path, processor: CLIPImageProcessor | None = None
+    model: CLIPModel, tokenizer: Path | None, folder: Path | None, processor: CLIPImageProcessor | None = None
 ) -> None:
     """A folder that transformers loads whole: weights, tokenizer and the preprocessing of pictures.
 
@@ -41,6 +41,8 @@ def write_clip(
     words.model_input_names = ["input_ids", "attention_mask"]
     text.bos_token_id, text.eos_token_id = words.bos_token_id, words.eos_token_id
     text.pad_token_id = words.pad_token_id
+    if folder is None:
+        return
     model.save_pretrained(folder)
     words.save_pretrained(folder)
     pictures = processor or CLIPImageProcessor(
@@ -75,7 +77,7 @@ def read_clip(path: Path) -> tuple[CLIPModel, list[str]]:
         return model, fill(model, table, weights, "the CLIP model", unused=UNUSED)
 
 
-def _write(section: ImportCheckpointSettings, folder: Path) -> Imported:
+def _write(section: ImportCheckpointSettings, folder: Path | None) -> Imported:
     source = Path(str(section.checkpoint))
     model, unused = read_clip(source)
     own = source / "preprocessor_config.json"

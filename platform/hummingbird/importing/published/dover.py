@@ -30,11 +30,12 @@ def import_dover(weights: Weights, config: Mapping[str, Any] | None = None) -> D
     return model
 
 
-def _write(section: ImportCheckpointSettings, folder: Path) -> Imported:
+def _write(section: ImportCheckpointSettings, folder: Path | None) -> Imported:
     config = None if section.reference is None else read_config(section.reference)
     with open_weights(Path(str(section.checkpoint))) as weights:
         model = import_dover(weights, config)
-        model.save_pretrained(folder)
+        if folder is not None:
+            model.save_pretrained(folder)
     note = (
         f"curate with models.quality={folder}; it came without a threshold: set curate.min_technical, "
         "curate.min_aesthetic or curate.min_overall, such as '10%'"

@@ -130,7 +130,7 @@ def _check_keys(given: Any, needed: Mapping[str, Any], known: set[str], prefix: 
         )
 
 
-def _write(section: ImportCheckpointSettings, folder: Path) -> Imported:
+def _write(section: ImportCheckpointSettings, folder: Path | None) -> Imported:
     reference = PUBLISHED if section.reference is None else read_config(section.reference)
     with open_weights(Path(str(section.checkpoint))) as weights:
         model, unused = import_open_clip(weights, reference)

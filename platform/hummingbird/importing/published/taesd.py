@@ -101,9 +101,10 @@ def _diffusers(path: Path, weights: Weights) -> AutoencoderTiny:
     return model.eval()
 
 
-def _write(section: ImportCheckpointSettings, folder: Path) -> Imported:
+def _write(section: ImportCheckpointSettings, folder: Path | None) -> Imported:
     model, notes = read_decoder(Path(str(section.checkpoint)))
-    model.save_pretrained(folder)
+    if folder is not None:
+        model.save_pretrained(folder)
     return Imported(notes=notes, metrics={"parameters": count_parameters(model)})
 
 
