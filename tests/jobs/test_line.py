@@ -85,6 +85,33 @@ def test_each_verb_takes_what_the_ones_before_made(
     assert called["benchmark"].benchmark.student_package == Path("/package")
 
 
+def test_further_imports_put_their_folders_into_their_settings(
+    functions: dict[str, Callable[[Settings], Path]], called: dict[str, Settings], tmp_path: Path
+) -> None:
+    imported: list[str] = []
+
+    def run(settings: Settings) -> Path:
+        section = settings.import_checkpoint
+        kind = {"dover": "quality", "open-clip": "reward"}.get(section.format, "pipeline")
+        imported.append(section.format)
+        path = tmp_path / f"import-{kind}.json"
+        path.write_text(json.dumps({"outputs": {kind: f"/{kind}"}, "metrics": {}}))
+        return path
+
+    overrides = [
+        "line.verbs=[import_checkpoint, curate, feedback]",
+        "line.imports=[{format: dover, into: models.quality}, {format: open-clip, into: feedback.rewards.hps.model}]",
+        "feedback.rewards={hps: {weight: 1.0}}",
+    ]
+    settings = load_settings(None, [f"storage={tmp_path}", *overrides])
+    paths = run_verbs(settings, {**functions, "import_checkpoint": run})
+    assert imported == ["videocrafter2", "dover", "open-clip"]
+    assert "import_checkpoint models.quality" in paths
+    assert called["curate"].models.quality == "/quality"
+    assert called["feedback"].feedback.rewards == {"hps": {"weight": 1.0, "model": "/reward"}}
+    assert called["feedback"].models.teacher == "/pipeline"
+
+
 def test_what_no_verb_made_comes_from_the_settings(
     functions: Mapping[str, Callable[[Settings], Path]], called: dict[str, Settings], tmp_path: Path
 ) -> None:
