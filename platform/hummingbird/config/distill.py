@@ -2,6 +2,7 @@
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from hummingbird.config.lora import LoRASettings
 from hummingbird.config.plugins import PluginChoice
 from hummingbird.config.section import Section
 
@@ -16,6 +17,7 @@ class DistillSettings(Section):
     )
     batch_size: PositiveInt = Field(4, description="samples a step and worker")
     learning_rate: PositiveFloat = Field(3e-4, description="peak learning rate of AdamW")
+    lora: LoRASettings = LoRASettings()
     method: PluginChoice = Field(
         "distillation",
         description="training method: distillation or module:Class, alone or with its settings beneath: "
