@@ -2,6 +2,7 @@
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from hummingbird.config.lora import LoRASettings
 from hummingbird.config.plugins import PluginChoice
 from hummingbird.config.section import Section
 
@@ -19,6 +20,7 @@ class DistillSettings(Section):
         None, description="frames of a cached sample that are trained on, from its first; none: all"
     )
     learning_rate: PositiveFloat = Field(3e-4, description="peak learning rate of AdamW")
+    lora: LoRASettings = LoRASettings()
     method: PluginChoice = Field(
         "distillation",
         description="training method: distillation or module:Class, alone or with its settings beneath: "

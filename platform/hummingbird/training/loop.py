@@ -2,14 +2,15 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from hummingbird.config.lora import LoRASettings
 from hummingbird.config.training import TrainingSettings
 from hummingbird.core.precision import resolve_precision
 from hummingbird.training.checkpoint import TrainingState
@@ -38,6 +39,7 @@ class TrainingJob:
         learning_rate: peak, of networks that have none of their own.
         seed: of noise and timesteps; every rank and step draws from its own.
         training: settings shared by all methods.
+        lora: adapters of the student, in place of all its weights.
     """
 
     name: str
@@ -49,6 +51,7 @@ class TrainingJob:
     learning_rate: float
     seed: int
     training: TrainingSettings
+    lora: LoRASettings = field(default_factory=LoRASettings)
 
 
 def run_loop(
@@ -68,7 +71,7 @@ def run_loop(
     generator = torch.Generator(worker.device)
     host_generator = generator if worker.device.type == "cpu" else torch.Generator()
     averages = {name: average.module for name, average in state.averages.items()}
-    first, saved = pace.step, pace.seconds
+    first, saved, kept = pace.step, pace.seconds, pace.step
     with ExitStack() as stack:
         read = stack.enter_context(job.data(worker))
         file = None
@@ -84,28 +87,32 @@ def run_loop(
                 one.manual_seed(seed)
             if worker.device.type == "cuda":
                 torch.cuda.manual_seed(seed)
-            step = TrainingStep(
-                state.engines,
-                averages,
-                read(pace.step),
-                generator,
-                host_generator,
-                number=pace.step,
-                progress=pace.done,
-            )
+            count = job.training.gradient_accumulation
+            steps = [
+                TrainingStep(
+                    state.engines,
+                    averages,
+                    read(pace.step * count + batch),
+                    generator,
+                    host_generator,
+                    number=pace.step,
+                    progress=pace.done,
+                )
+                for batch in range(count)
+            ]
             rate = state.engines[STUDENT].get_lr()[0]
             pace.advance()
-            log.add(pace.step, rate, _update(state, step, worker, job.training))
+            log.add(pace.step, rate, _update(state, steps, worker, job.training))
             due = _checkpoint_due(job.training, pace, saved) or pace.done >= 1
             if due or _log_due(job.training, pace, first):
                 if worker.device.type == "cuda":
                     torch.cuda.synchronize(worker.device)
                 now = time.perf_counter()
-                log.reduce(now - mark, pace)
+                log.reduce(now - mark, pace, kept)
                 mark = now
             if due:
                 save(pace.step)
-                saved = pace.seconds
+                saved, kept = pace.seconds, pace.step
 
 
 def step_seed(seed: int, rank: int, step: int) -> int:
@@ -121,21 +128,26 @@ def mixed_precision(device: torch.device, precision: str) -> torch.autocast:
 
 
 def _update(
-    state: TrainingState, step: TrainingStep, worker: Worker, settings: TrainingSettings
+    state: TrainingState, steps: Sequence[TrainingStep], worker: Worker, settings: TrainingSettings
 ) -> dict[str, Tensor]:
-    """One step's updates; what is logged of them, names of other networks' terms beginning with the network's."""
+    """One step's updates, each over all its batches; what is logged of them, names of other networks' terms beginning
+    with the network's."""
     logged: dict[str, Tensor] = {}
-    for name in state.method.updates(step.number):
+    for name in state.method.updates(steps[0].number):
         engine = state.engines[name]
-        with mixed_precision(worker.device, settings.mixed_precision):
-            losses = state.method.losses(name, step)
-        engine.backward(losses.total)
-        engine.step()
+        sums: dict[str, Tensor] = {}
+        for step in steps:
+            with mixed_precision(worker.device, settings.mixed_precision):
+                losses = state.method.losses(name, step)
+            engine.backward(losses.total)
+            engine.step()
+            for term, value in {"total": losses.total.detach(), **losses.terms}.items():
+                sums[term] = sums[term] + value if term in sums else value
         if name in state.averages:
             state.averages[name].update(engine.module)
         norm = engine.get_global_grad_norm()
         norm = torch.as_tensor(0.0 if norm is None else norm, device=worker.device)
-        terms = {"total": losses.total.detach(), **losses.terms, "gradient_norm": norm}
+        terms = {term: value / len(steps) for term, value in sums.items()} | {"gradient_norm": norm}
         prefix = "" if name == STUDENT else f"{name}/"
         logged |= {f"{prefix}{term}": value for term, value in terms.items()}
     return logged

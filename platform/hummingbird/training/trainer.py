@@ -4,11 +4,9 @@ A job that was killed goes on from its last checkpoint when it is started again 
 DeepSpeed are imported only where they run.
 """
 
-import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +16,16 @@ from torch import nn
 from hummingbird.config.cluster import RaySettings, connect
 from hummingbird.core.devices import resolve_device
 from hummingbird.core.errors import InputError
-from hummingbird.core.precision import resolve_precision
-from hummingbird.training.checkpoint import TrainingState, load_state, save_state
+from hummingbird.training.adapters import has_lora, merge_lora, save_lora
+from hummingbird.training.checkpoint import load_state, save_state
 from hummingbird.training.data import Worker
-from hummingbird.training.engine import EMA, Pace, PlainEngine, TrainEngine, optimizer_and_schedule
+from hummingbird.training.engine import Pace, PlainEngine
 from hummingbird.training.log import LOSSES
 from hummingbird.training.loop import TrainingJob, run_loop
-from hummingbird.training.methods.base import STUDENT, TrainedNetwork
+from hummingbird.training.methods.base import STUDENT
 from hummingbird.training.progress import training_bar
+from hummingbird.training.sharded import sharded_state
+from hummingbird.training.start import training_state
 
 CHECKPOINTS_KEPT = 2
 
@@ -55,7 +55,7 @@ def train_in_process(job: TrainingJob) -> nn.Module:
     """
     device = torch.device(resolve_device(job.training.device, "training.device"))
     pace = Pace(job.steps, job.training.warmup_steps, job.minutes)
-    state = _training_state(
+    state = training_state(
         job, device, lambda network: PlainEngine(network, job.learning_rate, pace, job.training)
     )
     folder = job.folder / "checkpoint"
@@ -140,17 +140,13 @@ def train_worker(config: dict[str, Any]) -> str | None:
     context = ray.train.get_context()
     worker = Worker(context.get_world_rank(), context.get_world_size(), get_device())
     pace = Pace(job.steps, job.training.warmup_steps, job.minutes)
-    state = _training_state(
-        job, worker.device, lambda network: _deepspeed_engine(job, network, pace, worker.device)
-    )
     checkpoint = ray.train.get_checkpoint()
-    if checkpoint is not None:
-        with checkpoint.as_directory() as folder:
-            load_state(Path(folder), state, worker.rank)
+    with nullcontext() if checkpoint is None else checkpoint.as_directory() as folder:
+        state = sharded_state(job, worker, pace, folder and Path(folder), context.get_local_rank() == 0)
 
     def save(step: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            save_state(Path(folder), state, worker.rank)
+            save_state(Path(folder), state, worker.rank, worker.world)
             ray.train.report(
                 {"step": step},
                 checkpoint=ray.train.Checkpoint.from_directory(folder),
@@ -166,51 +162,12 @@ def train_worker(config: dict[str, Any]) -> str | None:
     return None
 
 
-def _training_state(
-    job: TrainingJob, device: torch.device, engine: Callable[[TrainedNetwork], TrainEngine]
-) -> TrainingState:
-    """The method, and an engine for each of its networks."""
-    method = job.build(device)
-    engines, averages = {}, {}
-    for name, network in method.networks.items():
-        module: Any = network.module
-        module.train()  # models are loaded for evaluation; the dropout of VideoCrafter2's structure is for training
-        module.gradient_checkpointing = job.training.gradient_checkpointing
-        if name == STUDENT or network.average:
-            averages[name] = EMA(module, job.training.ema_decay)
-        engines[name] = engine(network)
-    return TrainingState(method, engines, averages)
-
-
-def _deepspeed_engine(job: TrainingJob, network: TrainedNetwork, pace: Pace, device: torch.device) -> Any:
-    if device.type == "cpu":
-        os.environ["DS_ACCELERATOR"] = "cpu"
-    import deepspeed
-    from deepspeed.ops import __compatible_ops__
-    from deepspeed.utils import logger
-
-    logger.setLevel("WARNING")
-    # Else a first run compiles a shared-memory operator for most of a minute, and fails without a compiler.
-    __compatible_ops__["deepspeed_shm_comm"] = False
-    optimizer, schedule = optimizer_and_schedule(network, job.learning_rate, pace, job.training)
-    bf16 = resolve_precision(device, job.training.mixed_precision) == "bf16"
-    config: dict[str, Any] = {
-        "train_micro_batch_size_per_gpu": 1,  # asked for, but read only where DeepSpeed logs its speed
-        "gradient_accumulation_steps": 1,
-        "gradient_clipping": job.training.max_grad_norm,
-        "zero_optimization": {"stage": job.training.zero_stage},
-        # The same autocast as the loop's, and no module's gradients reduced in less than float32.
-        "torch_autocast": {"enabled": bf16, "dtype": "bfloat16", "lower_precision_safe_modules": []},
-        "steps_per_print": 10**9,
-    }
-    engine, *_ = deepspeed.initialize(
-        model=network.module, optimizer=optimizer, lr_scheduler=schedule, config=config
-    )
-    return engine
-
-
 def save_trained(network: Any, folder: Path) -> None:
-    """Writes ``unet``, a trained network, whole or not at all."""
+    """Writes ``unet``, a trained network, whole or not at all; of one with adapters also ``adapter``, as peft does, and
+    ``unet`` has them merged."""
+    if has_lora(network):
+        save_lora(network, folder / "adapter")
+        merge_lora(network)
     network.save_pretrained(folder / "unet.new")
     shutil.rmtree(folder / "unet", ignore_errors=True)
     (folder / "unet.new").rename(folder / "unet")

@@ -134,12 +134,15 @@ def run_stage(settings: Settings, stage: TrainingStage) -> Path:
             learning_rate=stage.settings.learning_rate,
             seed=settings.seed,
             training=settings.training,
+            lora=stage.settings.lora,
         )
         parent = find_model(run.lake, identify(pipeline.unet), "student", start.student)
         pipeline.unet = VideoUNet.from_pretrained(train(job, settings.ray))
         changes = stage.method.kind.scheduler_changes(stage.method.settings)
         pipeline.scheduler = VideoScheduler.from_config(pipeline.scheduler.config, **changes)
         pipeline.save_pretrained(run.folder / "pipeline")
+        if (run.folder / "adapter").is_dir():
+            run.outputs.update(adapter=run.folder / "adapter")
         _record(run, stage, pipeline, parent)
         for scaffold in ("unet", "ray", "checkpoint"):
             shutil.rmtree(run.folder / scaffold, ignore_errors=True)

@@ -50,12 +50,14 @@ class TrainedNetwork:
         learning_rate: its peak; none: the one of the verb's settings.
         betas: of AdamW.
         average: whether a moving average of its weights is kept; the student's always is.
+        fresh: names of layers that start untrained: trained in full also where others only get adapters.
     """
 
     module: nn.Module
     learning_rate: float | None = None
     betas: tuple[float, float] = (0.9, 0.999)
     average: bool = False
+    fresh: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ HUBER_C = 0.001
 REPLAY_BATCHES = 128
 """Batches of the teacher's answers that a worker stores where they are used again."""
 FEW_STEPS = 4
+GUIDANCE_LAYER = "time_embedding.cond_proj"
 
 
 class ConsistencySettings(Section):
@@ -83,7 +84,8 @@ class ConsistencyDistillation(Method):
     def __init__(self, settings: ConsistencySettings, inputs: MethodInputs) -> None:
         self._settings, self._rewards = settings, inputs.rewards
         student = with_guidance_embedding(inputs.student, settings.guidance_size)
-        self.networks = {STUDENT: TrainedNetwork(student)}
+        fresh = () if student is inputs.student else (GUIDANCE_LAYER,)
+        self.networks = {STUDENT: TrainedNetwork(student, fresh=fresh)}
         self._teacher = GuidedTeacher(inputs.teacher, inputs.empty_text)
         own = inputs.student_scheduler
         self._scheduler = own.from_config(own.config, **self.scheduler_changes(settings))
