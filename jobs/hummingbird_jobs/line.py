@@ -8,7 +8,7 @@ from typing import Any
 from hummingbird.config.evaluate import EvaluatedModel
 from hummingbird.config.import_checkpoint import ImportCheckpointSettings
 from hummingbird.config.line import LineImport
-from hummingbird.config.loading import load_settings
+from hummingbird.config.loading import load_settings, verb_settings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import as_path
@@ -194,7 +194,7 @@ def run_verbs(settings: Settings, functions: Mapping[str, Function]) -> dict[str
     results: dict[str, Mapping[str, Any]] = {}
     for number, verb in enumerate(settings.line.verbs, 1):
         print(f"\n[{number}/{len(settings.line.verbs)}] {verb}", flush=True)
-        chosen = STEPS[verb](imported_settings(settings, results), results)
+        chosen = STEPS[verb](imported_settings(verb_settings(settings, verb), results), results)
         paths[verb] = functions[verb](chosen)
         results[verb] = load_result(paths[verb])
         for item in settings.line.imports if verb == "import_checkpoint" else ():

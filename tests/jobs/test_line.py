@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hummingbird.config.loading import load_settings
 from hummingbird.config.settings import Settings
+from hummingbird.core.errors import InputError
 from hummingbird.core.files import as_path
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import load_result, open_run
@@ -110,6 +111,23 @@ def test_further_imports_put_their_folders_into_their_settings(
     assert called["curate"].models.quality == "/quality"
     assert called["feedback"].feedback.rewards == {"hps": {"weight": 1.0, "model": "/reward"}}
     assert called["feedback"].models.teacher == "/pipeline"
+
+
+def test_a_verb_may_have_settings_of_its_own(
+    functions: Mapping[str, Callable[[Settings], Path]], called: dict[str, Settings], tmp_path: Path
+) -> None:
+    overrides = [
+        "line.verbs=[distill, feedback]",
+        "training.workers=3",
+        "line.for_verb={feedback: {training: {max_grad_norm: 2.0}}}",
+    ]
+    run_verbs(load_settings(None, [f"storage={tmp_path}", *overrides]), functions)
+    norms = {verb: called[verb].training.max_grad_norm for verb in called}
+    assert norms == {"distill": 1.0, "feedback": 2.0}
+    assert called["feedback"].training.workers == 3
+    wrong = load_settings(None, ["line.verbs=[distill]", "line.for_verb={distill: {training: {worker: 2}}}"])
+    with pytest.raises(InputError, match=r"did you mean 'training\.workers'"):
+        run_verbs(wrong, functions)
 
 
 def test_what_no_verb_made_comes_from_the_settings(

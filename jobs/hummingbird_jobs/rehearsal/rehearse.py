@@ -188,8 +188,7 @@ def _few_steps(tree: dict[str, Any], folder: Path) -> None:
         tree[section]["model_gpus"] = 0.0
     tree["compile"] |= {"device": "cpu", "precision": "float32"}
     tree["training"] |= {"workers": 1, "warmup_steps": 1}
-    if "gradient_accumulation" in tree["training"]:
-        tree["training"]["gradient_accumulation"] = min(2, tree["training"]["gradient_accumulation"])
+    tree["training"]["gradient_accumulation"] = min(2, tree["training"]["gradient_accumulation"])
     for section in ("distill", "feedback"):
         tree[section] |= {"steps": 2, "batch_size": 1}
     tree["plan"] |= {

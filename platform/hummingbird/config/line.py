@@ -1,6 +1,6 @@
 """Settings of the line: which verbs a recipe runs, one after the other."""
 
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -45,6 +45,10 @@ class LineSettings(Section):
         (),
         description="with import_checkpoint: further checkpoints, each with the settings of that section and the "
         "setting that its folder goes into",
+    )
+    for_verb: dict[LineVerb, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="settings of a verb in place of the line's: {feedback: {training: {max_grad_norm: 1.0}}}",
     )
     folder: str | None = Field(
         None,

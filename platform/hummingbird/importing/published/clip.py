@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import init_empty_weights
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+from transformers import CLIPConfig, CLIPModel
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from hummingbird.config.import_checkpoint import ImportCheckpointSettings
 from hummingbird.core.errors import InputError
@@ -23,7 +24,10 @@ MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.2757
 
 
 def write_clip(
-    model: CLIPModel, tokenizer: Path | None, folder: Path | None, processor: CLIPImageProcessor | None = None
+    model: CLIPModel,
+    tokenizer: Path | None,
+    folder: Path | None,
+    processor: CLIPImageProcessorPil | None = None,
 ) -> None:
     """A folder that transformers loads whole: weights, tokenizer and the preprocessing of pictures.
 
@@ -45,7 +49,7 @@ def write_clip(
         return
     model.save_pretrained(folder)
     words.save_pretrained(folder)
-    pictures = processor or CLIPImageProcessor(
+    pictures = processor or CLIPImageProcessorPil(
         size={"shortest_edge": side},
         crop_size={"height": side, "width": side},
         image_mean=list(MEAN),
@@ -81,7 +85,7 @@ def _write(section: ImportCheckpointSettings, folder: Path | None) -> Imported:
     source = Path(str(section.checkpoint))
     model, unused = read_clip(source)
     own = source / "preprocessor_config.json"
-    processor = CLIPImageProcessor.from_pretrained(source) if own.is_file() else None
+    processor = CLIPImageProcessorPil.from_pretrained(source) if own.is_file() else None
     write_clip(model, section.tokenizer or source, folder, processor)
     return Imported(unused=unused, metrics={"parameters": count_parameters(model)})
 

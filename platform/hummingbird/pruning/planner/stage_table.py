@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from hummingbird.config.loading import verb_settings
 from hummingbird.config.settings import Settings
 from hummingbird.pruning.planner.cost import InputShape
 from hummingbird.pruning.planner.cost_report import costs, step_flop
@@ -80,7 +81,7 @@ def stage_costs(settings: Settings, gpus: tuple[UsualGpu, ...] = USUAL_GPUS) -> 
     model = recipe_model(settings)
     for stage in STAGES:
         if stage in settings.line.verbs:
-            yield from _stage_costs(settings, stage, model, gpus)
+            yield from _stage_costs(verb_settings(settings, stage), stage, model, gpus)
 
 
 def _stage_costs(
@@ -107,7 +108,7 @@ def _stage_costs(
         decoder="small",
     )
     table = costs(model, plan, shape)
-    flop = step_flop(cost(use.batch), use.batch, table, use.checkpointing) * accumulation(settings)
+    flop = step_flop(cost(use.batch), use.batch, table, use.checkpointing) * training.gradient_accumulation
     for gpu in gpus:
         fit = verdict(use, memory.estimate, gpu.memory)
         seconds = flop / (gpu.teraflops * 1e12 * gpu.share)
@@ -122,11 +123,6 @@ def _last_of_each(changes: Iterable[str]) -> tuple[str, ...]:
     """Changes without those that a later one of their kind goes beyond: 4, 2, 1 videos a GPU."""
     last = {words.lstrip("0123456789 ").split("(")[0]: words for words in changes}
     return tuple(last.values())
-
-
-def accumulation(settings: Settings) -> int:
-    """Batches of a worker that make an optimizer step."""
-    return int(getattr(settings.training, "gradient_accumulation", 1))
 
 
 def stage_table(rows: Mapping[str, list[StageCost]]) -> str:
