@@ -19,11 +19,13 @@ from hummingbird.importing import autoencoder, text, unet
 from hummingbird.importing.parts import read_reference
 from hummingbird.importing.published import open_clip
 from hummingbird.importing.table import Entry
-from hummingbird.importing.tokenizer import END, START, WORD_END, byte_letters
+from hummingbird.importing.tokenizer import END, START, WORD_END, byte_letters, load_tokenizer
 from hummingbird.models.dover import DOVER
 from hummingbird.models.unet import VideoUNet
 from torch import Tensor, nn
-from transformers import CLIPModel, CLIPTextModel
+from transformers import CLIPModel, CLIPTextModel, XCLIPConfig, XCLIPModel
+
+CLIP_VOCABULARY, CLIP_LENGTH = 49408, 77
 
 
 def random_checkpoint(folder: Path, reference: Path | None = None, seed: int = 0) -> Path:
@@ -85,6 +87,48 @@ def random_clip(path: Path, reference: Mapping[str, Any], seed: int = 0) -> Path
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"state_dict": tensors | {"logit_scale": torch.tensor(4.6052)}}, path)
     return path
+
+
+def random_xclip(folder: Path, vocabulary: Path, seed: int = 0) -> Path:
+    """Writes the folder of an X-CLIP of transformers that sees 8 frames; returns it.
+
+    Args:
+        vocabulary: of `write_vocabulary`.
+    """
+    small = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    words = load_tokenizer(vocabulary, CLIP_VOCABULARY, CLIP_LENGTH)
+    words.pad_token = END
+    words.model_input_names = ["input_ids", "attention_mask"]
+    ids = {f"{name}_token_id": getattr(words, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+    config = XCLIPConfig(
+        text_config={**small, "vocab_size": CLIP_VOCABULARY, "max_position_embeddings": CLIP_LENGTH, **ids},
+        vision_config={
+            **small, "image_size": 32, "patch_size": 16, "num_frames": 8, "mit_hidden_size": 32,
+            "mit_intermediate_size": 32, "mit_num_hidden_layers": 1, "mit_num_attention_heads": 2,
+        },
+        projection_dim=32,
+        prompt_num_attention_heads=2,
+        prompt_layers=1,
+    )  # fmt: skip
+    torch.manual_seed(seed)
+    XCLIPModel(config).save_pretrained(folder)
+    words.save_pretrained(folder)
+    pictures = {
+        "do_center_crop": True,
+        "do_normalize": True,
+        "do_rescale": True,
+        "do_resize": True,
+        "size": {"shortest_edge": 32},
+        "crop_size": {"height": 32, "width": 32},
+        "image_mean": [0.485, 0.456, 0.406],
+        "image_std": [0.229, 0.224, 0.225],
+        "image_processor_type": "VideoMAEImageProcessor",
+        "resample": 2,
+        "rescale_factor": 1 / 255,
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(pictures), encoding="utf-8")
+    (folder / "README.md").write_text("---\nlicense: mit\n---\nRandom weights.\n", encoding="utf-8")
+    return folder
 
 
 def random_dover(path: Path, config: Mapping[str, Any], seed: int = 0) -> Path:

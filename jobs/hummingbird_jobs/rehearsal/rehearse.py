@@ -72,14 +72,14 @@ REFERENCE: dict[str, Any] = {
     },
     "text": {
         **text.PUBLISHED,
-        "text_cfg": {"context_length": 77, "vocab_size": 514, "width": 32, "heads": 2, "layers": 2},
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
     },
     "size": {"height": 64, "width": 96},
 }
 CLIP: dict[str, Any] = {
     "embed_dim": 32,
     "vision_cfg": {"image_size": 28, "layers": 2, "width": 32, "head_width": 16, "patch_size": 14},
-    "text_cfg": {"context_length": 77, "vocab_size": 514, "width": 32, "heads": 2, "layers": 2},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
 }
 QUALITY: dict[str, Any] = {
     "technical_width": 16,
