@@ -100,7 +100,7 @@ def check_imports(settings: Settings) -> Iterator[Finding]:
         return
     sections = {"import_checkpoint": settings.import_checkpoint}
     for item in settings.line.imports:
-        sections[item.into] = ImportCheckpointSettings(**item.model_dump(exclude={"into"}))
+        sections[item.into[0]] = ImportCheckpointSettings(**item.model_dump(exclude={"into"}))
     for what, section in sections.items():
         if section.checkpoint is None:
             yield Finding("missing", what, "no checkpoint is named: import_checkpoint.checkpoint=PATH")
@@ -140,10 +140,10 @@ def _licence(what: str, licence: str, settings: Settings) -> Iterator[Finding]:
 
 
 def check_models(settings: Settings) -> Iterator[Finding]:
-    """The models that are named as folders: captioner, rewriter, quality model, teacher."""
-    from hummingbird.core.model_references import model_folder, model_licence, pipeline_folder
+    """The models that are named as folders: captioner, rewriter, quality model, teacher, rewards."""
+    from hummingbird.core.model_references import pipeline_folder
 
-    imported = {item.into for item in settings.line.imports}
+    imported = {into for item in settings.line.imports for into in item.into}
     if "import_checkpoint" not in settings.line.verbs:
         yield Finding("ok", "models.teacher", str(pipeline_folder(settings.models.teacher)))
     for name, engine in (
@@ -162,14 +162,28 @@ def check_models(settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 "missing", what, "vllm is not installed: install it, or caption_engine=transformers"
             )
-        try:
-            folder = model_folder(value)
-            _check_weights(folder)
-        except (InputError, FileNotFoundError) as error:
-            yield Finding("missing", what, f"{error}: fetch it, or name its folder: {what}=FOLDER")
-            continue
-        yield Finding("ok", what, str(folder))
-        yield from _licence(what, model_licence(folder) or "unknown", settings)
+        yield from _folder(what, value, settings)
+    tables = {"feedback.rewards": settings.feedback.rewards}
+    tables["feedback.held_out.rewards"] = settings.feedback.held_out.rewards
+    for place, rewards in tables.items():
+        for name, own in rewards.items():
+            what = f"{place}.{name}.model"
+            if "feedback" in settings.line.verbs and "model" in own and what not in imported:
+                yield from _folder(what, own["model"], settings)
+
+
+def _folder(what: str, name: str, settings: Settings) -> Iterator[Finding]:
+    """A folder with weights, and its licence."""
+    from hummingbird.core.model_references import model_folder, model_licence
+
+    try:
+        folder = model_folder(name)
+        _check_weights(folder)
+    except (InputError, FileNotFoundError) as error:
+        yield Finding("missing", what, f"{error}: fetch it, or name its folder: {what}=FOLDER")
+        return
+    yield Finding("ok", what, str(folder))
+    yield from _licence(what, model_licence(folder) or "unknown", settings)
 
 
 def _check_weights(folder: Path) -> None:

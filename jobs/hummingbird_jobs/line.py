@@ -57,9 +57,10 @@ def imported_settings(settings: Settings, results: Results) -> Settings:
         return settings
     settings = with_section(settings, "models", teacher=results["import_checkpoint"]["outputs"]["pipeline"])
     folders = {
-        item.into: results[import_name(item)]["outputs"][find_format(item.format).kind]
+        into: results[import_name(item)]["outputs"][find_format(item.format).kind]
         for item in settings.line.imports
         if import_name(item) in results
+        for into in item.into
     }
     if not folders:
         return settings
@@ -75,7 +76,7 @@ def imported_settings(settings: Settings, results: Results) -> Settings:
 
 def import_name(item: LineImport) -> str:
     """What results call one of ``line.imports``."""
-    return f"import_checkpoint {item.into}"
+    return f"import_checkpoint {item.into[0]}"
 
 
 def import_settings(settings: Settings, item: LineImport) -> Settings:
@@ -198,7 +199,7 @@ def run_verbs(settings: Settings, functions: Mapping[str, Function]) -> dict[str
         paths[verb] = functions[verb](chosen)
         results[verb] = load_result(paths[verb])
         for item in settings.line.imports if verb == "import_checkpoint" else ():
-            print(f"{item.into}: {item.checkpoint}", flush=True)
+            print(f"{item.into[0]}: {item.checkpoint}", flush=True)
             name = import_name(item)
             paths[name] = functions[verb](import_settings(settings, item))
             results[name] = load_result(paths[name])

@@ -101,7 +101,8 @@ def test_further_imports_put_their_folders_into_their_settings(
 
     overrides = [
         "line.verbs=[import_checkpoint, curate, feedback]",
-        "line.imports=[{format: dover, into: models.quality}, {format: open-clip, into: feedback.rewards.hps.model}]",
+        "line.imports=[{format: dover, into: [models.quality, feedback.rewards.dover.model]}, "
+        "{format: open-clip, into: [feedback.rewards.hps.model]}]",
         "feedback.rewards={hps: {weight: 1.0}}",
     ]
     settings = load_settings(None, [f"storage={tmp_path}", *overrides])
@@ -109,7 +110,10 @@ def test_further_imports_put_their_folders_into_their_settings(
     assert imported == ["videocrafter2", "dover", "open-clip"]
     assert "import_checkpoint models.quality" in paths
     assert called["curate"].models.quality == "/quality"
-    assert called["feedback"].feedback.rewards == {"hps": {"weight": 1.0, "model": "/reward"}}
+    assert called["feedback"].feedback.rewards == {
+        "hps": {"weight": 1.0, "model": "/reward"},
+        "dover": {"model": "/quality"},
+    }
     assert called["feedback"].models.teacher == "/pipeline"
 
 

@@ -19,6 +19,7 @@ from hummingbird_jobs.rehearsal.checkpoints import (
     random_clip,
     random_dover,
     random_taesd,
+    random_xclip,
     write_vocabulary,
 )
 
@@ -28,6 +29,9 @@ ALLOWED = {
     "line.imports.*.reference": "its widths and depths",
     "line.imports.*.tokenizer": "the file of a small model",
     "models.captioner": "the folder of a small model",
+    "feedback.rewards.*.model": "the folder of a small model",
+    "feedback.held_out.rewards.*.model": "the folder of a small model",
+    "feedback.held_out.every": "steps",
     "*.steps": "steps",
     "*.num_inference_steps": "steps",
     "*.warmup_steps": "steps",
@@ -127,6 +131,7 @@ def rehearsal_of(settings: Settings, folder: Path) -> tuple[Settings, list[Diffe
     for number, item in enumerate(tree["line"]["imports"]):
         _small_import(item, folder / f"import-{number}", vocabulary)
     _small_captioner(tree, folder)
+    _small_rewards(tree, folder, vocabulary)
     _few_steps(tree, folder)
     rehearsed = load_settings(defaults={**tree, "storage": str(settings.storage)})
     before, after = (dict(_leaves(one.model_dump(mode="json"))) for one in (settings, rehearsed))
@@ -164,7 +169,7 @@ def _small_import(item: dict[str, Any], folder: Path, vocabulary: str) -> None:
         item["reference"] = _written(folder / "clip.json", CLIP)
         item["tokenizer"] = vocabulary
     else:
-        raise InputError(f"a rehearsal knows no small model of the format {kind.name}: {item['into']}")
+        raise InputError(f"a rehearsal knows no small model of the format {kind.name}: {item['into'][0]}")
 
 
 def _small_captioner(tree: dict[str, Any], folder: Path) -> None:
@@ -183,6 +188,20 @@ def _small_captioner(tree: dict[str, Any], folder: Path) -> None:
     }
 
 
+def _small_rewards(tree: dict[str, Any], folder: Path, vocabulary: str) -> None:
+    imported = {into for item in tree["line"]["imports"] for into in item["into"]}
+    for place in ("feedback.rewards", "feedback.held_out.rewards"):
+        rewards = tree["feedback"]
+        for section in place.split(".")[1:]:
+            rewards = rewards[section]
+        for name, own in rewards.items():
+            if "model" not in own or f"{place}.{name}.model" in imported:
+                continue
+            if name != "video_text":
+                raise InputError(f"a rehearsal knows no small model for {place}.{name}")
+            own["model"] = str(random_xclip(folder / "xclip", Path(vocabulary)))
+
+
 def _few_steps(tree: dict[str, Any], folder: Path) -> None:
     for section in ("curate", "encode"):
         tree[section]["model_gpus"] = 0.0
@@ -191,6 +210,7 @@ def _few_steps(tree: dict[str, Any], folder: Path) -> None:
     tree["training"]["gradient_accumulation"] = min(2, tree["training"]["gradient_accumulation"])
     for section in ("distill", "feedback"):
         tree[section] |= {"steps": 2, "batch_size": 1}
+    tree["feedback"]["held_out"]["every"] = 1
     tree["plan"] |= {
         "calibration_clips": 1,
         "calibration_timesteps": 1,

@@ -1,6 +1,6 @@
 """Settings of the line: which verbs a recipe runs, one after the other."""
 
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -26,9 +26,9 @@ LineVerb = Literal[
 class LineImport(ImportCheckpointSettings):
     """A further checkpoint that the line imports."""
 
-    into: str = Field(
-        pattern=r"^[a-z_]+(\.[A-Za-z0-9_:]+)+$",
-        description="the setting that gets the folder: models.quality, feedback.rewards.NAME.model",
+    into: tuple[Annotated[str, Field(pattern=r"^[a-z_]+(\.[a-z0-9_]+)+$")], ...] = Field(
+        min_length=1,
+        description="the settings that get the folder: [models.quality, feedback.rewards.NAME.model]",
     )
 
 

@@ -59,7 +59,7 @@ def add_lora(unet: nn.Module, settings: LoRASettings, fresh: Sequence[str] = ())
 
     config = LoraConfig(
         r=settings.rank,
-        lora_alpha=settings.alpha or settings.rank,  # type: ignore[arg-type]
+        lora_alpha=settings.alpha or settings.rank,
         target_modules=target_layers(unet, settings, fresh),
         init_lora_weights=True,
     )

@@ -35,12 +35,15 @@ class StepLog:
         """The terms of a step, counted from 1; nothing waits for them."""
         self._steps.append((step, learning_rate, terms))
 
-    def reduce(self, seconds: float, pace: Pace, kept: int) -> None:
+    def reduce(self, seconds: float, pace: Pace, kept: int) -> list[dict[str, float]]:
         """Takes the mean over all workers, tells ``pace`` the time, and writes the lines.
 
         Args:
             seconds: what these steps took this worker.
             kept: the step of the last checkpoint; 0: there is none.
+
+        Returns:
+            The lines, the same on every worker.
 
         Raises:
             FloatingPointError: a term of one of the steps is not finite; the same on every worker.
@@ -65,6 +68,7 @@ class StepLog:
         self._steps.clear()
         if self._file is not None:
             self._file.write(lines)
+        return lines
 
 
 class LossFile:

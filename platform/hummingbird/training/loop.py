@@ -1,6 +1,8 @@
 """The training loop: what one worker does, whatever the method and whatever applies the gradients."""
 
 import hashlib
+import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -12,15 +14,21 @@ from torch import Tensor
 
 from hummingbird.config.lora import LoRASettings
 from hummingbird.config.training import TrainingSettings
+from hummingbird.core.errors import InputError
 from hummingbird.core.precision import resolve_precision
 from hummingbird.training.checkpoint import TrainingState
 from hummingbird.training.data import DataSource, Worker
 from hummingbird.training.engine import Pace
 from hummingbird.training.log import LOSSES, LossFile, StepLog
-from hummingbird.training.methods.base import STUDENT, Method, TrainingStep
+from hummingbird.training.methods.base import STUDENT, Event, Method, TrainingStep
 
+EVENTS = "events.jsonl"
 LOG_SECONDS = 2.0
 """Time after which steps are logged, however few."""
+
+
+class TrainingStopped(InputError):
+    """What watches a run saw that it does harm; the last checkpoint before stays."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,7 @@ def run_loop(
 
     Raises:
         FloatingPointError: a loss was not finite, in one of the steps since the last were logged.
+        TrainingStopped: what watches the run saw that it does harm.
     """
     generator = torch.Generator(worker.device)
     host_generator = generator if worker.device.type == "cpu" else torch.Generator()
@@ -108,11 +117,29 @@ def run_loop(
                 if worker.device.type == "cuda":
                     torch.cuda.synchronize(worker.device)
                 now = time.perf_counter()
-                log.reduce(now - mark, pace, kept)
-                mark = now
+                lines = log.reduce(now - mark, pace, kept)
+                tell(job.folder, worker, pace.step, kept, state.method.read(lines))
+                mark = time.perf_counter()
             if due:
                 save(pace.step)
                 saved, kept = pace.seconds, pace.step
+
+
+def tell(folder: Path, worker: Worker, step: int, kept: int, events: Sequence[Event]) -> None:
+    """Writes events, which all workers saw, to ``events.jsonl`` and the error output.
+
+    Raises:
+        TrainingStopped: one of them is to stop the run.
+    """
+    if events and worker.rank == 0:
+        with (folder / EVENTS).open("a", encoding="utf-8") as file:
+            for event in events:
+                file.write(json.dumps({"step": step, "event": event.text}) + "\n")
+                print(f"step {step}: {event.text}", file=sys.stderr)
+    for event in events:
+        if event.stops:
+            stays = f"the checkpoint of step {kept} stays" if kept else "there was no checkpoint yet"
+            raise TrainingStopped(f"step {step}: {event.text}; the run stops, {stays}")
 
 
 def step_seed(seed: int, rank: int, step: int) -> int:

@@ -21,7 +21,7 @@ from hummingbird.training.checkpoint import load_state, save_state
 from hummingbird.training.data import Worker
 from hummingbird.training.engine import Pace, PlainEngine
 from hummingbird.training.log import LOSSES
-from hummingbird.training.loop import TrainingJob, run_loop
+from hummingbird.training.loop import TrainingJob, TrainingStopped, run_loop
 from hummingbird.training.methods.base import STUDENT
 from hummingbird.training.progress import training_bar
 from hummingbird.training.sharded import sharded_state
@@ -36,6 +36,7 @@ def train(job: TrainingJob, ray: RaySettings) -> Path:
     Raises:
         InputError: the cluster is too small for the workers, or the job's inputs are bad.
         FloatingPointError: the loss is no longer finite.
+        TrainingStopped: what watches the run saw that it does harm.
         ray.train.TrainingFailedError: more workers were lost than ``training.max_failures``.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -123,14 +124,16 @@ def train_on_ray(job: TrainingJob, settings: RaySettings) -> None:
                 ray.get(trainer.controller.abort.remote())
         raise
     if hopeless is not None:
-        raise FloatingPointError(hopeless)
+        kind, text = hopeless
+        raise TrainingStopped(text) if kind == TrainingStopped.__name__ else FloatingPointError(text)
 
 
-def train_worker(config: dict[str, Any]) -> str | None:
+def train_worker(config: dict[str, Any]) -> tuple[str, str] | None:
     """What Ray Train runs in every worker.
 
     Returns:
-        None, or why it is of no use to start the workers again: every worker ends at the same step with this.
+        None, or why it is of no use to start the workers again, the error's name and words: every worker ends at the
+        same step with this.
     """
     import ray.train
     from ray.train.torch import get_device
@@ -155,8 +158,8 @@ def train_worker(config: dict[str, Any]) -> str | None:
 
     try:
         run_loop(job, state, worker, pace, save)
-    except FloatingPointError as error:
-        return str(error)
+    except (FloatingPointError, TrainingStopped) as error:
+        return type(error).__name__, str(error)
     if worker.rank == 0:
         save_trained(state.averages[STUDENT].module, job.folder)
     return None

@@ -63,7 +63,7 @@ class TrainingStage:
         settings: the section.
         method: the method, with its settings.
         rewards: what scores the student's videos.
-        reward_from: the share of the training after which there are rewards.
+        held_out: rewards that are watched and not trained on.
     """
 
     verb: str
@@ -72,7 +72,7 @@ class TrainingStage:
     settings: DistillSettings | FeedbackSettings
     method: Plugin[Method]
     rewards: Sequence[Plugin[Reward]] = ()
-    reward_from: float = 0.0
+    held_out: Sequence[Plugin[Reward]] = ()
 
 
 def resolve_method(setting: str, choice: PluginChoice) -> Plugin[Method]:
@@ -111,7 +111,8 @@ def run_stage(settings: Settings, stage: TrainingStage) -> Path:
         "training": training,
         "method": _described(stage.method),
         "rewards": rewards,
-        "decoder": decoder_hash(pipeline) if rewards else None,
+        "held_out": reward_inputs(stage.held_out),
+        "decoder": decoder_hash(pipeline, stage.settings) if rewards else None,
     }
     with open_run(settings, stage.verb, (stage.verb,), inputs, snapshot_id=about["snapshot_id"]) as run:
         if run.previous is not None and Path(run.previous["outputs"]["pipeline"]).is_dir():
@@ -120,7 +121,7 @@ def run_stage(settings: Settings, stage: TrainingStage) -> Path:
             return run.result_path
         job = TrainingJob(
             name=stage.verb,
-            build=partial(build_method, stage.method, stage.rewards, stage.reward_from, start),
+            build=partial(build_method, stage, start),
             data=partial(
                 cached_latents,
                 cache,
@@ -149,24 +150,26 @@ def run_stage(settings: Settings, stage: TrainingStage) -> Path:
     return run.result_path
 
 
-def build_method(
-    method: Plugin[Method],
-    rewards: Sequence[Plugin[Reward]],
-    reward_from: float,
-    start: Start,
-    device: torch.device,
-) -> Method:
+def build_method(stage: TrainingStage, start: Start, device: torch.device) -> Method:
     """What a worker trains.
 
     Raises:
-        InputError: there are rewards, but the student's pipeline has no small decoder.
+        InputError: there are rewards, but the student's pipeline has no small decoder for them.
     """
     teacher, student = load_pipeline(start.teacher), load_pipeline(start.student)
-    term = None
-    if rewards:
-        _small_decoder(student).requires_grad_(False).to(device)
-        term = RewardTerm.build(rewards, partial(student.decode, decoder="small"), reward_from, device)
-    return method.build(
+    term, chosen = None, stage.settings
+    if stage.rewards and isinstance(chosen, FeedbackSettings):
+        _decoder(student, chosen).requires_grad_(False).to(device)
+        term = RewardTerm.build(
+            stage.rewards,
+            partial(student.decode, decoder=chosen.decoder),
+            chosen.reward_from,
+            device,
+            stage.held_out,
+            chosen.held_out,
+            chosen.decode_frames,
+        )
+    return stage.method.build(
         MethodInputs(
             teacher.unet.to(device),
             student.unet.to(device),
@@ -191,21 +194,22 @@ def reward_inputs(rewards: Sequence[Plugin[Reward]]) -> dict[str, dict[str, Any]
     return inputs
 
 
-def decoder_hash(student: TextToVideoPipeline) -> str:
-    """The hash of the small decoder that rewards look through. Raises InputError where there is none."""
-    return weights_hash(_small_decoder(student))
+def decoder_hash(student: TextToVideoPipeline, settings: DistillSettings | FeedbackSettings) -> str:
+    """The hash of the decoder that rewards look through. Raises InputError where there is none."""
+    return weights_hash(_decoder(student, settings))
 
 
 def _described(plugin: Plugin[Any]) -> dict[str, Any]:
     return {"name": plugin.name, "settings": plugin.settings.model_dump(mode="json")}
 
 
-def _small_decoder(student: TextToVideoPipeline) -> torch.nn.Module:
-    decoder: torch.nn.Module | None = student.decoder
+def _decoder(student: TextToVideoPipeline, settings: DistillSettings | FeedbackSettings) -> torch.nn.Module:
+    full = isinstance(settings, FeedbackSettings) and settings.decoder == "full"
+    decoder: torch.nn.Module | None = student.vae if full else student.decoder
     if decoder is None:
         raise InputError(
             "the student's pipeline has no small decoder for the rewards to look through: give it one, or set "
-            "feedback.rewards={}"
+            "feedback.decoder=full, or feedback.rewards={}"
         )
     return decoder
 
