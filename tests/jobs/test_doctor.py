@@ -29,8 +29,13 @@ def test_whole_files_are_found_whole_without_loading_them(rehearsed: Settings) -
         ("ok", "import_checkpoint"),
         ("ok", "models.quality"),
         ("note", "models.quality"),
+        ("ok", "feedback.rewards.image_text.model"),
+        ("ok", "feedback.rewards.image_text.model"),
     ]
-    assert ("ok", "models.captioner") in states(doctor.check_models, rehearsed)
+    assert {name for state, name in states(doctor.check_models, rehearsed) if state == "ok"} == {
+        "models.captioner",
+        "feedback.rewards.video_text.model",
+    }
 
 
 def test_a_file_that_lacks_a_tensor_a_file_that_is_not_there_and_a_licence_are_named(

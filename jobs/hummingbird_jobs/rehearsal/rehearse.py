@@ -54,13 +54,13 @@ ALLOWED = {
     "training.zero_stage": "no GPU",
 }
 """Settings in which a rehearsal may differ from its recipe (``*``: any), and what the difference is."""
-PROMPTS = 2
+PROMPTS = 1
 REFERENCE: dict[str, Any] = {
     "unet": {
         **unet.PUBLISHED,
         "model_channels": 32,
-        "channel_mult": [1, 2, 2],
-        "attention_resolutions": [2, 1],
+        "channel_mult": [1, 2],
+        "attention_resolutions": [1],
         "num_head_channels": 16,
         "context_dim": 32,
     },
