@@ -98,6 +98,12 @@ def test_the_service_is_one_that_ray_and_the_code_know(name: str, tmp_path: Path
     ]
     assert (python, flag, option) == ("python", "-m", "--seconds")
     assert callable(import_module(name_of_module).main)
+    gpus = [
+        int(limit)
+        for name, limit in pod["containers"][0]["resources"]["limits"].items()
+        if name.endswith("/gpu")
+    ]
+    assert sum(gpus) == settings.serve.replica_gpus
     drain, grace = generator.graceful_shutdown_timeout_s, pod["terminationGracePeriodSeconds"]
     assert drain < int(seconds) < grace < service["spec"]["rayClusterDeletionDelaySeconds"]
 
@@ -110,10 +116,10 @@ def test_the_applications_arguments_go_before_the_folder_that_they_name(
     (tmp_path / "10.yaml").write_text(f"storage: {tmp_path}\nserve: {{threads: 1, replica_cpus: 3}}\n")
     (tmp_path / "20.yaml").write_text("serve: {threads: 2}\n")
     monkeypatch.setattr(app, "offered_models", lambda settings: ({}, settings))
-    monkeypatch.setattr(app, "build_application", lambda settings, *_, needs_token: (settings, needs_token))
-    settings, needs_token = app.application({"config": str(tmp_path), "serve": {"replica_cpus": 4}})
+    monkeypatch.setattr(app, "build_application", lambda settings, *_, needs_key: (settings, needs_key))
+    settings, needs_key = app.application({"config": str(tmp_path), "serve": {"replica_cpus": 4}})
     assert (settings.storage, settings.serve.threads, settings.serve.replica_cpus) == (tmp_path, 2, 4)
-    assert needs_token
+    assert needs_key
 
 
 @pytest.mark.parametrize("name", BUILDS)

@@ -75,6 +75,20 @@ def read_config(path: Path) -> dict[str, Any]:
     return tree
 
 
+def verb_settings(settings: Settings, verb: str) -> Settings:
+    """The settings that a verb of a line runs with: those of ``line.for_verb`` in place of the line's.
+
+    Raises:
+        InputError: an unknown key, or a value that it cannot have.
+    """
+    own = settings.line.for_verb.get(verb)  # type: ignore[call-overload]
+    if not own:
+        return settings
+    tree = settings.model_dump(mode="json")
+    merge_settings(tree, own)
+    return load_settings(defaults=tree)
+
+
 def known_keys() -> list[str]:
     """Every setting's dotted name."""
     return list(_leaves(Settings, ""))

@@ -69,7 +69,7 @@ class ServeSettings(Section):
     jobs: str | None = Field(
         None,
         description="where jobs are kept: a folder that all servers share, or a database "
-        "(postgresql+psycopg://host/name); none: <storage>/serve/jobs",
+        "(postgresql+psycopg2://host/name); none: <storage>/serve/jobs",
     )
     max_attempts: PositiveInt = Field(
         3,

@@ -37,11 +37,15 @@ class StepLog:
         """The terms of a step, counted from 1; nothing waits for them."""
         self._steps.append((step, learning_rate, terms))
 
-    def reduce(self, seconds: float, pace: Pace) -> None:
+    def reduce(self, seconds: float, pace: Pace, kept: int) -> list[dict[str, float]]:
         """Takes the mean over all workers, tells ``pace`` the time, and writes the lines.
 
         Args:
             seconds: what these steps took this worker.
+            kept: the step of the last checkpoint; 0: there is none.
+
+        Returns:
+            The lines, the same on every worker.
 
         Raises:
             FloatingPointError: a term of one of the steps is not finite; the same on every worker.
@@ -58,13 +62,15 @@ class StepLog:
         for step, rate, by_name in self._steps:
             numbers = {name: next(rest) for name in by_name}
             if not all(math.isfinite(value) for value in numbers.values()):
+                stays = f"the checkpoint of step {kept} stays" if kept else "there was no checkpoint yet"
                 raise FloatingPointError(
-                    f"step {step}: a loss is not finite: {numbers}; lower the learning rate"
+                    f"step {step}: a loss or gradient is not finite: {numbers}; {stays}; lower the learning rate"
                 )
             lines.append({"step": step, **numbers, "learning_rate": rate, "seconds": each})
         self._steps.clear()
         if self._file is not None:
             self._file.write(lines)
+        return lines
 
 
 class LossFile:

@@ -1,25 +1,34 @@
 """The training loop: what one worker does, whatever the method and whatever applies the gradients."""
 
 import hashlib
+import json
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from hummingbird.config.lora import LoRASettings
 from hummingbird.config.training import TrainingSettings
+from hummingbird.core.errors import InputError
 from hummingbird.core.precision import resolve_precision
 from hummingbird.training.checkpoint import TrainingState
 from hummingbird.training.data import DataSource, Worker
 from hummingbird.training.engine import Pace
 from hummingbird.training.log import LOSSES, LossFile, StepLog
-from hummingbird.training.methods.base import STUDENT, Method, TrainingStep
+from hummingbird.training.methods.base import STUDENT, Event, Method, TrainingStep
 
+EVENTS = "events.jsonl"
 LOG_SECONDS = 2.0
 """Time after which steps are logged, however few."""
+
+
+class TrainingStopped(InputError):
+    """What watches a run saw that it does harm; the last checkpoint before stays."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class TrainingJob:
         learning_rate: peak, of networks that have none of their own.
         seed: of noise and timesteps; every rank and step draws from its own.
         training: settings shared by all methods.
+        lora: adapters of the student, in place of all its weights.
     """
 
     name: str
@@ -49,6 +59,7 @@ class TrainingJob:
     learning_rate: float
     seed: int
     training: TrainingSettings
+    lora: LoRASettings = field(default_factory=LoRASettings)
 
 
 def run_loop(
@@ -64,11 +75,12 @@ def run_loop(
 
     Raises:
         FloatingPointError: a loss was not finite, in one of the steps since the last were logged.
+        TrainingStopped: what watches the run saw that it does harm.
     """
     generator = torch.Generator(worker.device)
     host_generator = generator if worker.device.type == "cpu" else torch.Generator()
     averages = {name: average.module for name, average in state.averages.items()}
-    first, saved = pace.step, pace.seconds
+    first, saved, kept = pace.step, pace.seconds, pace.step
     with ExitStack() as stack:
         read = stack.enter_context(job.data(worker))
         file = None
@@ -84,28 +96,50 @@ def run_loop(
                 one.manual_seed(seed)
             if worker.device.type == "cuda":
                 torch.cuda.manual_seed(seed)
-            step = TrainingStep(
-                state.engines,
-                averages,
-                read(pace.step),
-                generator,
-                host_generator,
-                number=pace.step,
-                progress=pace.done,
-            )
+            count = job.training.gradient_accumulation
+            steps = [
+                TrainingStep(
+                    state.engines,
+                    averages,
+                    read(pace.step * count + batch),
+                    generator,
+                    host_generator,
+                    number=pace.step,
+                    progress=pace.done,
+                )
+                for batch in range(count)
+            ]
             rate = state.engines[STUDENT].get_lr()[0]
             pace.advance()
-            log.add(pace.step, rate, _update(state, step, worker, job.training))
+            log.add(pace.step, rate, _update(state, steps, worker, job.training))
             due = _checkpoint_due(job.training, pace, saved) or pace.done >= 1
             if due or _log_due(job.training, pace, first):
                 if worker.device.type == "cuda":
                     torch.cuda.synchronize(worker.device)
                 now = time.perf_counter()
-                log.reduce(now - mark, pace)
-                mark = now
+                lines = log.reduce(now - mark, pace, kept)
+                tell(job.folder, worker, pace.step, kept, state.method.read(lines))
+                mark = time.perf_counter()
             if due:
                 save(pace.step)
-                saved = pace.seconds
+                saved, kept = pace.seconds, pace.step
+
+
+def tell(folder: Path, worker: Worker, step: int, kept: int, events: Sequence[Event]) -> None:
+    """Writes events, which all workers saw, to ``events.jsonl`` and the error output.
+
+    Raises:
+        TrainingStopped: one of them is to stop the run.
+    """
+    if events and worker.rank == 0:
+        with (folder / EVENTS).open("a", encoding="utf-8") as file:
+            for event in events:
+                file.write(json.dumps({"step": step, "event": event.text}) + "\n")
+                print(f"step {step}: {event.text}", file=sys.stderr)
+    for event in events:
+        if event.stops:
+            stays = f"the checkpoint of step {kept} stays" if kept else "there was no checkpoint yet"
+            raise TrainingStopped(f"step {step}: {event.text}; the run stops, {stays}")
 
 
 def step_seed(seed: int, rank: int, step: int) -> int:
@@ -121,21 +155,26 @@ def mixed_precision(device: torch.device, precision: str) -> torch.autocast:
 
 
 def _update(
-    state: TrainingState, step: TrainingStep, worker: Worker, settings: TrainingSettings
+    state: TrainingState, steps: Sequence[TrainingStep], worker: Worker, settings: TrainingSettings
 ) -> dict[str, Tensor]:
-    """One step's updates; what is logged of them, names of other networks' terms beginning with the network's."""
+    """One step's updates, each over all its batches; what is logged of them, names of other networks' terms beginning
+    with the network's."""
     logged: dict[str, Tensor] = {}
-    for name in state.method.updates(step.number):
+    for name in state.method.updates(steps[0].number):
         engine = state.engines[name]
-        with mixed_precision(worker.device, settings.mixed_precision):
-            losses = state.method.losses(name, step)
-        engine.backward(losses.total)
-        engine.step()
+        sums: dict[str, Tensor] = {}
+        for step in steps:
+            with mixed_precision(worker.device, settings.mixed_precision):
+                losses = state.method.losses(name, step)
+            engine.backward(losses.total)
+            engine.step()
+            for term, value in {"total": losses.total.detach(), **losses.terms}.items():
+                sums[term] = sums[term] + value if term in sums else value
         if name in state.averages:
             state.averages[name].update(engine.module)
         norm = engine.get_global_grad_norm()
         norm = torch.as_tensor(0.0 if norm is None else norm, device=worker.device)
-        terms = {"total": losses.total.detach(), **losses.terms, "gradient_norm": norm}
+        terms = {term: value / len(steps) for term, value in sums.items()} | {"gradient_norm": norm}
         prefix = "" if name == STUDENT else f"{name}/"
         logged |= {f"{prefix}{term}": value for term, value in terms.items()}
     return logged

@@ -4,7 +4,7 @@ Sources: AMD-Hummingbird, second stage (arXiv 2503.18559); T2V-Turbo (arXiv 2405
 models (arXiv 2310.04378).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 import torch
@@ -18,6 +18,7 @@ from hummingbird.training.latent_cache import Batch
 from hummingbird.training.methods.base import (
     STUDENT,
     Denoiser,
+    Event,
     GuidedTeacher,
     Losses,
     Method,
@@ -33,6 +34,7 @@ HUBER_C = 0.001
 REPLAY_BATCHES = 128
 """Batches of the teacher's answers that a worker stores where they are used again."""
 FEW_STEPS = 4
+GUIDANCE_LAYER = "time_embedding.cond_proj"
 
 
 class ConsistencySettings(Section):
@@ -83,7 +85,8 @@ class ConsistencyDistillation(Method):
     def __init__(self, settings: ConsistencySettings, inputs: MethodInputs) -> None:
         self._settings, self._rewards = settings, inputs.rewards
         student = with_guidance_embedding(inputs.student, settings.guidance_size)
-        self.networks = {STUDENT: TrainedNetwork(student)}
+        fresh = () if student is inputs.student else (GUIDANCE_LAYER,)
+        self.networks = {STUDENT: TrainedNetwork(student, fresh=fresh)}
         self._teacher = GuidedTeacher(inputs.teacher, inputs.empty_text)
         own = inputs.student_scheduler
         self._scheduler = own.from_config(own.config, **self.scheduler_changes(settings))
@@ -97,12 +100,15 @@ class ConsistencyDistillation(Method):
         estimate = self.estimate(predict_few_step(student, rows["x"], rows["t"], rows), rows["x"], rows["t"])
         total = pseudo_huber(estimate, target)
         terms = {"consistency": total}
-        if self._rewards is not None and step.progress >= self._rewards.start:
-            videos, captions = self.rewarded_videos(student, estimate, rows, step)
-            scores = self._rewards.scores(videos, captions, step.host_generator)
-            for name, score in scores.items():
-                total = total - self._rewards.weights[name] * score
-                terms[f"reward/{name}"] = score
+        if self._rewards is not None:
+            gained, scores = self._rewards.loss(
+                lambda: self.rewarded_videos(student, estimate, rows, step),
+                step.progress,
+                step.number,
+                step.host_generator,
+            )
+            total = total if gained is None else total - gained
+            terms |= scores
         return Losses(total, {name: term.detach() for name, term in terms.items()})
 
     @torch.no_grad()
@@ -160,14 +166,21 @@ class ConsistencyDistillation(Method):
         """Latents (B, C, T, h, w) that are rewarded, and their captions: here the estimates themselves."""
         return estimate, rows["captions"]
 
+    def read(self, lines: Sequence[Mapping[str, float]]) -> Sequence[Event]:
+        """What held-out rewards say."""
+        return self._rewards.read(lines) if self._rewards is not None else ()
+
     def state(self) -> dict[str, Any]:
-        """The replay buffer."""
-        return {"replay": self._replay.state()} if self._settings.reuse > 1 else {}
+        """The replay buffer, and what held-out rewards have said."""
+        replay = {"replay": self._replay.state()} if self._settings.reuse > 1 else {}
+        return replay | ({"rewards": self._rewards.state()} if self._rewards is not None else {})
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restores `state`."""
         if self._settings.reuse > 1:
             self._replay.load_state(state["replay"])
+        if self._rewards is not None:
+            self._rewards.load_state(state["rewards"])
 
     @classmethod
     def scheduler_changes(cls, settings: Any) -> dict[str, Any]:

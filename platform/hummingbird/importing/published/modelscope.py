@@ -9,8 +9,10 @@ from accelerate import init_empty_weights
 from diffusers import AutoencoderKL
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from hummingbird.config.import_checkpoint import ImportCheckpointSettings
 from hummingbird.core.errors import InputError
 from hummingbird.importing.autoencoder import older_diffusers_table
+from hummingbird.importing.format import Format, write_pipeline
 from hummingbird.importing.parts import Parts
 from hummingbird.importing.reader import open_weights
 from hummingbird.importing.table import Entry, fill
@@ -169,3 +171,16 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
     return content
+
+
+def _read(section: ImportCheckpointSettings) -> Parts:
+    return read_modelscope(Path(str(section.checkpoint)), section.tokenizer)
+
+
+FORMAT = Format(
+    "modelscope",
+    "pipeline",
+    "a folder of ModelScope's text-to-video in diffusers' format",
+    write_pipeline(_read),
+    frozenset({"tokenizer", "decoder"}),
+)
