@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import cv2
 from hummingbird.core.resources import placement
+from hummingbird.core.shared_folder import NotSharedError
 
 from hummingbird_data.runtime.metrics import count, decoding
 from hummingbird_data.runtime.progress import SECONDS
@@ -101,6 +102,8 @@ class StageRunner:
         try:
             inputs = [{key: row[key] for key in self.stage.inputs} for row in rows]
             results = self.stage.process_batch(inputs)
+        except NotSharedError:
+            raise  # of no row: the node is not fit for any
         except StageError as error:
             if len(rows) == 1:
                 return [[self._failed(rows[0], error.stage, str(error))]]

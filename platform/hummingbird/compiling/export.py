@@ -24,7 +24,6 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 from torch import Tensor
-from tqdm import tqdm
 
 from hummingbird.compiling.compile import CONFIGS, TOLERANCE, package_inputs, part_config
 from hummingbird.compiling.package import PackagedPipeline, PackageFacts, Run, part_names
@@ -36,6 +35,7 @@ from hummingbird.core.errors import InputError
 from hummingbird.core.files import write_atomically
 from hummingbird.core.hashes import weights_hash
 from hummingbird.core.model_references import SHIPPED
+from hummingbird.core.progress import ProgressBar
 from hummingbird.core.timing import time_in_turns
 from hummingbird.lake.runs import open_run
 from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
@@ -124,7 +124,7 @@ def export_pipeline(
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         measured = {}
-        for part_name, part in tqdm(parts.items(), desc="export", unit="part"):
+        for part_name, part in ProgressBar(parts.items(), desc="export", unit="part"):
             one_video = settings.num_frames if part_name.startswith("decoder") else 1
             _write_onnx(part, _file(work, "onnx", part_name))
             if "openvino" in settings.formats:

@@ -16,6 +16,7 @@ import requests
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import (
     CommitFailedException,
+    NotInstalledError,
     RESTError,
     ServerError,
     ServiceUnavailableError,
@@ -69,6 +70,12 @@ def open_catalog(settings: Settings) -> Catalog:
         try:
             catalog = load_catalog(NAME, **properties)
             break
+        except (ModuleNotFoundError, NotInstalledError) as error:
+            missing = getattr(error.__context__ or error, "name", None) or "of its driver"
+            raise InputError(
+                f"{where} needs the package {missing}, which is not installed: pip install hummingbird[postgres] "
+                "brings PostgreSQL's"
+            ) from error
         except Exception as error:  # each catalog type has errors of its own
             if not isinstance(error, _RACES) or opening == _OPENINGS - 1:
                 raise InputError(f"cannot open {where}: {_reason(error)}") from error

@@ -176,7 +176,11 @@ def _fit(make_trainer: Callable[[], Any], job: TrainingJob) -> tuple[str, str] |
             return hopeless
         except ray.train.TrainingFailedError as error:
             last = _last_checkpoint(job.folder)
-            if last == before or isinstance(getattr(error, "cause", None), InputError):
+            for failure in getattr(error, "worker_failures", {}).values():
+                cause = getattr(failure, "cause", failure)
+                if isinstance(cause, InputError):  # a sentence for the user, from a worker
+                    raise cause from error
+            if last == before:
                 raise
             log.warning("workers were lost more than %d times; on from %s", job.training.max_failures, last)
         except KeyboardInterrupt:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hummingbird.config.cluster import CatalogSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.lake import catalogs, committer, conflicts
@@ -124,3 +125,14 @@ def test_a_catalog_that_is_not_well_for_a_moment_is_asked_again(monkeypatch: pyt
         InputError, match=r"the rest catalog failed: http://ada:\*\*\*@host is busy; what was"
     ):
         catalogs._explained(catalogs._repeated(never), "the rest catalog")()
+
+
+def test_a_driver_that_is_not_installed_is_named_with_its_extra() -> None:
+    properties = {
+        "type": "sql",
+        "uri": "postgresql+pg8000://ada@127.0.0.1:1/lake",
+        "warehouse": "file:///tmp/x",
+    }
+    settings = Settings(catalog=CatalogSettings(properties=properties))
+    with pytest.raises(InputError, match=r"needs the package pg8000.*hummingbird\[postgres\]"):
+        open_catalog(settings)

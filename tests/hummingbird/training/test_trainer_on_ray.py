@@ -214,3 +214,10 @@ def test_losses_of_workers_count_since_the_last_checkpoint(make_job: Callable[..
     with pytest.raises(WorkerGroupError):
         _fit(Lost, job)
     assert ends == [1, 2, 3]
+
+    class Unfit(Lost):
+        def fit(self) -> None:
+            raise WorkerGroupError("unfit", {1: InputError("the node x does not see the storage")})
+
+    with pytest.raises(InputError, match="the node x"):
+        _fit(Unfit, job)
