@@ -58,6 +58,11 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
         help="params=0.55, flops=0.4 or ms=20: make a plan that meets it; may be repeated",
     )
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
+    parser.add_argument(
+        "--stages",
+        action="store_true",
+        help="with --recipe: memory, time a step and hours of its training stages on usual GPUs, and what to change",
+    )
 
 
 def plan(settings: Settings, args: argparse.Namespace) -> None:
@@ -66,6 +71,11 @@ def plan(settings: Settings, args: argparse.Namespace) -> None:
     from hummingbird.pruning.planner.plan_verb import plan
     from hummingbird.reports.plan_page import write_plan_page
 
+    if args.stages:
+        from hummingbird.pruning.planner.stage_table import stage_costs, stage_table
+
+        print(stage_table({args.recipe or "settings": list(stage_costs(settings))}))
+        return
     if args.budget:
         section = settings.plan.model_copy(update={"budget": tuple(args.budget)})
         settings = settings.model_copy(update={"plan": section})

@@ -58,6 +58,14 @@ VERBS: dict[str, Verb] = {
         "Runs a recipe: the whole line, verb by verb, each a run of its own that can be taken up again.",
         "hummingbird_jobs.line:line",
         sections=("line",),
+        arguments="hummingbird_jobs.line:add_line_arguments",
+        takes_arguments=True,
+    ),
+    "doctor": Verb(
+        "Looks at what a recipe needs before any hour is spent: files and their tensors, licences, GPUs and memory, "
+        "disk, storage, catalog, versions. A line a finding; exit code 1 where something is missing.",
+        "hummingbird_jobs.doctor:doctor",
+        sections=(),
         takes_arguments=True,
     ),
     "import_checkpoint": Verb(

@@ -112,7 +112,8 @@ def subjects_of_folders(settings: Settings) -> list[Subject]:
         if package is not None:
             manifest = read_package_manifest(local_copy(package))
             precision = next(short for short, long in _COMPILED.items() if long == manifest.precision)
-            made.packages[precision, manifest.decoder] = local_copy(package)
+            for decoder in manifest.decoders:
+                made.packages[precision, decoder] = local_copy(package)
         return made
 
     return [

@@ -82,6 +82,7 @@ def connect(settings: RaySettings) -> None:
             "local",  # never join a cluster that happens to run on this machine
             num_cpus=settings.num_cpus,
             include_dashboard=settings.dashboard,
+            _node_ip_address="127.0.0.1",  # else its ports, metrics among them, are open to other machines
             log_to_driver=True,
             runtime_env={"worker_process_setup_hook": "hummingbird.config.quiet_ray.quiet_worker"},
         )

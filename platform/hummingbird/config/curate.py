@@ -202,6 +202,11 @@ class CurateSettings(Section):
         None, description="actors that hold the captioner or the rewriter; none: as quality_actors"
     )
     model_gpus: NonNegativeFloat = Field(0.0, description="GPUs of each of these actors")
+    caption_resources: dict[str, PositiveFloat] = Field(
+        default_factory=dict,
+        description="custom resources of Ray that an actor of captions asks for beside them, such as {caption: 0.01}: "
+        "it then runs on nodes that have them alone",
+    )
 
     @model_validator(mode="after")
     def _some_length_is_allowed(self) -> Self:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hummingbird.core.resources import reachable_resources
 from hummingbird.evaluation.evaluated_models import ResolvedModel
 
 
@@ -16,7 +17,7 @@ def time_models(models: Sequence[ResolvedModel], prompts: Sequence[str], repeats
     """
     import ray
 
-    if ray.is_initialized() and ray.cluster_resources().get("GPU", 0):
+    if ray.is_initialized() and reachable_resources().get("GPU", 0):
         task = ray.remote(num_gpus=1)(time_models_here)
         rows: dict[str, Any] = ray.get(task.remote(list(models), list(prompts), repeats))
         return rows

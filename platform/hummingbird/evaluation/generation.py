@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hummingbird.config.plugins import Plugin
 from hummingbird.core.devices import resolve_device
 from hummingbird.core.files import write_atomically
+from hummingbird.core.metrics import count
 from hummingbird.core.progress import ProgressBar
 from hummingbird.core.resources import placement, reachable_resources
 from hummingbird.evaluation.evaluated_models import ResolvedModel
@@ -62,6 +63,8 @@ def evaluate_model(
             out.write(json.dumps(vars(result)) + "\n")
             out.flush()
             done[result.key] = result
+            outcome = "made" if result.error is None else "failed"
+            count("hummingbird_evaluated_videos", 1, {"model": model.name, "outcome": outcome})
             bar.update()
     absent = [task.id for key, task in expected.items() if key not in done]
     if absent:
