@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
+from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from hummingbird.compiling.compile import compile_model, compile_pipeline
@@ -28,6 +29,7 @@ from hummingbird.pruning.pruned_config import pruned_config
 from hummingbird.pruning.pruning_plan import load_plan
 
 _GUIDANCE_SIZE = 256  # of the embedding of a few-step student's guidance, as in the latent consistency models
+_GUIDANCE_SCALE = 7.5  # VideoCrafter2's
 _COMPILED = {"fp32": "float32", "bf16": "bfloat16"}  # as packages call it
 
 
@@ -43,7 +45,7 @@ class Subject:
         guided: whether a step takes two passes.
         compiles: whether it is timed compiled too.
         pipeline: loads it, in float32 on the CPU.
-        package: compiles it for a precision and a decoder, below a folder.
+        package: compiles it for a precision and a decoder (or both), below a folder.
         hashes: of the weights that take part, by decoder; none of random ones.
         packages: those that there are, by precision and decoder.
     """
@@ -72,15 +74,17 @@ class Subject:
             raise InputError(f"{self.name} has no small decoder: set benchmark.{self.name}_decoder=full")
         for part in (pipeline.unet, pipeline.vae, pipeline.decoder):
             if part is not None:
-                part.to(DTYPES[precision])
+                nn.Module.to(part, DTYPES[precision])  # diffusers' own warns of modules that are none here
         pipeline.to(device)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
     def compiled(self, precision: str, decoder: str, folder: Path) -> CompiledPipeline:
-        """The compiled pipeline, of a package that is there or is made."""
+        """The compiled pipeline, of a package that is there or is made: one for all decoders."""
         if (precision, decoder) not in self.packages:
-            self.packages[precision, decoder] = self.package(precision, decoder, folder)
+            made = self.package(precision, decoder if len(self.decoders) == 1 else "both", folder)
+            for kind in self.decoders:
+                self.packages.setdefault((precision, kind), made)
         pipeline = CompiledPipeline.load(self.packages[precision, decoder])
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
@@ -146,7 +150,7 @@ def drawn_subjects(settings: Settings) -> list[Subject]:
                 compile_pipeline(draw(), folder, section, f"{name} of random weights")
             return folder
 
-        made = _subject(settings, name, 7.5, draw, compile_drawn)
+        made = _subject(settings, name, _GUIDANCE_SCALE, draw, compile_drawn)
         made.identity, made.weights = f"{model.name}, {plan.name}, seed {settings.seed}", "random"
         return made
 
@@ -168,7 +172,7 @@ def drawn_pipeline(model: PlannedModel, unet: dict[str, Any], seed: int) -> Text
     )
     if model.folder is not None:
         text = parts["text_encoder"].config.to_dict()
-    sizes = {"height": model.size[0], "width": model.size[1], "guidance_scale": 7.5}
+    sizes = {"height": model.size[0], "width": model.size[1], "guidance_scale": _GUIDANCE_SCALE}
     sampling = {"sampling": "consistency", "num_inference_steps": 4} if public.get("guidance_size") else {}
     return TextToVideoPipeline(
         unet=VideoUNet(**public).eval(),

@@ -95,7 +95,7 @@ class ViCLIP(nn.Module):
         return F.normalize(embedded, dim=-1)
 
 
-class _Block(nn.Module):
+class _ViCLIPBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.attn = nn.MultiheadAttention(width, width // _HEAD or 1, batch_first=True)
@@ -112,7 +112,7 @@ class _Block(nn.Module):
 class _Transformer(nn.Module):
     def __init__(self, width: int, layers: int) -> None:
         super().__init__()
-        self.resblocks = nn.ModuleList(_Block(width) for _ in range(layers))
+        self.resblocks = nn.ModuleList(_ViCLIPBlock(width) for _ in range(layers))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         for block in self.resblocks:

@@ -14,7 +14,7 @@ from hummingbird.evaluation.intervals import Interval
 from hummingbird.models.stages import UNetSpec
 from hummingbird.reports.report_data import (
     Curve,
-    Failure,
+    FailedVideo,
     GridVideo,
     PlanBlock,
     PlanPicture,
@@ -139,7 +139,7 @@ def scores_part(evaluated: Result) -> Scores:
         missing=metrics["missing"],
         left_out=suite["left_out"],
         failures=tuple(
-            Failure(name, one["prompt"], one["seed"], one["error"])
+            FailedVideo(name, one["prompt"], one["seed"], one["error"])
             for name, model in models.items()
             for one in model["failed"][:_FAILURES]
         ),

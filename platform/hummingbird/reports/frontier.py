@@ -52,9 +52,14 @@ def _quality(model: Mapping[str, Any], measure: str) -> Interval:
 
 
 def _is_the_same(row: Mapping[str, Any], stamp: Mapping[str, Any]) -> bool:
-    """Whether a row's videos are those that were scored."""
+    """Whether a row's videos are those that were scored.
+
+    In fp32 alone: an evaluation's bf16 is autocast of the U-Net, a benchmark's the type of weights, the decoder's too.
+    """
     same = ("weights_hash", "num_inference_steps", "decoder", "guidance_scale")
-    return all(row.get(key) == stamp[key] for key in same) and stamp["precisions"] == [row["precision"]]
+    return all(row.get(key) == stamp[key] for key in same) and stamp["precisions"] == [row["precision"]] == [
+        "fp32"
+    ]
 
 
 def _point(name: str, row: Mapping[str, Any], quality: Interval, model: str = "") -> FrontierPoint:

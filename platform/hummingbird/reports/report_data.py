@@ -142,7 +142,7 @@ class VideoGrid:
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedVideo:
     """A video that could not be made."""
 
     model: str
@@ -175,7 +175,7 @@ class Scores:
     definitions: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[FailedVideo, ...] = ()
     differences: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
     stamps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     stamp: Mapping[str, str] = field(default_factory=dict)

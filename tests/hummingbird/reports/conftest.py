@@ -16,7 +16,7 @@ from hummingbird.reports.report_data import (
     Captions,
     Curation,
     Curve,
-    Failure,
+    FailedVideo,
     Frontier,
     FrontierPoint,
     GridVideo,
@@ -253,7 +253,7 @@ def _scores(rng: np.random.Generator) -> Scores:
         failed={"pruned": 1},
         definitions={d.name: d.definition for d in SHAPES},
         left_out=LEFT_OUT,
-        failures=(Failure("pruned", "a red <circle> moving left", 3, "OutOfMemoryError: no memory"),),
+        failures=(FailedVideo("pruned", "a red <circle> moving left", 3, "OutOfMemoryError: no memory"),),
         differences={
             model: {
                 row: Interval(v.value - 0.6, v.low - 0.6, v.high - 0.6) for row, v in values[model].items()

@@ -8,6 +8,7 @@ Checked against torch's allocator on a CPU at small width (tests): a training st
 0.1 %, in bf16 within 0.2 % (8 % too high with checkpointing); a pass without gradients within 15 %.
 """
 
+import os
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -164,6 +165,7 @@ def measured_peak(step: Step, device: torch.device) -> int:
         step()
         torch.cuda.synchronize()
         return torch.cuda.max_memory_allocated() - before
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler reports its own start and end
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
