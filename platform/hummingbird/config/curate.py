@@ -22,7 +22,7 @@ from hummingbird.core.masking import has_password
 def _place(place: str | Path) -> str | Path:
     """A URI stays what it is; a path is made absolute once, on the driver: workers run in other folders."""
     if has_password(str(place)):
-        raise ValueError("a URI must not hold a password: credentials come from the environment")
+        raise ValueError("a URI must not hold a password; credentials come from the environment")
     return str(place) if "://" in str(place) else Path(place).expanduser().absolute()
 
 

@@ -102,7 +102,7 @@ class ServeSettings(Section):
     def _hold_no_password(cls, jobs: str | None) -> str | None:
         if jobs is not None and ":" in jobs.partition("://")[2].rpartition("@")[0]:
             raise ValueError(
-                "must not hold a password: credentials come from the environment (PGPASSWORD, ...)"
+                "must not hold a password; credentials come from the environment (PGPASSWORD, ...)"
             )
         return jobs
 

@@ -92,7 +92,7 @@ def test_wrong_settings_are_named(override: str, message: str) -> None:
         ("catalog.properties={type: sql, uri: 'postgresql+psycopg2://ada:hunter2@db/lake'}", "PGPASSWORD"),
         (
             "catalog.properties={type: rest, credential: [hunter2]}",
-            "given: {'type': 'rest', 'credential': '***'}",
+            "setting 'catalog.properties.credential'",
         ),
         ("catalog.properties={credential: hunter2", "no valid YAML"),
         ("credential: hunter2", "write section.key=value"),
