@@ -7,8 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,24 +74,27 @@ def object_storage(folder: Path) -> Iterator[tuple[dict[str, str], str]]:
             _wait_for(ports["s3.port.iceberg"], process)
             _wait_for(ports["s3.port"], process)
             catalog = f"http://127.0.0.1:{ports['s3.port.iceberg']}"
-            _until_answered(f"{catalog}/v1/config?warehouse=s3://lake")
+            _until_it_has_its_warehouse(catalog)
             endpoint = f"http://127.0.0.1:{ports['s3.port']}"
             yield environment | {"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1"}, catalog
         finally:
             process.terminate()
 
 
-def _until_answered(url: str) -> None:
+def _until_it_has_its_warehouse(uri: str) -> None:
+    """It listens before it has made the buckets."""
+    from pyiceberg.catalog import load_catalog
+
+    properties = {"type": "rest", "uri": uri, "warehouse": "s3://lake", "credential": f"{KEY}:{SECRET}"}
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    while True:
         try:
-            urllib.request.urlopen(url, timeout=5).close()
+            load_catalog("test", **properties).list_namespaces()
             return
-        except urllib.error.HTTPError:  # it answers, if only with a refusal
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise TimeoutError(url)
+        except Exception:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.3)
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:

@@ -27,7 +27,8 @@ _POINTLESS = (
     "`torch.jit.script` is deprecated",
 )
 _POINTLESS_LOGGERS = (
-    "pyiceberg.io", "pyiceberg.table", "pyiceberg.avro", "ray.data", "httpx", "urllib3", "torchao", "DeepSpeed",
+    "pyiceberg.io", "pyiceberg.table", "pyiceberg.avro", "ray.data._internal.progress", "httpx", "urllib3", "torchao",
+    "DeepSpeed",
 )  # fmt: skip
 
 

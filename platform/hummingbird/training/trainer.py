@@ -37,6 +37,8 @@ from hummingbird.training.sharded import sharded_state
 from hummingbird.training.start import training_state
 
 CHECKPOINTS_KEPT = 2
+TRAINED = ("unet", "adapter")
+"""Folders that a training leaves, the second where it trained one."""
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +147,9 @@ def train_on_ray(job: TrainingJob, settings: RaySettings) -> None:
         kind, text = hopeless
         raise TrainingStopped(text) if kind == TrainingStopped.__name__ else FloatingPointError(text)
     if isinstance(place, RemotePath):  # the first worker may have been on another machine
-        download(place / "unet", job.folder / "unet")
+        for name in TRAINED:
+            if (place / name).is_dir():
+                download(place / name, job.folder / name)
         download(place / LOSSES, job.folder / LOSSES)
 
 
@@ -238,7 +242,8 @@ def train_worker(config: dict[str, Any]) -> tuple[str, str] | None:
     if worker.rank == 0:
         save_trained(state.averages[STUDENT].module, job.folder)
         if isinstance(place, RemotePath):
-            upload(job.folder / "unet", place / "unet")
+            for name in TRAINED:
+                upload(job.folder / name, place / name)
     return None
 
 
