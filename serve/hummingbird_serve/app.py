@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextvars import Context
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -101,7 +102,7 @@ class Ingress:
         now = time.monotonic()
         if now - self._asked_at > ASK_SECONDS and (self._asking is None or self._asking.done()):
             self._asked_at = now
-            self._asking = asyncio.create_task(self._ask())
+            self._asking = asyncio.create_task(self._ask(), context=Context())
         if self._asking is not None:
             await asyncio.wait([self._asking], timeout=0.2)
         return time.monotonic() - self._ready_at < READY_SECONDS or self._settings.serve.min_replicas == 0
