@@ -275,7 +275,7 @@ def serve_models(
     """Starts Ray and the application with these models, and stops them at Ctrl-C or SIGTERM."""
     own = settings.serve
     set_environment(Limits(own.max_connections, own.max_client_connections, own.request_seconds))
-    connect(settings.ray)
+    connect(settings.ray, loopback=True)
     print("Starting the server ...", flush=True)
     try:
         needs_key = not is_loopback(settings.serve.host)
