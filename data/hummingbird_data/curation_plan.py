@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +11,7 @@ from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import AnyPath
 from hummingbird.core.hashes import weights_path_hash
+from hummingbird.core.licences import forbids_commercial_use
 from hummingbird.core.model_references import model_licence
 from hummingbird.core.resources import reachable_resources
 from hummingbird.core.shared_folder import SharedFolder
@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 # hashed; and classes, which are hashed with their own settings.
 _SPEED = {
     "engine", "source", "limit", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "batch_seconds",
-    "caption_batch", "quality_actors", "caption_actors", "model_gpus", "allow_noncommercial", "caption_endpoint",
-    "rewrite_endpoint", "caption_prompt", "rewrite_prompt", "caption_tokenizer", "filters",
+    "caption_batch", "quality_actors", "caption_actors", "model_gpus", "caption_resources", "allow_noncommercial",
+    "caption_endpoint", "rewrite_endpoint", "caption_prompt", "rewrite_prompt", "caption_tokenizer", "filters",
     "shot_weights", "index_actors",
 }  # fmt: skip
 _COPIES = ("copy_color", "copy_likeness", "copy_luma")
@@ -46,7 +46,6 @@ _SCORES_VERSION = 5
 """Goes up where the same settings and models come to give other scores. 2: embeddings; 3: cuts, text, freezes and
 flicker; 4: cuts that color alone shows; 5: gradual transitions, blanks in
 no clip, the clock of files, mirrored and interlaced pictures, text that changes, details of three sizes."""
-_NONCOMMERCIAL = re.compile(r"(^|[-_. ])nc($|[-_. 0-9])|non-?commercial|research-only|^unknown$|^other$")
 
 
 @dataclass(frozen=True)
@@ -201,7 +200,7 @@ def _scoring(settings: Settings, filters: Sequence[Filter]) -> tuple[Stage, ...]
 
 def _check_licences(licences: dict[str, str], models: dict[str, str], allow_noncommercial: bool) -> None:
     for name, text in licences.items():
-        if not allow_noncommercial and _NONCOMMERCIAL.search(text.lower()):
+        if not allow_noncommercial and forbids_commercial_use(text):
             instead = " or set curate.technical=weightless" if name == "quality" else ""
             if models[name].startswith(AT_ENDPOINT):
                 step = "caption" if name == "captioner" else "rewrite"

@@ -35,6 +35,19 @@ def curate(settings: Settings) -> Path:
     return result
 
 
+def evaluate(settings: Settings) -> Path:
+    """Scores models, and writes a page of what was found beside the result."""
+    from hummingbird.evaluation.evaluate import evaluate
+    from hummingbird.lake.runs import load_result
+    from hummingbird.reports.evaluation import evaluation_report
+    from hummingbird.reports.page import write_report
+
+    result = evaluate(settings)
+    page = result.parent / "report.html"
+    print(f"report: {write_report(evaluation_report(load_result(result)), page)}")
+    return result
+
+
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     """``--budget`` and ``--json``."""
     parser.add_argument(
@@ -45,6 +58,11 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
         help="params=0.55, flops=0.4 or ms=20: make a plan that meets it; may be repeated",
     )
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
+    parser.add_argument(
+        "--stages",
+        action="store_true",
+        help="with --recipe: memory, time a step and hours of its training stages on usual GPUs, and what to change",
+    )
 
 
 def plan(settings: Settings, args: argparse.Namespace) -> None:
@@ -53,6 +71,11 @@ def plan(settings: Settings, args: argparse.Namespace) -> None:
     from hummingbird.pruning.planner.plan_verb import plan
     from hummingbird.reports.plan_page import write_plan_page
 
+    if args.stages:
+        from hummingbird.pruning.planner.stage_table import stage_costs, stage_table
+
+        print(stage_table({args.recipe or "settings": list(stage_costs(settings))}))
+        return
     if args.budget:
         section = settings.plan.model_copy(update={"budget": tuple(args.budget)})
         settings = settings.model_copy(update={"plan": section})

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import hashlib
+import logging
 import os
 import sys
 import time
@@ -62,7 +63,7 @@ def job_id(command: SubmittedCommand) -> str:
 
 def runtime_env(with_code: bool) -> dict[str, Any]:
     """What travels with the job: nothing but the version that is expected, or the packages without their weights."""
-    environment: dict[str, Any] = {"env_vars": {SUBMITTED: source_version(), "RAY_AUTH_MODE": _auth_mode()}}
+    environment: dict[str, Any] = {"env_vars": {SUBMITTED: source_version()}}
     if with_code:
         folders = [folder for name in PACKAGES if (folder := package_folder(name)) is not None]
         environment |= {"py_modules": [str(folder) for folder in folders], "excludes": list(LEFT_OUT)}
@@ -78,16 +79,20 @@ def runtime_env(with_code: bool) -> dict[str, Any]:
     return environment
 
 
-def _auth_mode() -> str:
-    return os.environ.get("RAY_AUTH_MODE", "token")
-
-
 def _submit(args: argparse.Namespace, command: SubmittedCommand) -> int:
+    from ray.exceptions import AuthenticationError
     from ray.job_submission import JobStatus, JobSubmissionClient
 
     address = args.address or os.environ.get("RAY_API_SERVER_ADDRESS") or "http://127.0.0.1:8265"
+    os.environ["RAY_API_SERVER_ADDRESS"] = address  # Ray asks the environment first
+    logging.getLogger("ray.dashboard.modules.job.sdk").setLevel(logging.WARNING)
     try:
         client: Any = JobSubmissionClient(address)
+    except AuthenticationError as error:
+        raise InputError(
+            f"the cluster at {address} does not take the token; set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to that of "
+            "the cluster (and RAY_AUTH_MODE=token)"
+        ) from error
     except (ConnectionError, RuntimeError) as error:
         raise InputError(
             f"no Ray dashboard answers at {address} ({_first_line(error)}): start the cluster, or name another with "

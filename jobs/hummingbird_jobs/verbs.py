@@ -58,6 +58,14 @@ VERBS: dict[str, Verb] = {
         "Runs a recipe: the whole line, verb by verb, each a run of its own that can be taken up again.",
         "hummingbird_jobs.line:line",
         sections=("line",),
+        arguments="hummingbird_jobs.line:add_line_arguments",
+        takes_arguments=True,
+    ),
+    "doctor": Verb(
+        "Looks at what a recipe needs before any hour is spent: files and their tensors, licences, GPUs and memory, "
+        "disk, storage, catalog, versions. A line a finding; exit code 1 where something is missing.",
+        "hummingbird_jobs.doctor:doctor",
+        sections=(),
         takes_arguments=True,
     ),
     "import_checkpoint": Verb(
@@ -120,7 +128,7 @@ VERBS: dict[str, Verb] = {
     ),
     "evaluate": Verb(
         "Scores models on the same prompts and seeds: VBench's form, with intervals and videos.",
-        "hummingbird.evaluation.evaluate:evaluate",
+        "hummingbird_jobs.mains:evaluate",
         {"--prompts": "evaluate.prompts", "--teacher": "models.teacher", "--student": "models.student"},
     ),
     "compile": Verb(
@@ -180,6 +188,11 @@ VERBS: dict[str, Verb] = {
                 sections=("curate_benchmark", "curate"),
             ),
         },
+    ),
+    "publish": Verb(
+        "Writes the folder that an upload to the Hub takes, with a model card from results, and checks that it loads.",
+        "hummingbird.reports.publish:publish",
+        {"--model": "publish.model", "--repo": "publish.repo"},
     ),
     "lake": Verb(
         "Prints a table of the lake as JSON lines.\n\n"

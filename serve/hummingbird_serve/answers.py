@@ -62,6 +62,7 @@ class VideoObject(Answer):
     size: str
     seconds: str
     user: str | None
+    quality: Annotated[str, Field(description="fast: the small decoder; quality: the autoencoder's")]
     error: VideoError | None
     remixed_from_video_id: str | None
     generation_seconds: Annotated[float | None, Field(description="of the pass that made it")]
@@ -106,6 +107,9 @@ class ModelObject(Answer):
     max_prompt_characters: int
     parameters: int
     compiled: bool
+    qualities: Annotated[
+        tuple[str, ...], Field(description="what `quality` may be; the first is the default")
+    ]
     queued: Annotated[int, Field(description="videos waiting or in work")]
     max_queued: int
     step_seconds: Annotated[float | None, Field(description="measured seconds of a pass for each step")]

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
+from hummingbird.core.files import as_path
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -74,6 +75,8 @@ def build_api(
         open_ = [v for v in jobs.all() if v.request.model == model.name and not v.finished]
         queue = jobs.queues.get(model.name)
         facts = {name: getattr(model, name) for name in ModelObject.model_fields if hasattr(model, name)}
+        if model.compiled_name is not None:
+            facts["compiled"] = as_path(model.compiled_name).is_file()
         return ModelObject(
             **facts,
             id=model.name,

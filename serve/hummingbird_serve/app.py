@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from hummingbird.config.cluster import connect
-from hummingbird.config.loading import load_settings
+from hummingbird.config.loading import load_settings, merge_settings, read_config
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.scratch import work_folder
@@ -24,11 +24,12 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
 
+from hummingbird_serve.background import start_compiling
 from hummingbird_serve.connections import Limits, set_environment
 from hummingbird_serve.generator import Generator, GeneratorSettings
 from hummingbird_serve.jobs import VideoJobs
 from hummingbird_serve.keys import KEYS, TOKEN, ApiKey, KeyRing, check_names, environment_keys, read_key_file
-from hummingbird_serve.models import offered_models, token_counter
+from hummingbird_serve.models import compile_settings, offered_models, token_counter
 from hummingbird_serve.policy import load_policy
 from hummingbird_serve.requests import Event, ServedModel, VideoRequest, parse_request
 from hummingbird_serve.state import open_state, shared_secret
@@ -252,10 +253,14 @@ def application(args: Mapping[str, Any]) -> Any:
     """The application for Serve's configuration files: ``import_path: hummingbird_serve.app:application``.
 
     Args:
-        args: settings, nested like the YAML files. The proxy of such a cluster listens on every address, so
+        args: settings, nested like the YAML files; ``config`` names a file of them, or a folder of files, that these go
+            before. The proxy of such a cluster listens on every address, so
             API keys are always needed.
     """
-    settings = load_settings(defaults=args)
+    own = dict(args)
+    tree = read_config(Path(own.pop("config"))) if "config" in own else {}
+    merge_settings(tree, own)
+    settings = load_settings(defaults=tree)
     return build_application(settings, *offered_models(settings), needs_key=True)
 
 
@@ -266,7 +271,21 @@ def serve_until_interrupted(settings: Settings) -> None:
         InputError: there is no such model, or the address is taken or open to others without a key.
     """
     check_address(settings)
-    serve_models(settings, *offered_models(settings))
+    models, tokenizer = offered_models(settings, wait=False)
+    compiling = None
+    _, generator = next(iter(models.values()))
+    if generator.compiled is not None:
+        print(
+            "The student runs as it is while it is compiled for this machine (minutes, once) ...", flush=True
+        )
+        chosen = compile_settings(settings, str(generator.model))
+        compiling = start_compiling(chosen, generator.compiled)
+    try:
+        serve_models(settings, models, tokenizer)
+    finally:
+        if compiling is not None:
+            compiling.terminate()
+            compiling.wait()
 
 
 def serve_models(

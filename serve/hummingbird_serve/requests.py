@@ -5,12 +5,15 @@ import secrets
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 MAX_SEED = 2**31 - 1
 MAX_GUIDANCE = 30.0
+
+DECODERS = {"fast": "small", "quality": "full"}
+"""The decoder of each quality."""
 
 BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and symbols that look like nothing."""
@@ -45,6 +48,10 @@ class ServedModel:
     """Longest prompt that the text encoder reads, in tokens."""
     created: int
     """Unix time in seconds."""
+    qualities: tuple[str, ...] = ("quality",)
+    """``fast`` (small decoder) and ``quality`` (the autoencoder's), as it has them; the first is the default."""
+    compiled_name: str | None = None
+    """The file that says that a package has taken the place of an eager model."""
 
     @property
     def size(self) -> str:
@@ -112,6 +119,9 @@ class VideoParameters(BaseModel):
     guidance_scale: float | None = Field(None, ge=0.0, le=MAX_GUIDANCE, description="the same as guidance")
     num_frames: int | None = Field(None, ge=1, description="length of the video in frames")
     fps: int | float | None = Field(None, gt=0, description="frames a second")
+    quality: Literal["fast", "quality"] | None = Field(
+        None, description="fast: the small decoder; quality: the autoencoder's; default: the model's first"
+    )
     user: str | None = Field(None, max_length=64, description="your word for your user; given back")
 
     @field_validator("prompt")
@@ -139,6 +149,7 @@ class VideoRequest:
     seconds: str
     user: str | None = None
     """The client's word for its user."""
+    quality: str = "quality"
 
 
 @dataclass(frozen=True)
@@ -220,6 +231,8 @@ def parse_request(
     guidance = _one_of(parameters, "guidance", "guidance_scale")
     if steps is not None and steps > model.max_steps:
         raise _unsupported("steps", steps, model, f"1 to {model.max_steps}")
+    if parameters.quality is not None and parameters.quality not in model.qualities:
+        raise _unsupported("quality", parameters.quality, model, " or ".join(model.qualities))
     return VideoRequest(
         model=model.name,
         prompt=prompt,
@@ -231,6 +244,7 @@ def parse_request(
         size=model.size,
         seconds=model.seconds,
         user=parameters.user,
+        quality=parameters.quality or model.qualities[0],
     )
 
 

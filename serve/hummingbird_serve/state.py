@@ -58,7 +58,7 @@ class FolderState:
         except InputError as error:
             raise InputError(
                 f"{error}, so jobs cannot be kept there: set serve.jobs to a folder that all servers share, or to "
-                "a database (postgresql+psycopg://host/name)"
+                "a database (postgresql+psycopg2://host/name)"
             ) from error
         probe.unlink(missing_ok=True)
 
@@ -167,7 +167,7 @@ class SqlState:
 
 
 def open_state(place: AnyPath | str) -> State:
-    """The state at a folder, a URI of files, or a URL of a database (``postgresql+psycopg://host/name``).
+    """The state at a folder, a URI of files, or a URL of a database (``postgresql+psycopg2://host/name``).
 
     Raises:
         InputError: there is no such place, or it cannot keep jobs.

@@ -44,7 +44,7 @@ def test_a_reward_scores_videos_and_their_captions(tiny: Settings) -> None:
     settings = changed(tiny, reward, solver, "feedback.steps=2")
     models = settings.models.model_copy(update={"student": pruned})
     result, lines = result_of(feedback(settings.model_copy(update={"models": models})))
-    assert result["inputs"]["rewards"][REWARD]["settings"] == {"weight": 0.5, "word": "clip"}
+    assert result["inputs"]["rewards"][REWARD]["settings"].items() >= {"weight": 0.5, "word": "clip"}.items()
     for line in lines:  # every caption of the tiny cache has the word
         total = line["consistency"] - 0.5 * line[f"reward/{REWARD}"]
         assert line["total"] == pytest.approx(total, rel=1e-3)

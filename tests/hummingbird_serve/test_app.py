@@ -1,6 +1,7 @@
 """Where a server may listen, and what it picks to serve."""
 
 import asyncio
+import json
 import socket
 import time
 from pathlib import Path
@@ -11,8 +12,9 @@ from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.lake.runs import open_run
 from hummingbird_serve.app import NAME, Ingress, build_application, check_address, stop_application
+from hummingbird_serve.background import compiled_package
 from hummingbird_serve.generator import GeneratorSettings
-from hummingbird_serve.models import line_outputs, offered_models, student_package
+from hummingbird_serve.models import chosen_student, line_outputs, offered_models
 from ray import serve
 from ray.exceptions import RayActorError
 from ray.serve.schema import ServeStatus
@@ -70,7 +72,32 @@ def test_only_a_finished_line_counts(settings: Settings) -> None:
 
 def test_a_given_package_is_served_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
-    assert student_package(Settings(serve=ServeSettings(model=str(tmp_path)))) == tmp_path
+    assert chosen_student(Settings(serve=ServeSettings(model=str(tmp_path)))) == tmp_path
+
+
+def test_a_student_without_a_package_is_offered_as_it_is_until_it_has_one(
+    tiny_pipelines: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(
+        storage=tmp_path, serve=ServeSettings(model=str(tiny_pipelines["student"]), teacher=False)
+    )
+    models, tokenizer = offered_models(settings, wait=False)
+    [(card, generator)] = models.values()
+    assert tokenizer.is_file()
+    assert (card.compiled, generator.model) == (False, tiny_pipelines["student"])
+    assert generator.compiled == card.compiled_name
+    assert set(card.qualities) <= {"fast", "quality"}
+    assert compiled_package(str(card.compiled_name)) is None
+    package = tmp_path / "package"
+    package.mkdir()
+    file = Path(str(card.compiled_name))
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"package": str(package)}))
+    assert compiled_package(str(file)) is None, "an unfinished package is none"
+    (package / "manifest.json").write_text("{}")
+    monkeypatch.setattr("hummingbird.compiling.package.read_package_manifest", lambda folder: None)
+    monkeypatch.setattr("hummingbird.compiling.package.check_machine", lambda manifest: None)
+    assert compiled_package(str(file)) == package
 
 
 @pytest.mark.parametrize(

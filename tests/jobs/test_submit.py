@@ -94,10 +94,13 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     storage = tmp_path_factory.mktemp("footage")
-    command = [sys.executable, str(JOBS / "footage.py"), "--storage", str(storage), "footage.files=4"]
+    command = [sys.executable, str(JOBS / "footage.py"), "--storage", str(storage), "footage.files=12"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     result = json.loads(Path(done.stdout.splitlines()[-1]).read_text())
-    return Path(result["outputs"]["footage"])
+    folder = Path(result["outputs"]["footage"])
+    for path in sorted(folder.iterdir())[4:]:
+        path.unlink()
+    return folder
 
 
 def submit(*words: str) -> list[str]:

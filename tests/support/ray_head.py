@@ -13,6 +13,7 @@ from pathlib import Path
 
 from servers import free_port
 
+GCS = "TEST_GCS_ADDRESS"
 TOKEN = "0123456789abcdef0123456789abcdef"
 
 
@@ -36,15 +37,45 @@ def ray_head(folder: Path, num_cpus: int = 2) -> Iterator[dict[str, str]]:
     address = f"http://127.0.0.1:{ports['dashboard-port']}"
     try:
         _until_it_takes_jobs(address, process)
-        yield {**clients, "RAY_API_SERVER_ADDRESS": address}
+        yield {**clients, "RAY_API_SERVER_ADDRESS": address, GCS: f"{node_address()}:{ports['port']}"}
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        _end(process)
         log.close()
+
+
+def node_address() -> str:
+    """This machine's address, as Ray sees it."""
+    from ray.util import get_node_ip_address
+
+    return str(get_node_ip_address())
+
+
+@contextmanager
+def ray_node_without(hidden: Path, environment: dict[str, str], log: Path) -> Iterator[None]:
+    """A further node of a head, with a CPU and an empty folder in place of ``hidden``."""
+    start = [
+        sys.executable, "-m", "ray.scripts.scripts", "start", f"--address={environment[GCS]}", "--block",
+        "--num-cpus=1", "--object-store-memory=100000000", "--min-worker-port=0", "--max-worker-port=0",
+        "--disable-usage-stats",
+    ]  # fmt: skip
+    command = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs tmpfs "$0" && exec "$@"', str(hidden), *start]
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            command, env={**os.environ, **environment}, stdout=file, stderr=file, start_new_session=True
+        )
+        try:
+            yield
+        finally:
+            _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _until_it_takes_jobs(address: str, process: "subprocess.Popen[bytes]") -> None:

@@ -36,8 +36,10 @@ class IndexShards:
     def __init__(
         self, limits: CopyLimits, storage: AnyPath, shards: int, fill: Callable[[], Iterable[Row]]
     ) -> None:
-        self._make = lambda: [_shard_actor().remote(limits, storage) for _ in range(shards)]
+        self._limits, self._storage, self._shards = limits, storage, shards
         self._fill, self._rebuilds = fill, _REBUILDS
+        self._actors: list[Any] = []
+        self._waiting: list[Any] = []
         self._start()
 
     def __enter__(self) -> Self:
@@ -99,8 +101,8 @@ class IndexShards:
         ]
 
     def _start(self) -> None:
-        self._actors: list[Any] = self._make()
-        self._waiting: list[Any] = []
+        self._actors = [_shard_actor().remote(self._limits, self._storage) for _ in range(self._shards)]
+        self._waiting = []
         self.add(self._fill())
 
     def _settle(self) -> None:

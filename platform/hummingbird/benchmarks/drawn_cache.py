@@ -6,7 +6,6 @@ Its clips come from seeds of their own, so they are none that pretraining drew; 
 import json
 from collections.abc import Sequence
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from hummingbird.core.files import write_atomically
 from hummingbird.core.parallel import ParallelMap
 from hummingbird.core.progress import ProgressBar
 from hummingbird.models.pipeline import TextToVideoPipeline
 from hummingbird.shapes.scene import FPS, draw_clip
-from hummingbird.training.latent_cache import CACHE_SCHEMA, CACHE_VERSION, encoder_hashes
+from hummingbird.training.latent_cache import CACHE_SCHEMA, CACHE_VERSION, encoder_hashes, finish_cache
 
 STREAM = 1009  # beside the seed: a stream of random numbers that nothing else of this project draws from
 CHUNK = 32  # clips drawn at once
@@ -46,7 +44,7 @@ def draw_cache(
     path = folder / "cache.json"
     if path.is_file():
         stored = json.loads(path.read_text(encoding="utf-8"))
-        if {**stored, "shape": None} == {**about, "shape": None}:
+        if {name: stored.get(name) for name in about} == about:
             return folder
         path.unlink()
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,10 +57,8 @@ def draw_cache(
             bar.update(len(rows))
     for surplus in sorted(folder.glob("part-*.parquet"))[len(chunks) :]:
         surplus.unlink()
-    buffer = BytesIO()
-    np.save(buffer, pipeline.encode_prompts([""])[0].cpu().numpy().astype(np.float16))
-    write_atomically(folder / "empty.npy", buffer.getvalue())
-    write_atomically(path, json.dumps({**about, "shape": shape}, indent=2).encode())
+    parts = {f"part-{number:05d}.parquet": (len(chunk), 0) for number, chunk in enumerate(chunks)}
+    finish_cache(folder, about, [shape], parts, pipeline.encode_prompts([""])[0])
     return folder
 
 

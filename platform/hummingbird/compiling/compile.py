@@ -20,7 +20,7 @@ from hummingbird.compiling.package import (
     PartReport,
     is_package,
 )
-from hummingbird.compiling.parts import TensorPart, tensor_parts
+from hummingbird.compiling.parts import TensorPart, chosen_decoders, tensor_parts
 from hummingbird.config.compile import CompileSettings
 from hummingbird.config.settings import Settings, settings_hash
 from hummingbird.core.devices import device_capability, device_name, resolve_device
@@ -119,13 +119,14 @@ def compile_pipeline(
         raise InputError("compiling needs a C++ compiler: install g++")
     resolve_device(settings.device, "compile.device")
     pipeline.to(settings.device)
-    chosen = tensor_parts(pipeline, settings.num_frames, settings.decoder, settings.max_batch_size)
+    decoders = chosen_decoders(pipeline, settings.decoder)
+    chosen = tensor_parts(pipeline, settings.num_frames, decoders, settings.max_batch_size)
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         parts = {}
         for index, (name_of_part, part) in enumerate(chosen.items(), 1):
-            log(f"compiling {name_of_part.replace('_', ' ')} ({index} of 3) ...")
+            log(f"compiling {name_of_part.replace('_', ' ')} ({index} of {len(chosen)}) ...")
             parts[name_of_part] = _compile(name_of_part, part, work / f"{name_of_part}.pt2", settings)
         pipeline.tokenizer.save_pretrained(work / "tokenizer")
         manifest = Manifest(
@@ -138,7 +139,7 @@ def compile_pipeline(
             capability=device_capability(settings.device),
             torch_version=torch.__version__,
             precision=settings.precision,
-            decoder=settings.decoder,
+            decoders=decoders,
             max_batch_size=settings.max_batch_size,
             num_frames=settings.num_frames,
             settings_hash=settings_hash(Settings(compile=settings), ["compile"]),

@@ -24,11 +24,10 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 from torch import Tensor
-from tqdm import tqdm
 
 from hummingbird.compiling.compile import CONFIGS, TOLERANCE, package_inputs, part_config
-from hummingbird.compiling.package import PARTS, PackagedPipeline, PackageFacts, Run
-from hummingbird.compiling.parts import TensorPart, tensor_parts
+from hummingbird.compiling.package import PackagedPipeline, PackageFacts, Run, part_names
+from hummingbird.compiling.parts import TensorPart, chosen_decoders, tensor_parts
 from hummingbird.config.export import ExportSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.devices import describe_device
@@ -36,6 +35,7 @@ from hummingbird.core.errors import InputError
 from hummingbird.core.files import write_atomically
 from hummingbird.core.hashes import weights_hash
 from hummingbird.core.model_references import SHIPPED
+from hummingbird.core.progress import ProgressBar
 from hummingbird.core.timing import time_in_turns
 from hummingbird.lake.runs import open_run
 from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
@@ -81,7 +81,7 @@ class ExportedPipeline(PackagedPipeline):
             raise InputError(f"there is no export in {folder}: jobs/export.py makes one") from error
         if runtime not in manifest.formats:
             raise InputError(f"{folder} was exported for {', '.join(manifest.formats)}, not for {runtime}")
-        runs = {part: load_part(_file(folder, runtime, part), runtime) for part in PARTS}
+        runs = {part: load_part(_file(folder, runtime, part), runtime) for part in part_names(manifest)}
         size = manifest.max_batch_size if runtime == "onnx" else 1
         return cls.assemble(manifest, runs, folder / "tokenizer", "cpu", size)
 
@@ -118,13 +118,14 @@ def export_pipeline(
         RuntimeError: a runtime's outputs differ from the eager part's.
     """
     pipeline.to("cpu")
-    parts = tensor_parts(pipeline, settings.num_frames, settings.decoder, settings.max_batch_size)
+    decoders = chosen_decoders(pipeline, settings.decoder)
+    parts = tensor_parts(pipeline, settings.num_frames, decoders, settings.max_batch_size)
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         measured = {}
-        for part_name, part in tqdm(parts.items(), desc="export", unit="part"):
-            one_video = settings.num_frames if part_name == "decoder" else 1
+        for part_name, part in ProgressBar(parts.items(), desc="export", unit="part"):
+            one_video = settings.num_frames if part_name.startswith("decoder") else 1
             _write_onnx(part, _file(work, "onnx", part_name))
             if "openvino" in settings.formats:
                 _write_openvino(work, part_name, one_video)
@@ -136,7 +137,7 @@ def export_pipeline(
         manifest = ExportManifest(
             name=name,
             weights_hash=weights_hash(pipeline.unet),
-            decoder=settings.decoder,
+            decoders=decoders,
             num_frames=settings.num_frames,
             configs={part: part_config(getattr(pipeline, part)) for part in CONFIGS},
             formats=settings.formats,

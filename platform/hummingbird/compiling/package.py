@@ -3,7 +3,7 @@
     manifest.json     what was compiled for what, and how far its outputs are from eager ones
     unet.pt2          noise prediction
     text_encoder.pt2  text embeddings
-    decoder.pt2       latents to pixels
+    decoder.pt2       latents to pixels; decoder_full.pt2: the same by the autoencoder, where there are both
     tokenizer/
 
 `CompiledPipeline` is the pipeline itself with other parts, so sampling has one implementation.
@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
+from hummingbird.compiling.parts import decoder_part
 from hummingbird.core.devices import device_capability
 from hummingbird.core.errors import InputError
 from hummingbird.core.hashes import public_config
@@ -28,7 +29,6 @@ from hummingbird.models.pipeline import DECODE_BATCH, TextToVideoPipeline
 from hummingbird.models.scheduler import VideoScheduler, current_config
 
 MANIFEST = "manifest.json"
-PARTS = ("text_encoder", "unet", "decoder")
 
 
 class PartReport(BaseModel):
@@ -51,7 +51,8 @@ class PackageFacts(BaseModel):
     """What clients call the model."""
     weights_hash: str
     """SHA-256 of the U-Net's weights."""
-    decoder: Literal["small", "full"]
+    decoders: tuple[Literal["small", "full"], ...]
+    """Those that it has; a call that names none takes the first."""
     num_frames: int
     configs: dict[str, dict[str, Any]]
     """Configurations of unet, vae, text_encoder and scheduler."""
@@ -60,7 +61,7 @@ class PackageFacts(BaseModel):
 class Manifest(PackageFacts):
     """What a compiled package holds, and the machine it is for."""
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     model_id: str | None
     """The model's id in the lake, none for a package made outside of a run."""
     parameters: int
@@ -85,7 +86,8 @@ def is_package(folder: Path) -> bool:
 
 
 def read_package_manifest(folder: Path) -> Manifest:
-    """The manifest of a package; one of version 2, whose scheduler said it in other words, as one of today.
+    """The manifest of a package; one of an earlier version as one of today (2: the scheduler said it in other words;
+    3: there was one decoder).
 
     Raises:
         InputError: there is none, or one that this version cannot read.
@@ -99,6 +101,8 @@ def read_package_manifest(folder: Path) -> Manifest:
                 current_config(configs["scheduler"], bool(configs["unet"]["guidance_size"]))
             )
             fields["schema_version"] = 3
+        if isinstance(fields, dict) and fields.get("schema_version") == 3:
+            fields["decoders"], fields["schema_version"] = (fields.pop("decoder"),), 4
         return Manifest.model_validate(fields)
     except OSError as error:
         raise InputError(f"there is no compiled package in {folder}") from error
@@ -124,6 +128,12 @@ def check_machine(manifest: Manifest) -> None:
     missing = sorted(set(manifest.capability) - set(here))
     if missing:
         raise InputError(f"{origin}; this machine lacks {', '.join(missing)}: {again}")
+
+
+def part_names(manifest: PackageFacts) -> list[str]:
+    """The parts of a package, as its files are called."""
+    decoders = [decoder_part(manifest.decoders, kind) for kind in manifest.decoders]
+    return ["text_encoder", "unet", *decoders]
 
 
 Run = Callable[..., Tensor]
@@ -212,15 +222,20 @@ class PackagedPipeline(TextToVideoPipeline):
         device: str,
         max_batch_size: int,
     ) -> Self:
-        """A pipeline of the forward passes ``text_encoder``, ``unet`` and ``decoder``."""
+        """A pipeline of the forward passes of its parts."""
         configs = manifest.configs
         unet = CompiledUNet(configs["unet"], runs["unet"], device, max_batch_size)
-        decoder = CompiledDecoder(configs["vae"], runs["decoder"], device, DECODE_BATCH)
-        absent = _Absent(configs["vae"], device, manifest.decoder)
+        decoders: dict[str, nn.Module] = {
+            kind: CompiledDecoder(
+                configs["vae"], runs[decoder_part(manifest.decoders, kind)], device, DECODE_BATCH
+            )
+            for kind in manifest.decoders
+        }
+        absent = _Absent(configs["vae"], device, manifest.decoders[0])
         parts: dict[str, Any] = {
             "unet": unet,
-            "vae": decoder if manifest.decoder == "full" else absent,
-            "decoder": decoder if manifest.decoder == "small" else absent,
+            "vae": decoders.get("full", absent),
+            "decoder": decoders.get("small", absent),
             "text_encoder": CompiledTextEncoder(
                 configs["text_encoder"], runs["text_encoder"], device, max_batch_size
             ),
@@ -238,7 +253,7 @@ class PackagedPipeline(TextToVideoPipeline):
         """See `TextToVideoPipeline`; ``num_frames`` and ``decoder`` default to the package's own."""
         own = self.manifest
         return super().__call__(
-            *args, num_frames=num_frames or own.num_frames, decoder=decoder or own.decoder, **kwargs
+            *args, num_frames=num_frames or own.num_frames, decoder=decoder or own.decoders[0], **kwargs
         )
 
     def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
@@ -262,5 +277,8 @@ class CompiledPipeline(PackagedPipeline):
         """
         manifest = read_package_manifest(folder)
         check_machine(manifest)
-        runs = {part: torch._inductor.aoti_load_package(str(folder / f"{part}.pt2")) for part in PARTS}
+        runs = {
+            part: torch._inductor.aoti_load_package(str(folder / f"{part}.pt2"))
+            for part in part_names(manifest)
+        }
         return cls.assemble(manifest, runs, folder / "tokenizer", manifest.device, manifest.max_batch_size)

@@ -1,8 +1,8 @@
 """The parts of a pipeline as modules of tensors alone, for compilers and exporters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -68,18 +68,33 @@ class TensorPart:
         return (*spec[:3], spec[3:]) if isinstance(self.module, NoisePart) else spec
 
 
-def tensor_parts(
-    pipeline: TextToVideoPipeline, num_frames: int, decoder: str, max_batch_size: int
-) -> dict[str, TensorPart]:
-    """Text encoder, U-Net and ``decoder`` ("small" or "full"), in evaluation without gradients.
+Decoder = Literal["small", "full"]
+
+
+def chosen_decoders(pipeline: TextToVideoPipeline, setting: str) -> tuple[Decoder, ...]:
+    """Which decoders "small", "full" or "both" means; of both, the small one first, where there is one.
 
     Raises:
         InputError: the pipeline has no small decoder.
     """
-    if decoder == "small" and pipeline.decoder is None:
+    if setting == "both":
+        return ("full",) if pipeline.decoder is None else ("small", "full")
+    if setting == "small" and pipeline.decoder is None:
         raise InputError(
             "this pipeline has no small decoder: set compile.decoder=full (to export: export.decoder=full)"
         )
+    return ("small",) if setting == "small" else ("full",)
+
+
+def decoder_part(decoders: Sequence[str], decoder: str) -> str:
+    """The name of a decoder's part: the first of a package is its ``decoder``."""
+    return "decoder" if decoder == decoders[0] else f"decoder_{decoder}"
+
+
+def tensor_parts(
+    pipeline: TextToVideoPipeline, num_frames: int, decoders: Sequence[Decoder], max_batch_size: int
+) -> dict[str, TensorPart]:
+    """Text encoder, U-Net and decoders, in evaluation without gradients."""
     family, frames = pipeline.family, num_frames
     channels, size = family.latent_channels, family.latent_shape()
     length, vocabulary = family.text_tokens, pipeline.text_encoder.config.vocab_size
@@ -101,12 +116,13 @@ def tensor_parts(
     def pixel_inputs(batch: int) -> tuple[Tensor, ...]:
         return (torch.randn(batch, channels, *size),)
 
-    decodes = pipeline.decoder if decoder == "small" else pipeline.vae
     parts = {
         "text_encoder": TensorPart(TextPart(pipeline.text_encoder), text_inputs, max_batch_size),
         "unet": TensorPart(NoisePart(pipeline.unet), noise_inputs, max_batch_size),
-        "decoder": TensorPart(PixelPart(decodes), pixel_inputs, DECODE_BATCH),
     }
+    for decoder in decoders:
+        decodes = PixelPart(pipeline.decoder if decoder == "small" else pipeline.vae)
+        parts[decoder_part(decoders, decoder)] = TensorPart(decodes, pixel_inputs, DECODE_BATCH)
     for part in parts.values():
         part.module.eval().requires_grad_(False)
     return parts

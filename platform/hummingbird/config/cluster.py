@@ -45,7 +45,7 @@ class CatalogSettings(Section):
             )
         if any(map(has_password, properties.values())):
             raise ValueError(
-                "a URI must not hold a password: of PostgreSQL it comes from the environment variable PGPASSWORD, of "
+                "a URI must not hold a password; of PostgreSQL it comes from the environment variable PGPASSWORD, of "
                 "others as part of PYICEBERG_CATALOG__HUMMINGBIRD__URI"
             )
         return properties

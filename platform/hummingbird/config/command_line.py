@@ -24,6 +24,8 @@ Main = Callable[[Settings, argparse.Namespace], Path | None]
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+_JOB_FOLDERS = "/runtime_resources/working_dir_files/"
+"""Part of the path of the folder that Ray unpacks what was submitted with a job in."""
 
 
 def run_verb(
@@ -79,6 +81,7 @@ def _run(
             print(yaml.safe_dump(mask(settings.model_dump(mode="json")), sort_keys=False), end="")
             return 0
         check_submitted()
+        _refuse_passing_storage(settings)
         result = main(settings, args)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -91,11 +94,20 @@ def _run(
         if bad_input is None:
             print(mask_text(traceback.format_exc()), end="", file=sys.stderr)
             return 1
-        print(f"error: {mask_text(str(bad_input))}", file=sys.stderr)
+        # Ray Data adds advice of its own to what comes from its workers.
+        print(f"error: {mask_text(str(bad_input).partition(chr(10))[0])}", file=sys.stderr)
         return BAD_INPUT
     if result is not None:
         print(origin(result), flush=True)
     return 0
+
+
+def _refuse_passing_storage(settings: Settings) -> None:
+    if _JOB_FOLDERS in str(settings.storage):
+        raise InputError(
+            f"the storage {settings.storage} is in the folder of the job, which goes with it: name one with --storage "
+            "by its whole path, or by a URI"
+        )
 
 
 def _bad_input(error: BaseException) -> InputError | None:
@@ -127,7 +139,9 @@ def _parser(
     parser.add_argument(
         "--storage", metavar="PLACE", help="root of lake, media and runs: folder or URI (runs/)"
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file with settings")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="YAML file with settings, or a folder of such files"
+    )
     parser.add_argument("--print-settings", action="store_true", help="print the full settings and stop")
     for flag, key in flags.items():
         parser.add_argument(flag, dest=key, metavar="VALUE", help=f"short for {key}=VALUE")

@@ -22,7 +22,7 @@ from hummingbird.core.masking import has_password
 def _place(place: str | Path) -> str | Path:
     """A URI stays what it is; a path is made absolute once, on the driver: workers run in other folders."""
     if has_password(str(place)):
-        raise ValueError("a URI must not hold a password: credentials come from the environment")
+        raise ValueError("a URI must not hold a password; credentials come from the environment")
     return str(place) if "://" in str(place) else Path(place).expanduser().absolute()
 
 
@@ -202,6 +202,11 @@ class CurateSettings(Section):
         None, description="actors that hold the captioner or the rewriter; none: as quality_actors"
     )
     model_gpus: NonNegativeFloat = Field(0.0, description="GPUs of each of these actors")
+    caption_resources: dict[str, PositiveFloat] = Field(
+        default_factory=dict,
+        description="custom resources of Ray that an actor of captions asks for beside them, such as {caption: 0.01}: "
+        "it then runs on nodes that have them alone",
+    )
 
     @model_validator(mode="after")
     def _some_length_is_allowed(self) -> Self:

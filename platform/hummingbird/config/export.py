@@ -14,8 +14,8 @@ class ExportSettings(Section):
     formats: tuple[Literal["onnx", "openvino"], ...] = Field(
         ("onnx", "openvino"), min_length=1, description="which files are written; openvino is made of onnx"
     )
-    decoder: Literal["small", "full"] = Field(
-        "small", description="the decoder that is exported: the small one or the autoencoder's"
+    decoder: Literal["small", "full", "both"] = Field(
+        "small", description="the decoder that is exported: the small one, the autoencoder's, or both"
     )
     max_batch_size: PositiveInt = Field(4, description="most videos in one pass (onnx)")
     num_frames: PositiveInt = Field(16, description="frames of a video")

@@ -37,7 +37,7 @@ def load_settings(
     """The tree of class defaults, then ``defaults``, then the YAML file, then overrides.
 
     Args:
-        config: a YAML file with any part of the tree.
+        config: a YAML file with any part of the tree, or a folder of such files, taken by their names in order.
         overrides: each ``section.key=value``; the value is read as YAML ("null", "3", "[a, b]").
         defaults: a nested mapping that replaces class defaults, such as a recipe.
 
@@ -49,7 +49,7 @@ def load_settings(
     if defaults is not None:
         merge_settings(tree, defaults)
     if config is not None:
-        merge_settings(tree, read_yaml(config))
+        merge_settings(tree, read_config(config))
     for override in overrides:
         merge_settings(tree, _parse_override(override))
     _refuse_unknown_keys(tree)
@@ -58,6 +58,35 @@ def load_settings(
         return Settings.model_validate_json(json.dumps(tree, default=str), strict=True)
     except ValidationError as error:
         raise InputError("; ".join(_explain(detail) for detail in error.errors())) from error
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings of a YAML file, or of a folder of them (a mounted ConfigMap), the later names winning.
+
+    Raises:
+        InputError: as `read_yaml`, or a folder without any.
+    """
+    files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+    if not files:
+        raise InputError(f"the folder of settings {path} holds no *.yaml file")
+    tree: dict[str, Any] = {}
+    for file in files:
+        merge_settings(tree, read_yaml(file))
+    return tree
+
+
+def verb_settings(settings: Settings, verb: str) -> Settings:
+    """The settings that a verb of a line runs with: those of ``line.for_verb`` in place of the line's.
+
+    Raises:
+        InputError: an unknown key, or a value that it cannot have.
+    """
+    own = settings.line.for_verb.get(verb)  # type: ignore[call-overload]
+    if not own:
+        return settings
+    tree = settings.model_dump(mode="json")
+    merge_settings(tree, own)
+    return load_settings(defaults=tree)
 
 
 def known_keys() -> list[str]:

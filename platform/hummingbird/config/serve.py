@@ -69,7 +69,7 @@ class ServeSettings(Section):
     jobs: str | None = Field(
         None,
         description="where jobs are kept: a folder that all servers share, or a database "
-        "(postgresql+psycopg://host/name); none: <storage>/serve/jobs",
+        "(postgresql+psycopg2://host/name); none: <storage>/serve/jobs",
     )
     max_attempts: PositiveInt = Field(
         3,
@@ -102,7 +102,7 @@ class ServeSettings(Section):
     def _hold_no_password(cls, jobs: str | None) -> str | None:
         if jobs is not None and ":" in jobs.partition("://")[2].rpartition("@")[0]:
             raise ValueError(
-                "must not hold a password: credentials come from the environment (PGPASSWORD, ...)"
+                "must not hold a password; credentials come from the environment (PGPASSWORD, ...)"
             )
         return jobs
 

@@ -26,6 +26,7 @@ from hummingbird.config.plan import PlanSettings
 from hummingbird.config.plan_benchmark import PlanBenchmarkSettings
 from hummingbird.config.pretrain import PretrainSettings
 from hummingbird.config.prune import PruneSettings
+from hummingbird.config.publish import PublishSettings
 from hummingbird.config.section import Section
 from hummingbird.config.serve import ServeSettings
 from hummingbird.config.training import TrainingSettings
@@ -68,6 +69,7 @@ class Settings(Section):
     unet_benchmark: UnetBenchmarkSettings = UnetBenchmarkSettings()
     curate_benchmark: CurateBenchmarkSettings = CurateBenchmarkSettings()
     serve: ServeSettings = ServeSettings()
+    publish: PublishSettings = PublishSettings()
     pretrain: PretrainSettings = PretrainSettings()
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from hummingbird.config.section import Section
+from hummingbird.config.watching import WatchingSettings
 from hummingbird.core.files import StoragePath
 
 
@@ -24,11 +25,18 @@ class TrainingSettings(Section):
         "auto",
         description="of the training step; weights stay fp32; auto: bf16 where the device is fast at it",
     )
-    zero_stage: Literal[0, 1, 2] = Field(2, description="DeepSpeed ZeRO stage")
+    zero_stage: Literal[0, 1, 2, 3] = Field(
+        2, description="what DeepSpeed shares out: 1 the optimizer, 2 gradients too, 3 weights too"
+    )
     gradient_checkpointing: bool = Field(
         False,
         description="compute the student's activations again in the backward pass, a layer at a time: less memory, "
         "more time",
+    )
+    gradient_accumulation: PositiveInt = Field(
+        1,
+        description="batches of a worker whose gradients make an optimizer step: the total batch is batch_size x "
+        "gradient_accumulation x workers",
     )
     warmup_steps: NonNegativeInt = Field(
         20, description="steps to the peak learning rate; then a cosine to zero"
@@ -45,6 +53,7 @@ class TrainingSettings(Section):
         5.0, description="minutes of training between checkpoints; none: by steps alone"
     )
     checkpoint_every: PositiveInt | None = Field(None, description="steps between checkpoints; none: by time")
+    watching: WatchingSettings = WatchingSettings()
     log_every: PositiveInt = Field(
         10,
         description="steps whose losses are reduced over the workers and written together; sooner where they take "
@@ -52,5 +61,17 @@ class TrainingSettings(Section):
     )
 
 
-UNSEEN_IN_RESULTS = frozenset({"max_failures", "checkpoint_minutes", "checkpoint_every", "log_every"})
-"""Settings that change nothing of what a training makes, and are no part of what it is found by."""
+UNSEEN_IN_RESULTS = frozenset(
+    {
+        "workers",
+        "cpus_per_worker",
+        "gradient_checkpointing",
+        "max_failures",
+        "watching",
+        "checkpoint_minutes",
+        "checkpoint_every",
+        "log_every",
+    }
+)
+"""Settings that change nothing of what a training makes but rounding, and are no part of what it is found by: a run
+goes on with others. Workers come and go; the total batch goes with them."""

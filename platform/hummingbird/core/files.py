@@ -273,7 +273,7 @@ def _storage(value: Any) -> AnyPath:
             raise ValueError("must be a folder, or a URI as text")
         return place.expanduser().absolute()
     if ":" in place.parts[1].rpartition("@")[0]:
-        raise ValueError("a URI must not hold a password: credentials come from the environment")
+        raise ValueError("a URI must not hold a password; credentials come from the environment")
     if "?" in str(place):
         raise ValueError(
             "a URI must not hold options: they come from the environment (AWS_ENDPOINT_URL, ...)"

@@ -33,10 +33,10 @@ _POINTLESS_LOGGERS = (
 
 def configure_logs() -> None:
     """Sets the handler of this process up: our loggers from INFO on, in a terminal from WARNING on."""
-    handler = logging.StreamHandler()
+    handler = _ToStandardError()
     handler.setFormatter(_Json() if _as_json() else _Plain())
     root = logging.getLogger()
-    for old in [one for one in root.handlers if isinstance(one.formatter, _Json | _Plain)]:
+    for old in [one for one in root.handlers if isinstance(one, _ToStandardError)]:
         root.removeHandler(old)
     root.addHandler(handler)
     for name in _OWN:
@@ -64,6 +64,13 @@ def emit_fields(text: str, fields: Mapping[str, Any]) -> None:
             {"time": _time(time.time()), "level": "INFO", "run": _run_id(), **fields}, default=str
         )
     print(text, file=sys.stderr, flush=True)
+
+
+class _ToStandardError(logging.Handler):
+    """Writes to what standard error is then."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
 
 
 class _Json(logging.Formatter):

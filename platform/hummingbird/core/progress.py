@@ -16,7 +16,7 @@ _LINE = "{desc}: {n_fmt}/{total_fmt} {unit} ({percentage:.0f} %), {rate_fmt}, {r
 _OPEN_LINE = "{desc}: {n_fmt} {unit}, {rate_fmt}{postfix}"
 
 
-class ProgressBar(tqdm):  # type: ignore[misc]  # tqdm carries no types
+class ProgressBar(tqdm):
     """tqdm's bar. Where standard error is no terminal: lines with counts, rate, time left and whatever is set as its
     postfix, whether or not something happens meanwhile, and one at the end."""
 

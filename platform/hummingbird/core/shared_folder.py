@@ -50,7 +50,7 @@ class SharedFolder:
         if found != self.marker:
             seen = "does not see" if found is None else "sees another folder in place of"
             raise NotSharedError(
-                f"the node {_this_machine()} {seen} the storage {self.folder}: mount the same folder there, or name "
+                f"the node {this_machine()} {seen} the storage {self.folder}: mount the same folder there, or name "
                 "a storage that every node reaches by its URI (--storage s3://bucket/prefix)"
             )
 
@@ -94,7 +94,8 @@ def _problem(shared: SharedFolder) -> str | None:
     return None
 
 
-def _this_machine() -> str:
+def this_machine() -> str:
+    """Name and, where Ray runs, address of this node."""
     name = socket.gethostname()
     try:
         import ray

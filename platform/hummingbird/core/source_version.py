@@ -20,7 +20,9 @@ def source_version() -> str:
     digest = hashlib.sha256()
     for name in PACKAGES:
         folder = package_folder(name)
-        for path in sorted(folder.rglob("*.py")) if folder is not None else ():
+        if folder is None:
+            continue
+        for path in sorted(folder.rglob("*.py")):
             digest.update(f"{name}/{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes())
     return f"{hummingbird.__version__}+{digest.hexdigest()[:12]}"
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hummingbird.config.plugins import Plugin
 from hummingbird.core.devices import resolve_device
 from hummingbird.core.files import write_atomically
+from hummingbird.core.metrics import count
 from hummingbird.core.progress import ProgressBar
 from hummingbird.core.resources import placement, reachable_resources
 from hummingbird.evaluation.evaluated_models import ResolvedModel
@@ -62,6 +63,8 @@ def evaluate_model(
             out.write(json.dumps(vars(result)) + "\n")
             out.flush()
             done[result.key] = result
+            outcome = "made" if result.error is None else "failed"
+            count("hummingbird_evaluated_videos", 1, {"model": model.name, "outcome": outcome})
             bar.update()
     absent = [task.id for key, task in expected.items() if key not in done]
     if absent:
@@ -129,7 +132,14 @@ def _stream(
 def task_rows(tasks: Sequence[VideoTask]) -> list[Row]:
     """What generator and measuring need of each task."""
     return [
-        {"id": r.id, "prompt": r.prompt.text, "seed": r.seed, "asks": json.dumps(sorted(r.prompt.asks or ()))}
+        {
+            "id": r.id,
+            "prompt": r.prompt.text,
+            "seed": r.seed,
+            "asks": json.dumps(sorted(r.prompt.asks or ())),
+            "auxiliary_info": json.dumps(dict(r.prompt.auxiliary_info)),
+            "original": json.dumps(r.prompt.original),
+        }
         for r in tasks
     ]
 
@@ -198,7 +208,12 @@ def measure_row(row: Row, plugin: Plugin[Suite], model: str, fps: int) -> Row:
     error = row.pop("error") or None
     asks = json.loads(row.pop("asks"))
     prompt = EvaluationPrompt(
-        str(row["id"]), str(row["prompt"]), (int(row["seed"]),), frozenset(asks) if asks else None
+        str(row["id"]),
+        str(row["prompt"]),
+        (int(row["seed"]),),
+        frozenset(asks) if asks else None,
+        json.loads(row.pop("auxiliary_info")),
+        json.loads(row.pop("original")),
     )
     file = io.BytesIO()
     if error is None:

@@ -5,6 +5,8 @@ credentials, the region and the endpoint that the rest of the storage is reached
 """
 
 import functools
+import random
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,16 @@ from urllib.parse import urlsplit
 
 import requests
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.exceptions import CommitFailedException, RESTError
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NotInstalledError,
+    RESTError,
+    ServerError,
+    ServiceUnavailableError,
+    TooManyRequestsError,
+)
 from pyiceberg.utils.config import Config
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
@@ -35,6 +44,10 @@ _CALLS = (
     "create_namespace_if_not_exists", "create_table_if_not_exists", "load_table", "commit_table",
 )  # fmt: skip
 _OVERTAKEN = "than last sequence number"
+_OPENINGS = 10
+_RACES = (IntegrityError, ProgrammingError)
+_PASSING = (ServerError, ServiceUnavailableError, TooManyRequestsError, requests.ConnectionError)
+_WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds
 _FAILURES = (RESTError, SQLAlchemyError, requests.RequestException)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -53,12 +66,24 @@ def open_catalog(settings: Settings) -> Catalog:
     properties = catalog_properties(settings)
     kind, uri = properties.get("type"), properties.get("uri", "")
     where = f"the {kind} catalog" + (f" at {mask_text(uri)}" if uri else "")
-    try:
-        catalog = load_catalog(NAME, **properties)
-    except Exception as error:  # each catalog type has errors of its own
-        raise InputError(f"cannot open {where}: {_reason(error)}") from error
+    for opening in range(_OPENINGS):
+        try:
+            catalog = load_catalog(NAME, **properties)
+            break
+        except (ModuleNotFoundError, NotInstalledError) as error:
+            missing = getattr(error.__context__ or error, "name", None) or "of its driver"
+            raise InputError(
+                f"{where} needs the package {missing}, which is not installed: pip install hummingbird[postgres] "
+                "brings PostgreSQL's"
+            ) from error
+        except Exception as error:  # each catalog type has errors of its own
+            if not isinstance(error, _RACES) or opening == _OPENINGS - 1:
+                raise InputError(f"cannot open {where}: {_reason(error)}") from error
+            time.sleep(random.uniform(0, 0.5))  # another process makes the catalog's own tables now
     for name in _CALLS:
-        setattr(catalog, name, _explained(getattr(catalog, name), where))
+        call = getattr(catalog, name)
+        # A commit that has no answer may have been made: it is not sent again.
+        setattr(catalog, name, _explained(call if name == "commit_table" else _repeated(call), where))
     return catalog
 
 
@@ -109,15 +134,29 @@ def _host(url: str) -> str | None:
     return "localhost" if host in _LOOPBACK else host
 
 
+def _repeated(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Asks again where a server is not well for a moment."""
+
+    @functools.wraps(call)
+    def repeated(*args: Any, **kwargs: Any) -> Any:
+        for wait in _WAITS:
+            try:
+                return call(*args, **kwargs)
+            except _PASSING:
+                time.sleep(wait * random.uniform(0.5, 1.5))
+        return call(*args, **kwargs)
+
+    return repeated
+
+
 def _explained(call: Callable[..., Any], where: str) -> Callable[..., Any]:
     @functools.wraps(call)
     def explained(*args: Any, **kwargs: Any) -> Any:
         try:
             return call(*args, **kwargs)
         except (ValueError, *_FAILURES) as error:
-            if _OVERTAKEN in str(
-                error
-            ):  # on another branch: neither pyiceberg nor servers have a name for it
+            # On another branch, or with a namespace or table: neither pyiceberg nor servers have a name for it.
+            if _OVERTAKEN in str(error) or isinstance(error, IntegrityError):
                 raise CommitFailedException(str(error)) from error
             if not isinstance(error, _FAILURES):
                 raise

@@ -162,7 +162,7 @@ def _recorded(run: Run, settings: Settings) -> Iterator[Run]:
     place = origin(run.folder)
     try:
         with interruption.first(record_interruption), logged_as(run.run_id):
-            log.info("%s began, code %s, in %s", run.run_id, code_version(), place)
+            log.info("began in %s, code %s", place, code_version())
             yield run
             if isinstance(place, RemotePath):
                 upload(run.folder, place)

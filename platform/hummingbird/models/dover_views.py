@@ -65,9 +65,14 @@ def technical_view(frames: NDArray[np.uint8], view: TechnicalView, rng: np.rando
     A clip's patches keep their places through its frames.
     """
     check_frames(frames)
+    return _bytes(technical_clips(_floats(frames), view, rng))
+
+
+def technical_clips(pixels: Tensor, view: TechnicalView, rng: np.random.Generator) -> Tensor:
+    """The same of float frames (T, 3, H, W), as floats; differentiable."""
     side = view.fragments * view.patch
-    indices = clip_indices(len(frames), view.frames, view.stride, view.clips, rng)
-    return _bytes(torch.stack([_fragments(_pixels(frames[i], side), view, rng) for i in indices]))
+    indices = clip_indices(len(pixels), view.frames, view.stride, view.clips, rng)
+    return torch.stack([_fragments(_scaled_up(pixels[i], side), view, rng) for i in indices])
 
 
 def aesthetic_view(frames: NDArray[np.uint8], view: AestheticView, rng: np.random.Generator) -> Tensor:
@@ -76,9 +81,13 @@ def aesthetic_view(frames: NDArray[np.uint8], view: AestheticView, rng: np.rando
     Bilinear without antialiasing, as for the published weights.
     """
     check_frames(frames)
-    indices = clip_indices(len(frames), view.frames, view.stride, 1, rng)[0]
-    clip = torch.from_numpy(frames[indices]).permute(0, 3, 1, 2).float()
-    return _bytes(F.interpolate(clip, (view.size, view.size), mode="bilinear").movedim(0, 1)[None])
+    return _bytes(aesthetic_clip(_floats(frames), view, rng))
+
+
+def aesthetic_clip(pixels: Tensor, view: AestheticView, rng: np.random.Generator) -> Tensor:
+    """The same of float frames (T, 3, H, W), as floats; differentiable."""
+    indices = clip_indices(len(pixels), view.frames, view.stride, 1, rng)[0]
+    return F.interpolate(pixels[indices], (view.size, view.size), mode="bilinear").movedim(0, 1)[None]
 
 
 def normalize(view: Tensor) -> Tensor:
@@ -87,9 +96,12 @@ def normalize(view: Tensor) -> Tensor:
     return (view.float() - mean) / deviation
 
 
-def _pixels(frames: NDArray[np.uint8], side: int) -> Tensor:
-    """(3, T, H, W) in 0..255, scaled up where a side is shorter than ``side``."""
-    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
+def _floats(frames: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(frames).permute(0, 3, 1, 2).float()
+
+
+def _scaled_up(pixels: Tensor, side: int) -> Tensor:
+    """Frames (T, 3, H, W) as (3, T, H, W), scaled up where a side is shorter than ``side``."""
     scale = side / min(pixels.shape[2:])
     if scale > 1:
         size = [max(side, round(s * scale)) for s in pixels.shape[2:]]

@@ -17,7 +17,11 @@ from hummingbird.training.methods.base import TrainedNetwork
 
 
 class TrainEngine(Protocol):
-    """The part of `deepspeed.DeepSpeedEngine` that the loop uses."""
+    """The part of `deepspeed.DeepSpeedEngine` that the loop uses.
+
+    ``backward`` and ``step`` are called for each of the batches of an optimizer step: ``backward`` divides a loss by
+    their number, and only the last ``step`` of them changes weights.
+    """
 
     module: nn.Module
 
@@ -43,6 +47,7 @@ class PlainEngine:
         self, network: TrainedNetwork, learning_rate: float, pace: "Pace", settings: TrainingSettings
     ) -> None:
         self.module, self._max_norm = network.module, settings.max_grad_norm
+        self._batches, self._summed = settings.gradient_accumulation, 0
         self._optimizer, self._schedule = optimizer_and_schedule(network, learning_rate, pace, settings)
         self._norm: Tensor | None = None
 
@@ -50,10 +55,13 @@ class PlainEngine:
         return self.module(*args, **kwargs)
 
     def backward(self, loss: Tensor) -> None:
-        loss.backward()
+        (loss / self._batches).backward()
 
     def step(self) -> None:
-        """Clips, steps, and clears the gradients."""
+        """After the last batch: clips, steps, and clears the gradients."""
+        self._summed = (self._summed + 1) % self._batches
+        if self._summed:
+            return
         self._norm = nn.utils.clip_grad_norm_(self.module.parameters(), self._max_norm)
         self._optimizer.step()
         self._schedule.step()
@@ -148,20 +156,39 @@ def optimizer_and_schedule(
 class EMA:
     """A frozen copy of a model that follows its weights; faster at first, so that it starts without lag.
 
+    Args:
+        share_frozen: whether weights that are not trained are the model's own; not where ZeRO 3 shares those out.
+
     torch's `AveragedModel` would wait for the device in every update.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.module = copy.deepcopy(model).eval().requires_grad_(False)
+    def __init__(self, model: nn.Module, decay: float, share_frozen: bool = True) -> None:
+        frozen = [
+            parameter for parameter in model.parameters() if not parameter.requires_grad and share_frozen
+        ]
+        # What is not trained is the same in both: one copy.
+        shared: dict[int, Any] = {id(parameter): parameter for parameter in frozen}
+        self.module = copy.deepcopy(model, shared).eval().requires_grad_(False)
         self._decay, self._updates = decay, 0
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """One step of the model; buffers are copied."""
         decay = min(self._decay, (1 + self._updates) / (10 + self._updates)) if self._updates else 0.0
-        ours = [parameter.data for parameter in self.module.parameters()]
-        weights = [parameter.detach() for parameter in model.parameters()]
-        torch._foreach_lerp_(ours, weights, 1 - decay)
+        pairs = [
+            (ours, weights)
+            for ours, weights in zip(self.module.parameters(), model.parameters(), strict=True)
+            if weights.requires_grad
+        ]
+        if any(hasattr(weights, "ds_id") for _, weights in pairs):  # shared out by ZeRO 3
+            import deepspeed
+
+            for ours, weights in pairs:  # one at a time: never a whole model more
+                with deepspeed.zero.GatheredParameters([weights]):
+                    ours.data.lerp_(weights.detach(), 1 - decay)
+        else:
+            averages, theirs = [ours.data for ours, _ in pairs], [weights.detach() for _, weights in pairs]
+            torch._foreach_lerp_(averages, theirs, 1 - decay)
         for average, buffer in zip(self.module.buffers(), model.buffers(), strict=True):
             average.copy_(buffer)
         self._updates += 1

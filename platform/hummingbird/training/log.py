@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from hummingbird.core.metrics import count, gauge, observe
 from hummingbird.training.engine import Pace
 
 LOSSES = "losses.jsonl"
@@ -35,11 +37,15 @@ class StepLog:
         """The terms of a step, counted from 1; nothing waits for them."""
         self._steps.append((step, learning_rate, terms))
 
-    def reduce(self, seconds: float, pace: Pace) -> None:
+    def reduce(self, seconds: float, pace: Pace, kept: int) -> list[dict[str, float]]:
         """Takes the mean over all workers, tells ``pace`` the time, and writes the lines.
 
         Args:
             seconds: what these steps took this worker.
+            kept: the step of the last checkpoint; 0: there is none.
+
+        Returns:
+            The lines, the same on every worker.
 
         Raises:
             FloatingPointError: a term of one of the steps is not finite; the same on every worker.
@@ -56,18 +62,20 @@ class StepLog:
         for step, rate, by_name in self._steps:
             numbers = {name: next(rest) for name in by_name}
             if not all(math.isfinite(value) for value in numbers.values()):
+                stays = f"the checkpoint of step {kept} stays" if kept else "there was no checkpoint yet"
                 raise FloatingPointError(
-                    f"step {step}: a loss is not finite: {numbers}; lower the learning rate"
+                    f"step {step}: a loss or gradient is not finite: {numbers}; {stays}; lower the learning rate"
                 )
             lines.append({"step": step, **numbers, "learning_rate": rate, "seconds": each})
         self._steps.clear()
         if self._file is not None:
             self._file.write(lines)
+        return lines
 
 
 class LossFile:
     """JSON lines, one a step, in a file that stays open; lines after ``start`` are those of a run that was cut off, and
-    go."""
+    go. Ray's metrics get the numbers too."""
 
     def __init__(self, path: Path, start: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,6 +91,8 @@ class LossFile:
         rounded = [{name: round(value, 7) for name, value in line.items()} for line in lines]
         self._file.write("".join(json.dumps(line) + "\n" for line in rounded))
         self._file.flush()
+        for line in rounded:
+            _measure(line)
 
     def __enter__(self) -> Self:
         return self
@@ -91,3 +101,13 @@ class LossFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def _measure(line: Mapping[str, float]) -> None:
+    """A step in Ray's metrics."""
+    count("hummingbird_training_steps", 1)
+    observe("hummingbird_training_step_seconds", line["seconds"])
+    gauge("hummingbird_training_learning_rate", line["learning_rate"])
+    for term, value in line.items():
+        if term not in ("step", "seconds", "learning_rate"):
+            gauge("hummingbird_training_loss", value, {"term": term})

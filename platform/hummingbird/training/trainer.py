@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,19 @@ from hummingbird.config.cluster import RaySettings, connect
 from hummingbird.core.devices import resolve_device
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import AnyPath, RemotePath, write_atomically
-from hummingbird.core.precision import resolve_precision
 from hummingbird.core.resources import placement, reachable_resources, told_while_waiting
 from hummingbird.core.scratch import download, origin, upload
 from hummingbird.core.shared_folder import SharedFolder
-from hummingbird.training.checkpoint import TrainingState, load_state, save_state
+from hummingbird.training.adapters import has_lora, merge_lora, save_lora
+from hummingbird.training.checkpoint import load_state, save_state
 from hummingbird.training.data import Worker
-from hummingbird.training.engine import EMA, Pace, PlainEngine, TrainEngine, optimizer_and_schedule
+from hummingbird.training.engine import Pace, PlainEngine
 from hummingbird.training.log import LOSSES
-from hummingbird.training.loop import TrainingJob, run_loop
-from hummingbird.training.methods.base import STUDENT, TrainedNetwork
+from hummingbird.training.loop import TrainingJob, TrainingStopped, run_loop
+from hummingbird.training.methods.base import STUDENT
 from hummingbird.training.progress import training_bar
+from hummingbird.training.sharded import sharded_state
+from hummingbird.training.start import training_state
 
 CHECKPOINTS_KEPT = 2
 
@@ -45,6 +47,7 @@ def train(job: TrainingJob, ray: RaySettings) -> Path:
     Raises:
         InputError: the cluster is too small for the workers, or the job's inputs are bad.
         FloatingPointError: the loss is no longer finite.
+        TrainingStopped: what watches the run saw that it does harm.
         ray.train.TrainingFailedError: more workers were lost than ``training.max_failures``, without a
             checkpoint between them.
     """
@@ -65,7 +68,7 @@ def train_in_process(job: TrainingJob) -> nn.Module:
     """
     device = torch.device(resolve_device(job.training.device, "training.device"))
     pace = Pace(job.steps, job.training.warmup_steps, job.minutes)
-    state = _training_state(
+    state = training_state(
         job, device, lambda network: PlainEngine(network, job.learning_rate, pace, job.training)
     )
     folder = job.folder / "checkpoint"
@@ -139,7 +142,8 @@ def train_on_ray(job: TrainingJob, settings: RaySettings) -> None:
     with told_while_waiting(f"{workers} workers of {per_worker} each", needed, begun):
         hopeless = _fit(make_trainer, job)
     if hopeless is not None:
-        raise FloatingPointError(hopeless)
+        kind, text = hopeless
+        raise TrainingStopped(text) if kind == TrainingStopped.__name__ else FloatingPointError(text)
     if isinstance(place, RemotePath):  # the first worker may have been on another machine
         download(place / "unet", job.folder / "unet")
         download(place / LOSSES, job.folder / LOSSES)
@@ -157,7 +161,7 @@ def _has_begun(folder: Path, start: float) -> bool:
     return log.is_file() and log.stat().st_mtime >= start
 
 
-def _fit(make_trainer: Callable[[], Any], job: TrainingJob) -> str | None:
+def _fit(make_trainer: Callable[[], Any], job: TrainingJob) -> tuple[str, str] | None:
     """Trains; ``training.max_failures`` counts anew where there is a checkpoint since.
 
     Raises:
@@ -168,11 +172,15 @@ def _fit(make_trainer: Callable[[], Any], job: TrainingJob) -> str | None:
     while True:
         before, trainer = _last_checkpoint(job.folder), make_trainer()
         try:
-            hopeless: str | None = trainer.fit().return_value
+            hopeless: tuple[str, str] | None = trainer.fit().return_value
             return hopeless
         except ray.train.TrainingFailedError as error:
             last = _last_checkpoint(job.folder)
-            if last == before or isinstance(getattr(error, "cause", None), InputError):
+            for failure in getattr(error, "worker_failures", {}).values():
+                cause = getattr(failure, "cause", failure)
+                if isinstance(cause, InputError):  # a sentence for the user, from a worker
+                    raise cause from error
+            if last == before:
                 raise
             log.warning("workers were lost more than %d times; on from %s", job.training.max_failures, last)
         except KeyboardInterrupt:
@@ -187,11 +195,12 @@ def _last_checkpoint(folder: Path) -> str | None:
     return max((path.name for path in folders), default=None)
 
 
-def train_worker(config: dict[str, Any]) -> str | None:
+def train_worker(config: dict[str, Any]) -> tuple[str, str] | None:
     """What Ray Train runs in every worker.
 
     Returns:
-        None, or why it is of no use to start the workers again: every worker ends at the same step with this.
+        None, or why it is of no use to start the workers again, the error's name and words: every worker ends at the
+        same step with this.
     """
     import ray.train
     from ray.train.torch import get_device
@@ -203,13 +212,9 @@ def train_worker(config: dict[str, Any]) -> str | None:
     context = ray.train.get_context()
     worker = Worker(context.get_world_rank(), context.get_world_size(), get_device())
     pace = Pace(job.steps, job.training.warmup_steps, job.minutes)
-    state = _training_state(
-        job, worker.device, lambda network: _deepspeed_engine(job, network, pace, worker.device)
-    )
     checkpoint = ray.train.get_checkpoint()
-    if checkpoint is not None:
-        with checkpoint.as_directory() as folder:
-            load_state(Path(folder), state, worker.rank)
+    with nullcontext() if checkpoint is None else checkpoint.as_directory() as folder:
+        state = sharded_state(job, worker, pace, folder and Path(folder), context.get_local_rank() == 0)
 
     place, losses = origin(job.folder), job.folder / LOSSES
     if worker.rank == 0 and isinstance(place, RemotePath) and (place / LOSSES).is_file():
@@ -219,7 +224,7 @@ def train_worker(config: dict[str, Any]) -> str | None:
         if worker.rank == 0 and isinstance(place, RemotePath) and losses.is_file():
             write_atomically(place / LOSSES, losses.read_bytes())
         with tempfile.TemporaryDirectory() as folder:
-            save_state(Path(folder), state, worker.rank)
+            save_state(Path(folder), state, worker.rank, worker.world)
             ray.train.report(
                 {"step": step},
                 checkpoint=ray.train.Checkpoint.from_directory(folder),
@@ -228,8 +233,8 @@ def train_worker(config: dict[str, Any]) -> str | None:
 
     try:
         run_loop(job, state, worker, pace, save)
-    except FloatingPointError as error:
-        return str(error)
+    except (FloatingPointError, TrainingStopped) as error:
+        return type(error).__name__, str(error)
     if worker.rank == 0:
         save_trained(state.averages[STUDENT].module, job.folder)
         if isinstance(place, RemotePath):
@@ -237,51 +242,12 @@ def train_worker(config: dict[str, Any]) -> str | None:
     return None
 
 
-def _training_state(
-    job: TrainingJob, device: torch.device, engine: Callable[[TrainedNetwork], TrainEngine]
-) -> TrainingState:
-    """The method, and an engine for each of its networks."""
-    method = job.build(device)
-    engines, averages = {}, {}
-    for name, network in method.networks.items():
-        module: Any = network.module
-        module.train()  # models are loaded for evaluation; the dropout of VideoCrafter2's structure is for training
-        module.gradient_checkpointing = job.training.gradient_checkpointing
-        if name == STUDENT or network.average:
-            averages[name] = EMA(module, job.training.ema_decay)
-        engines[name] = engine(network)
-    return TrainingState(method, engines, averages)
-
-
-def _deepspeed_engine(job: TrainingJob, network: TrainedNetwork, pace: Pace, device: torch.device) -> Any:
-    if device.type == "cpu":
-        os.environ["DS_ACCELERATOR"] = "cpu"
-    import deepspeed
-    from deepspeed.ops import __compatible_ops__
-    from deepspeed.utils import logger
-
-    logger.setLevel("WARNING")
-    # Else a first run compiles a shared-memory operator for most of a minute, and fails without a compiler.
-    __compatible_ops__["deepspeed_shm_comm"] = False
-    optimizer, schedule = optimizer_and_schedule(network, job.learning_rate, pace, job.training)
-    bf16 = resolve_precision(device, job.training.mixed_precision) == "bf16"
-    config: dict[str, Any] = {
-        "train_micro_batch_size_per_gpu": 1,  # asked for, but read only where DeepSpeed logs its speed
-        "gradient_accumulation_steps": 1,
-        "gradient_clipping": job.training.max_grad_norm,
-        "zero_optimization": {"stage": job.training.zero_stage},
-        # The same autocast as the loop's, and no module's gradients reduced in less than float32.
-        "torch_autocast": {"enabled": bf16, "dtype": "bfloat16", "lower_precision_safe_modules": []},
-        "steps_per_print": 10**9,
-    }
-    engine, *_ = deepspeed.initialize(
-        model=network.module, optimizer=optimizer, lr_scheduler=schedule, config=config
-    )
-    return engine
-
-
 def save_trained(network: Any, folder: Path) -> None:
-    """Writes ``unet``, a trained network, whole or not at all."""
+    """Writes ``unet``, a trained network, whole or not at all; of one with adapters also ``adapter``, as peft does, and
+    ``unet`` has them merged."""
+    if has_lora(network):
+        save_lora(network, folder / "adapter")
+        merge_lora(network)
     network.save_pretrained(folder / "unet.new")
     shutil.rmtree(folder / "unet", ignore_errors=True)
     (folder / "unet.new").rename(folder / "unet")

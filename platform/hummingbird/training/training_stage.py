@@ -16,10 +16,10 @@ from hummingbird.config.plugins import Plugin, PluginChoice, resolve_plugin
 from hummingbird.config.settings import Settings
 from hummingbird.config.training import UNSEEN_IN_RESULTS
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import remove_tree
+from hummingbird.core.files import AnyPath, as_path, remove_tree
 from hummingbird.core.hashes import count_parameters, folder_hash, identify, public_config, weights_hash
 from hummingbird.core.model_references import pipeline_folder
-from hummingbird.core.scratch import local_copy, origin
+from hummingbird.core.scratch import origin
 from hummingbird.lake.lineage import (
     find_model,
     latest_output,
@@ -39,6 +39,7 @@ from hummingbird.training.methods.base import Method, MethodInputs
 from hummingbird.training.rewards.base import Reward
 from hummingbird.training.rewards.term import RewardTerm, declaration
 from hummingbird.training.trainer import train
+from hummingbird.training.watching.samples import SampleSource
 
 NOT_TERMS = frozenset({"step", "learning_rate", "seconds"})
 """What a line of the log holds besides the means of a step."""
@@ -50,7 +51,7 @@ class Start:
 
     teacher: Path
     student: Path
-    cache: Path
+    cache: AnyPath
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class TrainingStage:
         settings: the section.
         method: the method, with its settings.
         rewards: what scores the student's videos.
-        reward_from: the share of the training after which there are rewards.
+        held_out: rewards that are watched and not trained on.
     """
 
     verb: str
@@ -73,7 +74,7 @@ class TrainingStage:
     settings: DistillSettings | FeedbackSettings
     method: Plugin[Method]
     rewards: Sequence[Plugin[Reward]] = ()
-    reward_from: float = 0.0
+    held_out: Sequence[Plugin[Reward]] = ()
 
 
 def resolve_method(setting: str, choice: PluginChoice) -> Plugin[Method]:
@@ -96,7 +97,7 @@ def run_stage(settings: Settings, stage: TrainingStage) -> Path:
         stage.rewards
     )  # looked at first: a wrong setting is named before anything is loaded
     lake = Lake.open(settings)
-    cache = local_copy(settings.training.cache or latest_output(lake, "encode", "cache"))
+    cache = as_path(settings.training.cache or latest_output(lake, "encode", "cache"))
     student_name = settings.models.student or latest_output(lake, stage.after, "pipeline")
     start = Start(pipeline_folder(settings.models.teacher), pipeline_folder(student_name), cache)
     teacher, pipeline = load_pipeline(start.teacher), load_pipeline(start.student)
@@ -108,11 +109,12 @@ def run_stage(settings: Settings, stage: TrainingStage) -> Path:
         "teacher": weights_hash(teacher.unet),
         "student": weights_hash(pipeline.unet),
         "noise": [public_config(one.scheduler.config) for one in (teacher, pipeline)],
-        "cache": {key: about[key] for key in ("snapshot_id", "vae_hash", "text_hash", "shape", "count")},
+        "cache": {key: about[key] for key in ("snapshot_id", "vae_hash", "text_hash", "buckets", "count")},
         "training": training,
         "method": _described(stage.method),
         "rewards": rewards,
-        "decoder": decoder_hash(pipeline) if rewards else None,
+        "held_out": reward_inputs(stage.held_out),
+        "decoder": decoder_hash(pipeline, stage.settings) if rewards else None,
     }
     with open_run(settings, stage.verb, (stage.verb,), inputs, snapshot_id=about["snapshot_id"]) as run:
         if run.previous is not None and Path(run.previous["outputs"]["pipeline"]).is_dir():
@@ -121,20 +123,38 @@ def run_stage(settings: Settings, stage: TrainingStage) -> Path:
             return run.result_path
         job = TrainingJob(
             name=stage.verb,
-            build=partial(build_method, stage.method, stage.rewards, stage.reward_from, start),
-            data=partial(cached_latents, cache, stage.settings.batch_size, settings.seed),
+            build=partial(build_method, stage, start),
+            data=partial(
+                cached_latents,
+                cache,
+                stage.settings.batch_size,
+                settings.seed,
+                num_frames=stage.settings.num_frames,
+            ),
             folder=run.folder,
             steps=stage.settings.steps,
             minutes=stage.settings.minutes,
             learning_rate=stage.settings.learning_rate,
             seed=settings.seed,
             training=settings.training,
+            lora=stage.settings.lora,
+            samples=SampleSource(
+                start.teacher,
+                start.student,
+                cache,
+                stage.method.kind.scheduler_changes(stage.method.settings),
+                settings.training.watching,
+                settings.training.mixed_precision,
+                settings.seed,
+            ),
         )
         parent = find_model(run.lake, identify(pipeline.unet), "student", start.student)
         pipeline.unet = VideoUNet.from_pretrained(train(job, settings.ray))
         changes = stage.method.kind.scheduler_changes(stage.method.settings)
         pipeline.scheduler = VideoScheduler.from_config(pipeline.scheduler.config, **changes)
         pipeline.save_pretrained(run.folder / "pipeline")
+        if (run.folder / "adapter").is_dir():
+            run.outputs.update(adapter=run.folder / "adapter")
         _record(run, stage, pipeline, parent)
         for scaffold in ("unet", "ray", "checkpoint"):
             shutil.rmtree(run.folder / scaffold, ignore_errors=True)
@@ -142,24 +162,26 @@ def run_stage(settings: Settings, stage: TrainingStage) -> Path:
     return run.result_path
 
 
-def build_method(
-    method: Plugin[Method],
-    rewards: Sequence[Plugin[Reward]],
-    reward_from: float,
-    start: Start,
-    device: torch.device,
-) -> Method:
+def build_method(stage: TrainingStage, start: Start, device: torch.device) -> Method:
     """What a worker trains.
 
     Raises:
-        InputError: there are rewards, but the student's pipeline has no small decoder.
+        InputError: there are rewards, but the student's pipeline has no small decoder for them.
     """
     teacher, student = load_pipeline(start.teacher), load_pipeline(start.student)
-    term = None
-    if rewards:
-        _small_decoder(student).requires_grad_(False).to(device)
-        term = RewardTerm.build(rewards, partial(student.decode, decoder="small"), reward_from, device)
-    return method.build(
+    term, chosen = None, stage.settings
+    if stage.rewards and isinstance(chosen, FeedbackSettings):
+        _decoder(student, chosen).requires_grad_(False).to(device)
+        term = RewardTerm.build(
+            stage.rewards,
+            partial(student.decode, decoder=chosen.decoder),
+            chosen.reward_from,
+            device,
+            stage.held_out,
+            chosen.held_out,
+            chosen.decode_frames,
+        )
+    return stage.method.build(
         MethodInputs(
             teacher.unet.to(device),
             student.unet.to(device),
@@ -184,21 +206,22 @@ def reward_inputs(rewards: Sequence[Plugin[Reward]]) -> dict[str, dict[str, Any]
     return inputs
 
 
-def decoder_hash(student: TextToVideoPipeline) -> str:
-    """The hash of the small decoder that rewards look through. Raises InputError where there is none."""
-    return weights_hash(_small_decoder(student))
+def decoder_hash(student: TextToVideoPipeline, settings: DistillSettings | FeedbackSettings) -> str:
+    """The hash of the decoder that rewards look through. Raises InputError where there is none."""
+    return weights_hash(_decoder(student, settings))
 
 
 def _described(plugin: Plugin[Any]) -> dict[str, Any]:
     return {"name": plugin.name, "settings": plugin.settings.model_dump(mode="json")}
 
 
-def _small_decoder(student: TextToVideoPipeline) -> torch.nn.Module:
-    decoder: torch.nn.Module | None = student.decoder
+def _decoder(student: TextToVideoPipeline, settings: DistillSettings | FeedbackSettings) -> torch.nn.Module:
+    full = isinstance(settings, FeedbackSettings) and settings.decoder == "full"
+    decoder: torch.nn.Module | None = student.vae if full else student.decoder
     if decoder is None:
         raise InputError(
             "the student's pipeline has no small decoder for the rewards to look through: give it one, or set "
-            "feedback.rewards={}"
+            "feedback.decoder=full, or feedback.rewards={}"
         )
     return decoder
 
@@ -210,7 +233,7 @@ def _check(teacher: VideoUNet, pipeline: TextToVideoPipeline, cache: LatentCache
         raise InputError(
             f"the student's stages have widths {widths[1]}, the teacher's {widths[0]}: they must be equal"
         )
-    channels = cache.shape[1]
+    channels = cache.channels
     if channels != teacher.config.in_channels or channels != student.config.in_channels:
         raise InputError(
             f"the cache holds latents of {channels} channels; the teacher takes "

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hummingbird.compiling import export
 from hummingbird.compiling.export import ExportedPipeline, export_model, export_pipeline
-from hummingbird.compiling.package import PARTS
+from hummingbird.compiling.package import part_names
 from hummingbird.config.export import ExportSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
@@ -22,7 +22,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export") / "tiny"
     settings = ExportSettings(num_frames=FRAMES, max_batch_size=2, repeats=1)
     manifest = export_pipeline(tiny_student(), folder, settings, "tiny")
-    assert set(manifest.parts) == set(PARTS)
+    assert list(manifest.parts) == part_names(manifest)
     for runtimes in manifest.parts.values():
         assert set(runtimes) == {"eager", "onnx", "openvino"}
         assert all(row["megabytes"] > 0 and row["milliseconds"] > 0 for row in runtimes.values())

@@ -56,6 +56,17 @@ def test_bad_input_found_by_a_ray_worker_is_one_line_too(
     assert capsys.readouterr().err == "error: no such prompt\n"
 
 
+def test_a_storage_that_goes_with_its_job_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "runtime_resources" / "working_dir_files" / "_ray_pkg_1"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    assert run(lambda settings, args: None, "--storage", "runs") == 2
+    assert "name one with --storage by its whole path" in capsys.readouterr().err
+    assert run(lambda settings, args: None, "--storage", str(tmp_path / "runs")) == 0
+
+
 def test_secrets_are_masked_in_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     def main(settings: Settings, args: argparse.Namespace) -> None:
         raise (InputError if settings.seed else OSError)("cannot reach postgresql://ada:hunter2@db/lake")

@@ -92,7 +92,7 @@ def test_wrong_settings_are_named(override: str, message: str) -> None:
         ("catalog.properties={type: sql, uri: 'postgresql+psycopg2://ada:hunter2@db/lake'}", "PGPASSWORD"),
         (
             "catalog.properties={type: rest, credential: [hunter2]}",
-            "given: {'type': 'rest', 'credential': '***'}",
+            "setting 'catalog.properties.credential'",
         ),
         ("catalog.properties={credential: hunter2", "no valid YAML"),
         ("credential: hunter2", "write section.key=value"),
@@ -175,3 +175,14 @@ def test_every_setting_is_described() -> None:
         for section in sections:
             model = model.model_fields[section].annotation  # type: ignore[attr-defined]
         assert model.model_fields[leaf].description, f"{key} has no description"  # type: ignore[attr-defined]
+
+
+def test_a_folder_of_settings_is_taken_file_by_file(tmp_path: Path) -> None:
+    (tmp_path / "10.yaml").write_text("seed: 1\nserve: {port: 1, host: 0.0.0.0}\n")
+    (tmp_path / "20.yaml").write_text("serve: {port: 2}\n")
+    (tmp_path / "notes.txt").write_text("no settings")
+    settings = load_settings(tmp_path)
+    assert (settings.seed, settings.serve.port, settings.serve.host) == (1, 2, "0.0.0.0")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"holds no \*\.yaml file"):
+        load_settings(tmp_path / "empty")

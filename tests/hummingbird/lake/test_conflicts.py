@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hummingbird.config.cluster import CatalogSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
-from hummingbird.lake import committer, conflicts
+from hummingbird.lake import catalogs, committer, conflicts
 from hummingbird.lake.catalogs import open_catalog
 from hummingbird.lake.committer import Committer
 from hummingbird.lake.lake import Lake
-from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.exceptions import CommitFailedException, ServiceUnavailableError
 
 from .conftest import broken, clip, clips
 
@@ -103,3 +104,35 @@ def test_a_catalog_that_goes_away_is_a_sentence(settings: Settings, tmp_path: Pa
     (tmp_path / "runs" / "catalog.db").write_bytes(b"no database any more, of more than a few bytes" * 100)
     with pytest.raises(InputError, match=r"the sql catalog at sqlite:///.* failed: .*goes on from there"):
         lake.read("clips")
+
+
+def test_a_catalog_that_is_not_well_for_a_moment_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogs, "_WAITS", (0.0, 0.0))
+    asked = []
+
+    def load() -> str:
+        asked.append(1)
+        if len(asked) < 3:
+            raise ServiceUnavailableError("busy")
+        return "table"
+
+    assert catalogs._repeated(load)() == "table"
+
+    def never() -> None:
+        raise ServiceUnavailableError("http://ada:hunter2@host is busy")
+
+    with pytest.raises(
+        InputError, match=r"the rest catalog failed: http://ada:\*\*\*@host is busy; what was"
+    ):
+        catalogs._explained(catalogs._repeated(never), "the rest catalog")()
+
+
+def test_a_driver_that_is_not_installed_is_named_with_its_extra() -> None:
+    properties = {
+        "type": "sql",
+        "uri": "postgresql+pg8000://ada@127.0.0.1:1/lake",
+        "warehouse": "file:///tmp/x",
+    }
+    settings = Settings(catalog=CatalogSettings(properties=properties))
+    with pytest.raises(InputError, match=r"needs the package pg8000.*hummingbird\[postgres\]"):
+        open_catalog(settings)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hummingbird.config.loading import load_settings
@@ -50,6 +51,14 @@ def overrides(
             properties = {"type": "rest", "uri": uri, "warehouse": "s3://lake"}
             yield ["storage=s3://runs/x", f"catalog.properties={json.dumps(properties)}"]
     patch.undo()
+
+
+def test_many_first_starts_at_once(overrides: list[str]) -> None:
+    settings = load_settings(None, overrides)
+    with ThreadPoolExecutor(20) as pool:
+        lakes = list(pool.map(lambda _: Lake.open(settings), range(20)))
+    assert {lake.snapshot() for lake in lakes} == {lakes[0].snapshot()}
+    assert lakes[0].read("clips").num_rows == 0
 
 
 def test_two_machines_start_and_commit_at_once(overrides: list[str]) -> None:

@@ -182,8 +182,37 @@ def test_a_loss_that_is_not_finite_ends_the_run(make_job: Callable[..., Training
             next(method.networks["student"].module.parameters()).fill_(float("nan"))
         return method
 
-    with pytest.raises(FloatingPointError, match="step 1"):
+    with pytest.raises(FloatingPointError, match=r"step 1: .* there was no checkpoint yet"):
         train(make_job(build, engine="process"), RaySettings())
+
+
+def test_the_last_finite_checkpoint_outlives_a_loss_that_is_not(make_job: Callable[..., TrainingJob]) -> None:
+    """Even though the checkpoint of the step itself was due, and a loss may be finite where its gradient is not."""
+    job = make_job(engine="process", steps=8, checkpoint_every=2, log_every=100)
+
+    def build(device: torch.device) -> Method:
+        method = job.build(device)
+        calls, losses = itertools.count(1), method.losses
+
+        def broken(network: str, step: TrainingStep) -> Losses:
+            result = losses(network, step)
+            if next(calls) == 4:  # adds 0, with the gradient 0 x infinity
+                result = dataclasses.replace(result, total=result.total + (result.total * 0).sqrt())
+            return result
+
+        method.losses = broken  # type: ignore[method-assign]
+        return method
+
+    with pytest.raises(
+        FloatingPointError, match=r"step 4: .*'gradient_norm': nan.* checkpoint of step 2 stays"
+    ):
+        train(dataclasses.replace(job, build=build), RaySettings())
+    kept = list((job.folder / "checkpoint").glob("step_*"))
+    assert [path.name for path in kept] == ["step_00000002"]
+    state = torch.load(kept[0] / "networks" / "student" / "engine" / "state.pt", weights_only=True)
+    assert all(tensor.isfinite().all() for tensor in state["module"].values())
+    train(job, RaySettings())
+    assert [line["step"] for line in log_of(job)] == list(range(1, 9))
 
 
 def test_methods_and_training_in_one_process_need_neither_ray_nor_deepspeed() -> None:

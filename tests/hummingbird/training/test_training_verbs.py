@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from hummingbird.config.feedback import FeedbackSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.lake.lake import Lake
@@ -111,14 +112,14 @@ def test_feedback_depends_on_the_decoder_that_the_rewards_look_through(
     tiny_teacher: Path,
 ) -> None:
     student = load_pipeline(tiny_teacher)
-    before = decoder_hash(student)
+    before = decoder_hash(student, FeedbackSettings())
     assert student.decoder is not None
     with torch.no_grad():
         next(student.decoder.parameters()).add_(1.0)
-    assert decoder_hash(student) != before
+    assert decoder_hash(student, FeedbackSettings()) != before
     student.decoder = None
     with pytest.raises(InputError, match="no small decoder"):
-        decoder_hash(student)
+        decoder_hash(student, FeedbackSettings())
 
 
 def test_what_changes_no_result_is_no_part_of_what_a_run_is_found_by(tiny: Settings) -> None:

@@ -69,7 +69,7 @@ def _changes(use: Use) -> Iterator[tuple[str, dict[str, Any]]]:
         batch //= 2
         yield f"{batch} videos a GPU (plan.batch_size={batch}), more steps between updates", {"batch": batch}
     if use.trains and use.gpus > 1 and use.zero_stage < 3:
-        words = "share out the weights too (plan.zero_stage=3; this trainer goes to 2)"
+        words = "share out the weights too (plan.zero_stage=3)"
         yield words, {"zero_stage": 3}
     if use.trains:
         # One GPU has nobody to share with: with more, gradients and optimizer are shared out.

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from hummingbird.config.cluster import RaySettings, connect
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import AnyPath
 from hummingbird.core.progress import ProgressBar
 from hummingbird.core.resources import placement, reachable_resources, told_while_waiting
 from hummingbird.models.pipeline import load_pipeline
@@ -42,7 +43,7 @@ class Calibration:
         rows: clips a pass, of whatever timesteps; 1 needs the memory of one pass.
     """
 
-    cache: Path
+    cache: AnyPath
     clips: int
     timesteps: int
     seed: int
@@ -105,6 +106,19 @@ class Probe:
         return torch.cat(predictions)
 
 
+def _even_samples(cache: LatentCache, calibration: Calibration) -> list[int]:
+    """Samples of the most frequent size, evenly spaced."""
+    counts = [bucket["count"] for bucket in cache.about["buckets"]]
+    most = counts.index(max(counts))
+    own = [i for n, part in enumerate(cache.parts) if part.bucket == most for i in cache.samples_of(n)]
+    if len(own) < calibration.clips:
+        raise InputError(
+            f"plan.calibration_clips={calibration.clips}, but {calibration.cache} holds {len(own)} clips of a size: "
+            "use fewer"
+        )
+    return [own[int(i)] for i in np.linspace(0, len(own) - 1, calibration.clips).round()]
+
+
 def load_probe(teacher: Path, calibration: Calibration, device: str) -> Probe:
     """A probe from a pipeline folder and a cache.
 
@@ -113,17 +127,12 @@ def load_probe(teacher: Path, calibration: Calibration, device: str) -> Probe:
     """
     pipeline = load_pipeline(teacher)
     cache = LatentCache(calibration.cache)
-    if len(cache) < calibration.clips:
+    if cache.channels != pipeline.unet.config.in_channels:
         raise InputError(
-            f"plan.calibration_clips={calibration.clips}, but {calibration.cache} holds {len(cache)} clips: use fewer"
-        )
-    if cache.shape[1] != pipeline.unet.config.in_channels:
-        raise InputError(
-            f"{calibration.cache} holds latents of {cache.shape[1]} channels, the teacher takes "
+            f"{calibration.cache} holds latents of {cache.channels} channels, the teacher takes "
             f"{pipeline.unet.config.in_channels}: encode again"
         )
-    indices = np.linspace(0, len(cache) - 1, calibration.clips).round().astype(int)
-    batch = to_device(cache.load([int(i) for i in indices]), torch.device(device))
+    batch = to_device(cache.load(_even_samples(cache, calibration)), torch.device(device))
     last = len(pipeline.scheduler.alphas_cumprod)
     timesteps = [round((i + 0.5) * last / calibration.timesteps) for i in range(calibration.timesteps)]
     unet: VideoUNet = pipeline.unet.to(device)

@@ -43,6 +43,18 @@ class Losses:
 
 
 @dataclass(frozen=True)
+class Event:
+    """What is to be said of a run while it trains.
+
+    Attributes:
+        stops: whether the run is to stop for it.
+    """
+
+    text: str
+    stops: bool
+
+
+@dataclass(frozen=True)
 class TrainedNetwork:
     """A network that a method trains, in float32, with AdamW and a schedule of its own.
 
@@ -50,12 +62,14 @@ class TrainedNetwork:
         learning_rate: its peak; none: the one of the verb's settings.
         betas: of AdamW.
         average: whether a moving average of its weights is kept; the student's always is.
+        fresh: names of layers that start untrained: trained in full also where others only get adapters.
     """
 
     module: nn.Module
     learning_rate: float | None = None
     betas: tuple[float, float] = (0.9, 0.999)
     average: bool = False
+    fresh: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,6 +156,13 @@ class Method(ABC):
     @abstractmethod
     def losses(self, network: str, step: TrainingStep) -> Losses:
         """The losses of one update of ``network``; gradients must reach its weights alone."""
+
+    def read(self, lines: Sequence[Mapping[str, float]]) -> Sequence[Event]:
+        """Called in every worker with the log's lines since the last call, whose means are over all workers.
+
+        What it says must depend on them alone, so that all workers stop together.
+        """
+        return ()
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint must hold of this worker besides networks: tensors, numbers, texts, and lists of them."""

@@ -17,6 +17,22 @@ class RewardSettings(Section):
     """What every reward has; a reward's own settings derive from it."""
 
     weight: NonNegativeFloat = Field(1.0, description="weight of its mean score in the loss; 0 leaves it out")
+    start: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="share of the training after which it counts; none: as feedback.reward_from says",
+    )
+    ramp: float = Field(
+        0.0, ge=0, le=1, description="share of the training over which its weight then grows from 0"
+    )
+
+    def weight_at(self, progress: float, start: float) -> float:
+        """Its weight at a share of the training, where others begin at ``start``; 0: it is not looked at."""
+        begun = progress - (start if self.start is None else self.start)
+        if begun < 0:
+            return 0.0
+        return self.weight * (min(1.0, begun / self.ramp) if self.ramp else 1.0)
 
 
 @dataclass(frozen=True)
