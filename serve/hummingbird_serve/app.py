@@ -71,24 +71,26 @@ class Ingress:
         os.environ["GRADIO_TEMP_DIR"] = str(work_folder(folder / "shown"))
         state = open_state(settings.jobs or folder / "jobs")
         queues = {
-            name: ModelQueue(_stream(handle), batch_size, replicas)
+            name: ModelQueue(_stream(handle), batch_size, replicas, self._models[name].version)
             for name, (handle, batch_size, replicas) in self._generators.items()
         }
         policy = load_policy(settings.prompt_policy) if settings.prompt_policy else None
         self._jobs = VideoJobs(JobStore(state, folder / "videos"), queues, settings, policy)
         longest = settings.max_prompt_characters
+        count_tokens = token_counter(self._tokenizer)
         parse = partial(
             parse_request,
             models=self._models,
             max_prompt_characters=longest,
-            count_tokens=token_counter(self._tokenizer),
+            count_tokens=count_tokens,
         )
         # Keys of the environment are read here, not passed: Ray keeps arguments of deployments in the clear.
         keys = KeyRing((*environment_keys(), *self._keys), settings.guesses_per_minute, shared_secret(state))
         if self._needs_key and not keys:
             raise InputError(f"the environment of Ray's workers has no {TOKEN} or {KEYS}")
-        app = build_api(self._jobs, self._models, parse, keys, self._ready, settings.allowed_hosts)
-        page = build_page(self._jobs, self._models, parse, settings.examples, longest)
+        allowed = settings.allowed_hosts
+        app = build_api(self._jobs, self._models, parse, keys, self._ready, count_tokens, allowed)
+        page = build_page(self._models, settings.examples, longest, login=bool(keys))
         return mount_page(app, page)
 
     async def drain(self, seconds: float) -> None:

@@ -171,7 +171,8 @@ def _groups(tickets: Sequence[_Ticket]) -> Iterator[list[int]]:
     for index, ticket in enumerate(tickets):
         request = ticket.request
         own = index if ticket.alone else None
-        key = (request.steps, request.guidance, request.num_frames, request.fps, own)
+        choices = (request.quality, request.style)
+        key = (request.steps, request.guidance, request.num_frames, request.fps, *choices, own)
         groups.setdefault(key, []).append(index)
     yield from groups.values()
 

@@ -121,6 +121,7 @@ class JobLoop:
             remixed_from_video_id=job.remixed_from,
             generation_seconds=end.generation_seconds if end else None,
             batch_size=end.batch_size if end else None,
+            model_version=end.model_version if end else None,
         )
 
     async def _keep_up(self) -> None:
@@ -271,6 +272,7 @@ class JobLoop:
             "claim": claim.number,
             "generation_seconds": round(outcome.seconds, 3),
             "batch_size": outcome.batch_size,
+            "model_version": self.queues[video.request.model].version,
         }
         try:
             await asyncio.to_thread(

@@ -14,6 +14,7 @@ from hummingbird.lake.lineage import latest_run
 from hummingbird.lake.runs import load_result
 
 from hummingbird_serve.generator import GeneratorSettings
+from hummingbird_serve.lineage import model_lineage
 from hummingbird_serve.requests import ServedModel
 
 TEACHER_MAX_STEPS = 50
@@ -78,6 +79,8 @@ def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
         else measured.guidance_scale,
         max_tokens=family.text_tokens,
         created=int((folder / "manifest.json").stat().st_mtime),
+        version=manifest.model_id or manifest.weights_hash[:12],
+        lineage=model_lineage(settings, manifest.model_id),
     )
     return model, _generator(settings, folder, model, own.max_batch_size)
 

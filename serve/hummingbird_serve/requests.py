@@ -45,6 +45,14 @@ class ServedModel:
     """Longest prompt that the text encoder reads, in tokens."""
     created: int
     """Unix time in seconds."""
+    version: str | None = None
+    """The model's id in the lake or the start of its weights' hash; none: not known."""
+    lineage: tuple[Mapping[str, Any], ...] = ()
+    """What it was made of (`answers.ModelOrigin`), itself first."""
+    qualities: tuple[str, ...] = ()
+    """What a request's ``quality`` may be, the default first; empty: nothing to choose."""
+    styles: tuple[str, ...] = ()
+    """The same of ``style``."""
 
     @property
     def size(self) -> str:
@@ -112,6 +120,8 @@ class VideoParameters(BaseModel):
     guidance_scale: float | None = Field(None, ge=0.0, le=MAX_GUIDANCE, description="the same as guidance")
     num_frames: int | None = Field(None, ge=1, description="length of the video in frames")
     fps: int | float | None = Field(None, gt=0, description="frames a second")
+    quality: str | None = Field(None, max_length=64, description="one of the model's `qualities`")
+    style: str | None = Field(None, max_length=64, description="one of the model's `styles`")
     user: str | None = Field(None, max_length=64, description="your word for your user; given back")
 
     @field_validator("prompt")
@@ -139,6 +149,8 @@ class VideoRequest:
     seconds: str
     user: str | None = None
     """The client's word for its user."""
+    quality: str | None = None
+    style: str | None = None
 
 
 @dataclass(frozen=True)
@@ -220,6 +232,11 @@ def parse_request(
     guidance = _one_of(parameters, "guidance", "guidance_scale")
     if steps is not None and steps > model.max_steps:
         raise _unsupported("steps", steps, model, f"1 to {model.max_steps}")
+    for param, offered in (("quality", model.qualities), ("style", model.styles)):
+        value = getattr(parameters, param)
+        if value is not None and value not in offered:
+            what = f"takes {', '.join(offered)}" if offered else "offers no choice"
+            raise APIError(400, f"{param} {value[:40]!r}: {model.name} {what}", param, "unsupported_value")
     return VideoRequest(
         model=model.name,
         prompt=prompt,
@@ -231,6 +248,8 @@ def parse_request(
         size=model.size,
         seconds=model.seconds,
         user=parameters.user,
+        quality=parameters.quality or next(iter(model.qualities), None),
+        style=parameters.style or next(iter(model.styles), None),
     )
 
 
