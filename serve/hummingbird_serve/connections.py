@@ -8,8 +8,10 @@ The limits themselves are in ``HUMMINGBIRD_CONNECTIONS`` (`Limits.as_text`), bec
 import asyncio
 import json
 import logging
+import math
 import os
 import resource
+import time
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -68,6 +70,7 @@ class LimitedProtocol(HttpToolsProtocol):
     limits = Limits()
     open: ClassVar[Counter[str]] = Counter()
     """Connections by address."""
+    warned = -math.inf
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -89,7 +92,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Counts the connection; one too many is closed at once."""
         address = str((transport.get_extra_info("peername") or ("",))[0])
         if self.open[address] >= self.limits.client or self.open.total() >= self.limits.all:
-            logger.warning("too many connections: one of %s is refused", address)
+            self._warn(address)
             transport.abort()
             return
         self._address = address
@@ -117,6 +120,13 @@ class LimitedProtocol(HttpToolsProtocol):
             del self.open[self._address]
         self._address = None
         super().connection_lost(exc)
+
+    @classmethod
+    def _warn(cls, address: str) -> None:
+        """Once a minute: a log is full before long, too."""
+        if time.monotonic() - cls.warned > 60:
+            cls.warned = time.monotonic()
+            logger.warning("too many connections, of %s among others: new ones are refused", address)
 
     def _expect(self) -> None:
         loop = asyncio.get_running_loop()

@@ -156,6 +156,7 @@ class JobLoop:
                 self._forget(name)
         self._take_in(found, look)
         self._dispatch()
+        await self._fail_unserved()
         await self._remove_old()
         for name, created_at in found.unreadable.items():
             logger.warning("the job %s was saved by another version, or is damaged", name)
@@ -179,7 +180,7 @@ class JobLoop:
                 continue
             if video.claim is not None and claim.number - int(own) < video.claim.number:
                 continue  # read before what this server knows
-            if name in self._tasks and not own:
+            if name in self._tasks and not own and claim.number > (video.claim.number if video.claim else 0):
                 self._stop(name)  # this server stood still for so long that another took it
             video.claim = claim
             if not own:
@@ -341,6 +342,16 @@ class JobLoop:
         queue = self.queues.get(video.request.model)
         if queue is not None and video.generation_seconds is not None:
             queue.measure(video.generation_seconds, video.request.steps)
+
+    async def _fail_unserved(self) -> None:
+        """Jobs of a model that is not served any more: another server that lives may still have it."""
+        if self._owners.alive() or self.draining:
+            return
+        for video in [
+            v for v in self._videos.values() if not v.finished and v.request.model not in self.queues
+        ]:
+            message = f"no server has the model {video.request.model} any more"
+            await self._end(video, self._as_end("failed", message, "model_not_served"), patient=False)
 
     async def _remove_old(self) -> None:
         finished = [v for v in self._videos.values() if v.finished]

@@ -166,11 +166,12 @@ def line_outputs(settings: Settings) -> dict[str, Any]:
 def _compile(settings: Settings, model: str | None) -> Path:
     from hummingbird.compiling.compile import compile_model
 
-    chosen = settings.compile.model_copy(update={"model": model})
+    update: dict[str, Any] = {"model": model}
     if "device" not in settings.compile.model_fields_set:
         import torch
 
-        chosen.device = "cuda" if torch.cuda.is_available() else "cpu"
+        update["device"] = "cuda" if torch.cuda.is_available() else "cpu"
+    chosen = settings.compile.model_copy(update=update)
     started = time.monotonic()
     print("Compiling the model for this machine where that has not been done (minutes, once) ...", flush=True)
     result = compile_model(settings.model_copy(update={"compile": chosen}))

@@ -208,7 +208,10 @@ class JobStore:
     def delete(self, job: Job) -> None:
         """Removes a job and all that belongs to it. Its request goes first and never comes back."""
         if job.key is not None and (known := self._load(job.key)) is not None:
-            self.state.write(job.key, _json({**known, "removed": True}))
+            try:
+                self.state.write(job.key, _json({**known, "removed": True}))
+            except OSError:  # a full disk must not keep its user from making room
+                self.state.remove(job.key)
         self.state.remove(f"{job.id}.request")
         self.remove_rest(job.id)
 

@@ -46,7 +46,9 @@ REMIX_SCHEMA = {
     "required": ["prompt"],
     "additionalProperties": False,
 }
-FILE = {200: {"content": {kind: {} for _, kind in MEDIA.values()}, "description": "The file."}}
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {kind: {} for _, kind in MEDIA.values()}, "description": "The file."}
+}
 PARTS: dict[int | str, dict[str, Any]] = {
     206: {"description": "The range that was asked for."},
     304: {"description": "The client has it already (`If-None-Match`)."},

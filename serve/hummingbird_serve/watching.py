@@ -83,6 +83,10 @@ class Owners:
         sign = self._signs.get(claim.owner)
         return None if sign is None or claim.released else sign[2].get(job_id)
 
+    def alive(self) -> bool:
+        """Whether any other server lives, as far as is known."""
+        return any(self._age(name) < self._lease_seconds for name in self._signs)
+
     def dead(self) -> list[str]:
         """Those that have been silent for twice the time after which their claims fall."""
         return [name for name in self._signs if self._age(name) > 2 * self._lease_seconds]

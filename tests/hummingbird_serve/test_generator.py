@@ -1,6 +1,7 @@
 """The generator without Ray's batches: which requests share a pass, and what becomes of failures."""
 
 import asyncio
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from hummingbird.models.pipeline import TextToVideoPipelineOutput
 from hummingbird_serve import generator
 from hummingbird_serve.generator import MAX_FAILURES, Generator, GeneratorSettings, _groups, _Ticket
 from hummingbird_serve.requests import Event, Failure, Progress, Result, VideoRequest
+from PIL import Image
 
 
 def model(
@@ -46,6 +48,8 @@ def test_only_requests_alike_share_a_pass(request_: VideoRequest) -> None:
     ]
     tickets = [_Ticket(one) for one in (request_, *others, request_)]
     assert list(_groups(tickets)) == [[0, 1, 4], [2], [3]]
+    tickets.append(_Ticket(request_, alone=True))
+    assert list(_groups(tickets)) == [[0, 1, 4], [2], [3], [5]]
 
 
 def test_a_pass_tells_each_step_and_ends_with_its_videos(
@@ -54,6 +58,8 @@ def test_a_pass_tells_each_step_and_ends_with_its_videos(
     *steps, results = run(video_generator, [_Ticket(request_), _Ticket(request_)])
     assert steps == [[Progress(done, 2)] * 2 for done in range(3)]
     assert [result.batch_size for result in results if isinstance(result, Result)] == [2, 2]
+    with Image.open(io.BytesIO(results[0].thumbnail)) as picture:
+        assert (picture.format, picture.size) == ("WEBP", (16, 16))
 
 
 def test_a_replica_whose_batches_all_fail_says_that_it_is_ill(

@@ -74,7 +74,7 @@ def test_what_a_killed_server_accepted_is_made_by_the_next(tmp_path: Path, reque
         done = await first.create(replace(request_, prompt="done"))
         await finish(first, done)
         working = await first.create(replace(request_, prompt="stay"))
-        waiting = [await first.create(replace(request_, prompt=f"wait {n}")) for n in range(3)]
+        waiting = [await first.create(replace(request_, prompt="unbegun")) for _ in range(3)]
         await until(lambda: working.done == 0)
         await first._look()  # its sign of life says that the making has begun
         kill(first)
@@ -85,7 +85,7 @@ def test_what_a_killed_server_accepted_is_made_by_the_next(tmp_path: Path, reque
         assert {video.id for video in second.all()} == {v.id for v in (done, working, *waiting)}
         for video in second.all():
             assert await finish(second, video) == "completed"
-        assert sorted(generator.begun) == ["stay", "wait 0", "wait 1", "wait 2"]
+        assert sorted(generator.begun) == ["stay", *["unbegun"] * 3]
         assert second.describe(await second.get(working.id)).attempts == 1
         assert generator.alone[generator.begun.index("stay")]
 
@@ -148,7 +148,7 @@ def test_who_shared_a_failed_pass_is_made_alone(tmp_path: Path, request_: VideoR
     async def test() -> None:
         jobs = make_jobs(tmp_path)
         await jobs.start()
-        company, failing = (await jobs.create(replace(request_, prompt=p)) for p in ("bad company", "fail"))
+        company, failing = [await jobs.create(replace(request_, prompt=p)) for p in ("bad company", "fail")]
         assert await finish(jobs, company) == "completed"
         assert await finish(jobs, failing) == "failed"
         assert failing.error == "no"
@@ -213,7 +213,7 @@ def test_a_cancelled_video_leaves_the_queue_and_stays_cancelled(
     async def test() -> None:
         jobs = make_jobs(tmp_path, max_queued=2)
         await jobs.start()
-        working, waiting = (await jobs.create(replace(request_, prompt=p)) for p in ("stay", "unbegun"))
+        working, waiting = [await jobs.create(replace(request_, prompt=p)) for p in ("stay", "unbegun")]
         await until(lambda: working.done == 0)
         with pytest.raises(APIError) as full:
             await jobs.create(request_)
@@ -310,9 +310,9 @@ def test_a_stopped_server_finishes_its_pass_and_gives_the_rest_back(
         generator = FakeGenerator()
         jobs = make_jobs(tmp_path, generator)
         await jobs.start()
-        working, unbegun, waiting = (
+        working, unbegun, waiting = [
             await jobs.create(replace(request_, prompt=p)) for p in ("stay", "unbegun", "wait")
-        )
+        ]
         await until(lambda: working.done == 0)
         draining = asyncio.create_task(jobs.drain(10))
         await until(lambda: jobs.draining)
@@ -373,6 +373,7 @@ def test_a_full_disk_refuses_new_jobs_and_fails_the_one_that_met_it(
         monkeypatch.undo()
         await until(lambda: jobs.trouble is None)
         assert await finish(jobs, await jobs.create(request_)) == "completed"
+        await until((tmp_path / "jobs" / f"{working.id}.end").exists)
         again = make_jobs(tmp_path)
         await again.start()
         assert [(v.status, v.end and v.end.code) for v in again.all()] == [
@@ -419,5 +420,21 @@ def test_a_job_of_another_version_is_left_to_it_and_a_damaged_one_removed(
         assert again.all() == []
         assert path.exists()
         assert f"{damaged.id}.request" not in left(tmp_path)
+
+    run(test)
+
+
+def test_a_job_of_a_model_that_nobody_serves_any_more_fails(tmp_path: Path, request_: VideoRequest) -> None:
+    async def test() -> None:
+        former, now = make_jobs(tmp_path), make_jobs(tmp_path)
+        former.queues["former"] = former.queues["student"]
+        await former.start()
+        job = await former.create(replace(request_, model="former", prompt="stay"))
+        await now.start()
+        await asyncio.sleep(0.05)
+        assert not (await now.get(job.id)).finished  # the server that has the model lives
+        kill(former)
+        await until(lambda: now._videos[job.id].finished)
+        assert now._videos[job.id].end.code == "model_not_served"  # type: ignore[union-attr]
 
     run(test)

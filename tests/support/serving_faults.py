@@ -1,9 +1,9 @@
 """A small server that can be killed in every way, and what must hold of its jobs.
 
-    python tests/support/serving_faults.py --pipelines FOLDER --rounds 10
+    python tests/support/serving_faults.py --rounds 10
 
-FOLDER holds the pipelines ``student`` and ``teacher``; ``tests/hummingbird_serve/test_faults.py`` makes them with
-random weights. In each round jobs are accepted while something is killed, and every one must come to one end.
+In each round jobs are accepted while something is killed, and every one must come to one end. The models are the
+shipped ones, or those of another folder (``--pipelines``) that has ``student`` and ``teacher``.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from typing import Any
 
 import httpx
 import psutil
+from hummingbird.core.model_references import SHIPPED_WEIGHTS, pipeline_part
 
 ROOT = Path(__file__).parents[2]
 ENDS = ("completed", "failed", "cancelled")
@@ -44,7 +45,7 @@ class SmallServer:
         self.url = f"http://127.0.0.1:{self.port}"
         arguments = [sys.executable, __file__, "--serve", str(storage), "--pipelines", str(pipelines)]
         options = {"port": self.port, "lease_seconds": 4.0, "max_queued": 60, **settings}
-        self.log = tempfile.TemporaryFile()
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the server
         paths = [str(ROOT / part) for part in ("platform", "data", "serve", "jobs")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         self.process = subprocess.Popen(
@@ -208,7 +209,7 @@ def serve(storage: Path, pipelines: Path, options: dict[str, Any]) -> None:
     for name, batch in (("student", 3), ("teacher", 1)):
         card = ServedModel(name, False, 1000, 64, 64, 4, 8, STEPS, 50, 5.0, 24, int(time.time()))
         models[name] = (card, GeneratorSettings(pipelines / name, 1, batch, 0.02, 4, 8, 5.0))
-    serve_models(settings, models, pipelines / "student" / "tokenizer" / "tokenizer.json")
+    serve_models(settings, models, pipeline_part(pipelines / "student", "tokenizer") / "tokenizer.json")
 
 
 def faults(storage: Path, pipelines: Path, rounds: int) -> None:
@@ -241,7 +242,7 @@ def faults(storage: Path, pipelines: Path, rounds: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--pipelines", type=Path, required=True)
+    parser.add_argument("--pipelines", type=Path, default=SHIPPED_WEIGHTS)
     parser.add_argument("--serve", type=Path)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("options", nargs="?", default="{}")
