@@ -20,7 +20,8 @@ async function make(prompt, seed, steps, compare) {
   sending = true;
   problem(null);
   const fields = { prompt: prompt || "", model: SERVED.student, steps };
-  if (seed !== null && seed !== undefined && seed !== "") fields.seed = seed;
+  const wanted = (seed || "").trim();
+  if (wanted) fields.seed = /^\d+$/.test(wanted) ? Number(wanted) : wanted;
   for (const choice of document.querySelectorAll("#choices select")) fields[choice.name] = choice.value;
   try {
     const video = await create(fields, randomKey());
@@ -202,7 +203,7 @@ function thumb(id, video, look) {
   const lost = () => ask("GET", `/v1/videos/${id}`).catch((error) => error.status === 404 && take(id, null));
   const image = done
     ? make_("img", { src: content(id, "thumbnail"), alt: "", loading: "lazy", onerror: lost })
-    : make_("span", { class: `sign ${video.status}`, "aria-hidden": "true" }, video.status === "in_progress" ? `${video.progress} %` : video.status === "queued" ? "⏳" : "⊘");
+    : make_("span", { class: `sign ${video.status}`, "aria-hidden": "true" }, SIGNS[video.status] || `${video.progress} %`);
   return make_("li", { "data-look": look }, make_("button", {
     type: "button", class: "thumb", "data-id": id, "aria-current": id === shown ? "true" : null,
     "aria-label": `${video.prompt}. ${state(video)}`, title: video.prompt, onclick: () => show(id, true),
@@ -234,7 +235,7 @@ async function measure() {
     for (const [name, list] of Object.entries(choices)) {
       if (!(student[list] || []).length) continue;
       const options = student[list].map((value) => make_("option", { value }, value));
-      by("choices").append(make_("label", {}, name, make_("select", { name }, ...options)));
+      by("choices").append(make_("label", {}, name[0].toUpperCase() + name.slice(1), make_("select", { name }, ...options)));
     }
   redraw();
 }
@@ -248,8 +249,6 @@ async function begin() {
   const newest = running || kept.all().find((entry) => !entry.of);
   show(kept.get(linked) ? linked : newest ? newest.id : null);
   measure();
-  const field = document.querySelector("#prompt textarea");
-  if (field) count(field.value);
   lookAtOthers();
 }
 

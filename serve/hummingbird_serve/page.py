@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from hummingbird_serve.requests import MAX_SEED, ServedModel
+from hummingbird_serve.requests import ServedModel
 
 HERE = Path(__file__).parent
 SCRIPTS = ("page_client.js", "page_card.js", "page.js")
@@ -64,17 +64,11 @@ def build_page(
                     info="Shift and Enter makes the video",
                     elem_id="prompt",
                 )
-                gr.HTML('<p id="tokens" class="note" role="status"></p>')
+                gr.HTML('<p id="tokens" class="note"></p>', elem_classes="tight")
                 with gr.Row():
-                    seed = gr.Number(
-                        label="Seed",
-                        value=None,
-                        placeholder="random",
-                        precision=0,
-                        minimum=0,
-                        maximum=MAX_SEED,
-                        min_width=120,
-                        elem_id="seed",
+                    # A number field cannot be empty, which here means any.
+                    seed = gr.Textbox(
+                        label="Seed", placeholder="random", max_length=10, min_width=120, elem_id="seed"
                     )
                     steps = gr.Slider(
                         label="Steps",
@@ -85,7 +79,7 @@ def build_page(
                         min_width=160,
                         elem_id="steps",
                     )
-                gr.HTML('<div id="choices"></div>')
+                gr.HTML('<div id="choices"></div>', elem_classes="tight")
                 compare = gr.Checkbox(
                     label=f"The teacher's beside it ({teacher.steps} steps)" if teacher else "",
                     value=False,
@@ -93,7 +87,7 @@ def build_page(
                     elem_id="compare",
                 )
                 go = gr.Button("Make the video", variant="primary", elem_id="go")
-                gr.HTML('<p id="problem" class="problem" role="alert"></p>')
+                gr.HTML('<p id="problem" class="problem" role="alert"></p>', elem_classes="tight")
                 if examples:
                     samples = gr.Dataset(
                         label="Examples",
@@ -108,7 +102,7 @@ def build_page(
         make = "(...fields) => { window.hummingbird.make(...fields); return []; }"
         gr.on([go.click, prompt.submit], inputs=[prompt, seed, steps, compare], js=make, **own)
         count = "(prompt) => { window.hummingbird.count(prompt); return []; }"
-        prompt.change(inputs=prompt, js=count, **own)
+        gr.on([page.load, prompt.change], inputs=prompt, js=count, **own)
         if examples:
             samples.click(inputs=samples, outputs=prompt, js="(row) => row[0]", **own)
     return page

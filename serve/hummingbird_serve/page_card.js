@@ -11,6 +11,7 @@ function make_(tag, attributes = {}, ...children) {
   return made;
 }
 
+const SIGNS = { queued: "…", in_progress: "", failed: "!", cancelled: "×" };
 const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 const roughly = (seconds) => (seconds < 1 ? "less than a second" : `about ${Math.ceil(seconds)} s`);
 
@@ -70,8 +71,7 @@ function picture(video) {
       "aria-label": `Video: ${video.prompt}`,
     });
   }
-  const sign = { queued: "⏳", in_progress: "", failed: "⚠", cancelled: "⊘" }[video.status];
-  return make_("div", { class: "empty", "aria-hidden": "true" }, make_("span", {}, sign));
+  return make_("div", { class: "empty", "aria-hidden": "true" }, SIGNS[video.status]);
 }
 
 // What made the video: asked for when it is opened.
@@ -119,9 +119,9 @@ function draw(card, title, video, actions, trouble) {
     if (finished(video)) buttons.append(careful("Delete", "Really delete?", actions.remove));
     card.replaceChildren(
       make_("h2", {}, title, make_("small", {}, video.model)),
-      make_("div", { class: "frame" }, picture(video)),
-      make_("progress", { "aria-label": `Progress of ${title}`, hidden: finished(video) }),
       make_("p", { class: `doing ${video.status}` }),
+      make_("progress", { "aria-label": `Progress of ${title}`, hidden: finished(video) }),
+      make_("div", { class: "frame" }, picture(video)),
       make_("p", { class: "prompt" }, video.prompt),
       facts(video),
       buttons,
