@@ -27,6 +27,7 @@ from hummingbird_serve.guard import Guard
 from hummingbird_serve.jobs import VideoJobs, storage_error
 from hummingbird_serve.keys import KeyRing
 from hummingbird_serve.login import add_login
+from hummingbird_serve.metrics import RequestCounter
 from hummingbird_serve.reference import reference_page
 from hummingbird_serve.requests import APIError, Parse, ServedModel
 from hummingbird_serve.video_routes import add_video_routes
@@ -68,6 +69,7 @@ def build_api(
 
     app = FastAPI(title="Hummingbird", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.add_middleware(Guard, keys=keys, allowed_hosts=allowed_hosts)
+    app.add_middleware(RequestCounter)
     _answer_errors(app)
     add_login(app, keys)
 

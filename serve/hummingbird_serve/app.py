@@ -27,6 +27,7 @@ from hummingbird_serve.connections import Limits, set_environment
 from hummingbird_serve.generator import Generator, GeneratorSettings
 from hummingbird_serve.jobs import VideoJobs
 from hummingbird_serve.keys import KEYS, TOKEN, ApiKey, KeyRing, check_names, environment_keys, read_key_file
+from hummingbird_serve.metrics import log_jobs
 from hummingbird_serve.models import offered_models, token_counter
 from hummingbird_serve.policy import load_policy
 from hummingbird_serve.requests import Event, ServedModel, VideoRequest, parse_request
@@ -66,6 +67,7 @@ class Ingress:
         from hummingbird_serve.api import build_api
         from hummingbird_serve.page import build_page, mount_page
 
+        log_jobs()
         settings = self._settings.serve
         folder = self._settings.storage / "serve"
         os.environ["GRADIO_TEMP_DIR"] = str(work_folder(folder / "shown"))

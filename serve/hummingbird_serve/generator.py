@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from ray import serve
 
+from hummingbird_serve.metrics import observe, watch_memory
 from hummingbird_serve.requests import Event, Failure, Progress, Result, VideoRequest
 
 logger = logging.getLogger("ray.serve")
@@ -134,7 +135,7 @@ class Generator:
         from hummingbird.models.video import seeded_generators, to_uint8, write_mp4
 
         first = tickets[0].request
-        started = time.perf_counter()
+        started = denoised = time.perf_counter()
 
         def report(done: int) -> None:
             if all(ticket.gone for ticket in tickets):
@@ -142,6 +143,8 @@ class Generator:
             post([Progress(done, first.steps)] * len(tickets))
 
         def on_step_end(_: object, step: int, __: int, tensors: dict[str, Any]) -> dict[str, Any]:
+            nonlocal denoised
+            denoised = time.perf_counter()
             report(step + 1)
             return tensors
 
@@ -156,12 +159,19 @@ class Generator:
             output_type="pt",
             callback_on_step_end=on_step_end,
         )
+        decoded = time.perf_counter()
         files = []
         for video in to_uint8(output.frames):
             file = io.BytesIO()
             write_mp4(video, first.fps, file)
             files.append((file.getvalue(), _picture(video[len(video) // 2])))
-        seconds = time.perf_counter() - started
+        ended = time.perf_counter()
+        parts = {"denoise": denoised - started, "decode": decoded - denoised, "files": ended - decoded}
+        for part, seconds in parts.items():
+            observe("hummingbird_serve_part_seconds", seconds, model=first.model, part=part)
+        observe("hummingbird_serve_batch_size", len(tickets), model=first.model)
+        watch_memory(first.model)
+        seconds = ended - started
         return [Result(mp4, picture, seconds, len(tickets)) for mp4, picture in files]
 
 

@@ -43,6 +43,8 @@ class Video:
     """Denoising steps done; none: its making has not begun."""
     look: int = 0
     """The last look at the state when this server accepted it."""
+    begun_at: float | None = None
+    """When this server's generator began it, in Unix seconds."""
 
     @property
     def id(self) -> str:
