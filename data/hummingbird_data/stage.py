@@ -13,6 +13,7 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import cv2
+from hummingbird.core.resources import placement
 
 from hummingbird_data.runtime.metrics import count, decoding
 from hummingbird_data.runtime.progress import SECONDS
@@ -150,7 +151,7 @@ def add_stages(dataset: "Dataset", stages: Sequence[Stage]) -> "Dataset":
     for kind, group in groupby(stages, _kind):
         chain = list(group)
         first = chain[0]
-        resources: dict[str, Any] = {"num_cpus": first.cpus, "num_gpus": first.gpus}
+        resources: dict[str, Any] = {"num_cpus": first.cpus, "num_gpus": first.gpus, **placement(first.gpus)}
         if kind == "rows":
             dataset = dataset.flat_map(_Rows(chain), **resources)
             continue
@@ -216,8 +217,11 @@ def _runner(stage: Stage) -> StageRunner:
 
 
 def quiet_ray_data() -> None:
-    """Turns Ray Data's own progress bars off: a verb shows one of its own, with counts."""
+    """Turns Ray Data's own progress bars off: a verb shows one of its own, with counts. Errors of stages come as they
+    are."""
     from ray.data import DataContext
 
-    DataContext.get_current().enable_progress_bars = False
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.raise_original_map_exception = True  # a sentence for the user stays one
     logging.getLogger("ray.data").setLevel(logging.WARNING)

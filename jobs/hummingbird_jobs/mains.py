@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
@@ -65,7 +64,7 @@ def plan(settings: Settings, args: argparse.Namespace) -> None:
 
 def add_lake_arguments(parser: argparse.ArgumentParser) -> None:
     """The table, ``--where`` and ``--snapshot``."""
-    parser.add_argument("table", metavar="TABLE", help="clips, quarantine, runs, models or orphans")
+    parser.add_argument("table", metavar="TABLE", help="clips, quarantine, runs or models")
     parser.add_argument("--where", metavar="FILTER", help="row filter, e.g. \"verdict = 'dropped'\"")
     parser.add_argument("--snapshot", type=int, metavar="ID", help="a snapshot of clips; none: the current")
 
@@ -73,13 +72,8 @@ def add_lake_arguments(parser: argparse.ArgumentParser) -> None:
 def lake(settings: Settings, args: argparse.Namespace) -> None:
     """Prints a table, a row a line."""
     from hummingbird.lake.lake import Lake, parse_json
-    from hummingbird.lake.orphans import orphans
 
     opened = Lake.open(settings, create=False)
-    if args.table == "orphans":
-        for orphan in orphans(opened):
-            print(json.dumps(asdict(orphan), ensure_ascii=False))
-        return
     for batch in opened.batches(args.table, args.where, args.snapshot):
         for row in batch.to_pylist():
             json.dump(parse_json(row), sys.stdout, default=datetime.isoformat, ensure_ascii=False)

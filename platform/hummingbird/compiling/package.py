@@ -10,7 +10,7 @@
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, Self
@@ -28,6 +28,7 @@ from hummingbird.models.pipeline import DECODE_BATCH, TextToVideoPipeline
 from hummingbird.models.scheduler import VideoScheduler, current_config
 
 MANIFEST = "manifest.json"
+PARTS = ("text_encoder", "unet", "decoder")
 
 
 class PartReport(BaseModel):
@@ -41,18 +42,27 @@ class PartReport(BaseModel):
     """Largest absolute value of the eager output."""
 
 
-class Manifest(BaseModel):
-    """What a package holds, and the machine it is for."""
+class PackageFacts(BaseModel):
+    """What any package of a pipeline holds, compiled or exported."""
 
     model_config = ConfigDict(extra="forbid")
 
-    schema_version: Literal[3] = 3
     name: str
     """What clients call the model."""
-    model_id: str | None
-    """The model's id in the lake, none for a package made outside of a run."""
     weights_hash: str
     """SHA-256 of the U-Net's weights."""
+    decoder: Literal["small", "full"]
+    num_frames: int
+    configs: dict[str, dict[str, Any]]
+    """Configurations of unet, vae, text_encoder and scheduler."""
+
+
+class Manifest(PackageFacts):
+    """What a compiled package holds, and the machine it is for."""
+
+    schema_version: Literal[3] = 3
+    model_id: str | None
+    """The model's id in the lake, none for a package made outside of a run."""
     parameters: int
     """Of the U-Net."""
     device: Literal["cpu", "cuda"]
@@ -62,13 +72,9 @@ class Manifest(BaseModel):
     """Instruction sets of the processor, or the GPU's compute capability: what the code may use."""
     torch_version: str
     precision: Literal["float32", "bfloat16"]
-    decoder: Literal["small", "full"]
     max_batch_size: int
-    num_frames: int
     settings_hash: str
     """SHA-256 of the settings of compilation."""
-    configs: dict[str, dict[str, Any]]
-    """Configurations of unet, vae, text_encoder and scheduler."""
     parts: dict[str, PartReport]
     """By name of the part, measured when the package was made."""
 
@@ -120,15 +126,18 @@ def check_machine(manifest: Manifest) -> None:
         raise InputError(f"{origin}; this machine lacks {', '.join(missing)}: {again}")
 
 
-class _Part(nn.Module):
-    """Stands for a part of the pipeline: its configuration, and its compiled forward pass."""
+Run = Callable[..., Tensor]
+"""A part's forward pass: tensors in, a tensor out."""
 
-    def __init__(self, config: dict[str, Any], path: Path, device: str, max_batch_size: int) -> None:
+
+class _Part(nn.Module):
+    """Stands for a part of the pipeline: its configuration, and its forward pass outside of torch's modules."""
+
+    def __init__(self, config: dict[str, Any], run: Run, device: str, max_batch_size: int) -> None:
         super().__init__()
         self.config = FrozenDict(config)
         self.device, self.dtype = torch.device(device), torch.float32
-        self._max_batch_size = max_batch_size
-        self._run: Callable[..., Tensor] = torch._inductor.aoti_load_package(str(path))
+        self._max_batch_size, self._run = max_batch_size, run
 
     def run(self, *inputs: Tensor) -> Tensor:
         """Passes of at most the package's batch size. Compiled code takes strides as it was shown them."""
@@ -185,39 +194,41 @@ class _Absent(nn.Module):
         raise ValueError(f"this package has the {self._other} decoder alone: compile.decoder chooses which")
 
 
-class CompiledPipeline(TextToVideoPipeline):
-    """The pipeline of a compiled package: called like any other, with the package's frames and decoder."""
+class PackagedPipeline(TextToVideoPipeline):
+    """The pipeline of a package: called like any other, with the package's frames and decoder.
 
-    manifest: Manifest
+    Attributes:
+        manifest: what the package holds.
+    """
+
+    manifest: PackageFacts
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Loads a package.
-
-        Raises:
-            InputError: there is none, or it is not for this machine (`check_machine`).
-        """
-        manifest = read_package_manifest(folder)
-        check_machine(manifest)
-        configs, device, size = manifest.configs, manifest.device, manifest.max_batch_size
-        unet = CompiledUNet(configs["unet"], folder / "unet.pt2", device, size)
-        text_encoder = CompiledTextEncoder(configs["text_encoder"], folder / "text_encoder.pt2", device, size)
-        decoder = CompiledDecoder(configs["vae"], folder / "decoder.pt2", device, DECODE_BATCH)
+    def assemble(
+        cls,
+        manifest: PackageFacts,
+        runs: Mapping[str, Run],
+        tokenizer: Path,
+        device: str,
+        max_batch_size: int,
+    ) -> Self:
+        """A pipeline of the forward passes ``text_encoder``, ``unet`` and ``decoder``."""
+        configs = manifest.configs
+        unet = CompiledUNet(configs["unet"], runs["unet"], device, max_batch_size)
+        decoder = CompiledDecoder(configs["vae"], runs["decoder"], device, DECODE_BATCH)
         absent = _Absent(configs["vae"], device, manifest.decoder)
         parts: dict[str, Any] = {
             "unet": unet,
             "vae": decoder if manifest.decoder == "full" else absent,
             "decoder": decoder if manifest.decoder == "small" else absent,
-            "text_encoder": text_encoder,
-            "tokenizer": PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer"),
+            "text_encoder": CompiledTextEncoder(
+                configs["text_encoder"], runs["text_encoder"], device, max_batch_size
+            ),
+            "tokenizer": PreTrainedTokenizerFast.from_pretrained(tokenizer),
             "scheduler": VideoScheduler.from_config(configs["scheduler"]),
         }
         pipeline = cls(**parts)
-        unet.shape = (
-            unet.config.in_channels,
-            manifest.num_frames,
-            *pipeline.latent_shape(),
-        )
+        unet.shape = (unet.config.in_channels, manifest.num_frames, *pipeline.latent_shape())
         pipeline.manifest = manifest
         return pipeline
 
@@ -235,3 +246,21 @@ class CompiledPipeline(TextToVideoPipeline):
         raise NotImplementedError(
             "a compiled package is no pipeline folder: copy the package's folder instead"
         )
+
+
+class CompiledPipeline(PackagedPipeline):
+    """The pipeline of a compiled package."""
+
+    manifest: Manifest
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Loads a package.
+
+        Raises:
+            InputError: there is none, or it is not for this machine (`check_machine`).
+        """
+        manifest = read_package_manifest(folder)
+        check_machine(manifest)
+        runs = {part: torch._inductor.aoti_load_package(str(folder / f"{part}.pt2")) for part in PARTS}
+        return cls.assemble(manifest, runs, folder / "tokenizer", manifest.device, manifest.max_batch_size)

@@ -2,12 +2,10 @@
 
 import argparse
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import yaml
@@ -16,7 +14,11 @@ from hummingbird.config.loading import load_settings
 from hummingbird.config.section import Section
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
+from hummingbird.core.interruption import interrupt_on_termination
+from hummingbird.core.logs import configure_logs
+from hummingbird.core.masking import mask, mask_text
 from hummingbird.core.scratch import origin
+from hummingbird.core.source_version import check_submitted
 
 Main = Callable[[Settings, argparse.Namespace], Path | None]
 
@@ -60,7 +62,8 @@ def run_verb(
         arguments(parser)
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="overrides of settings")
     args = parser.parse_intermixed_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
+    configure_logs()
+    interrupt_on_termination()
     sys.exit(_run(main, args, flags, defaults))
 
 
@@ -73,8 +76,9 @@ def _run(
     try:
         settings = _settings(args, flags, defaults(args) if defaults is not None else None)
         if args.print_settings:
-            print(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), end="")
+            print(yaml.safe_dump(mask(settings.model_dump(mode="json")), sort_keys=False), end="")
             return 0
+        check_submitted()
         result = main(settings, args)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -85,9 +89,9 @@ def _run(
     except Exception as error:
         bad_input = _bad_input(error)
         if bad_input is None:
-            traceback.print_exc()
+            print(mask_text(traceback.format_exc()), end="", file=sys.stderr)
             return 1
-        print(f"error: {bad_input}", file=sys.stderr)
+        print(f"error: {mask_text(str(bad_input))}", file=sys.stderr)
         return BAD_INPUT
     if result is not None:
         print(origin(result), flush=True)
@@ -149,8 +153,3 @@ def _shown(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(list(value)) if isinstance(value, tuple) else str(value)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """A polite kill is an interruption: the run's state is written before the process ends."""
-    raise KeyboardInterrupt

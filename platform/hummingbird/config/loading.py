@@ -17,6 +17,7 @@ from hummingbird.config.renamed import explain_renamed
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import RemotePath
+from hummingbird.core.masking import MASK, is_secret_name, mask, mask_text
 
 
 class _Loader(yaml.SafeLoader):
@@ -87,7 +88,7 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise InputError(f"cannot read the settings file {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path} is no valid YAML: {mask_text(' '.join(str(error).split()))}") from error
     if content is None:
         return {}
     if not isinstance(content, Mapping):
@@ -98,12 +99,12 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
 def _parse_override(override: str) -> Mapping[str, Any]:
     key, separator, text = override.partition("=")
     if not separator or not key.strip():
-        raise InputError(f"'{override}' is no setting: write section.key=value")
+        raise InputError(f"'{mask_text(override)}' is no setting: write section.key=value")
     try:
         value: Any = yaml.load(text, _Loader) if text else ""
     except yaml.YAMLError as error:
         if not _takes_text(key.strip()):
-            raise InputError(f"the value of '{key}' is no valid YAML: {text}") from error
+            raise InputError(f"the value of '{key}' is no valid YAML: {mask_text(text)}") from error
         value = text
     if value is not None and not isinstance(value, list) and _takes_text(key.strip()):
         value = text  # a folder named 2024 or "a: b" is no number and no mapping
@@ -186,5 +187,7 @@ def _suggestion(key: str) -> str:
 
 def _explain(detail: ErrorDetails) -> str:
     key = ".".join(str(part) for part in detail["loc"])
-    value = re.sub(r"://[^/@]*@", "://***@", repr(detail["input"]))  # a URI may hold a password
-    return f"setting '{key}': {detail['msg'][:1].lower()}{detail['msg'][1:]} (given: {value})"
+    value = MASK if is_secret_name(key.rpartition(".")[2]) else repr(mask(detail["input"]))
+    return (
+        mask_text(f"setting '{key}': {detail['msg'][:1].lower()}{detail['msg'][1:]}") + f" (given: {value})"
+    )

@@ -16,6 +16,7 @@ from hummingbird.config.curate_benchmark import CurateBenchmarkSettings
 from hummingbird.config.distill import DistillSettings
 from hummingbird.config.encode import EncodeSettings
 from hummingbird.config.evaluate import EvaluateSettings
+from hummingbird.config.export import ExportSettings
 from hummingbird.config.feedback import FeedbackSettings
 from hummingbird.config.footage import FootageSettings
 from hummingbird.config.import_checkpoint import ImportCheckpointSettings
@@ -61,6 +62,7 @@ class Settings(Section):
     feedback: FeedbackSettings = FeedbackSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     compile: CompileSettings = CompileSettings()
+    export: ExportSettings = ExportSettings()
     benchmark: BenchmarkSettings = BenchmarkSettings()
     plan_benchmark: PlanBenchmarkSettings = PlanBenchmarkSettings()
     unet_benchmark: UnetBenchmarkSettings = UnetBenchmarkSettings()

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from hummingbird.config.plugins import Plugin
 from hummingbird.core.devices import resolve_device
 from hummingbird.core.files import write_atomically
+from hummingbird.core.progress import ProgressBar
+from hummingbird.core.resources import placement, reachable_resources
 from hummingbird.evaluation.evaluated_models import ResolvedModel
 from hummingbird.evaluation.results import VideoResult, VideoTask, read_results
 from hummingbird.evaluation.suites.base import (
@@ -54,7 +55,7 @@ def evaluate_model(
     done = {row.key: row for row in read_results(file) if row.key in expected and _is_there(row, folder)}
     missing = [task for key, task in expected.items() if key not in done]
     file.parent.mkdir(parents=True, exist_ok=True)
-    bar = tqdm(total=len(expected), initial=len(done), desc=f"evaluate {model.name}", unit="video")
+    bar = ProgressBar(total=len(expected), initial=len(done), desc=f"evaluate {model.name}", unit="video")
     with bar, file.open("a", encoding="utf-8") as out:
         for row in _stream(model, plugin, missing, batch_size) if missing else ():
             result = _result(row, name, folder)
@@ -100,7 +101,7 @@ def _stream(
 ) -> Iterable[Row]:
     import ray
 
-    cluster = ray.cluster_resources()
+    cluster = reachable_resources()
     gpus, cpus = int(cluster.get("GPU", 0)), int(cluster.get("CPU", 1))
     blocks = math.ceil(len(tasks) / batch_size)
     return (
@@ -111,12 +112,15 @@ def _stream(
             batch_size=batch_size,
             num_cpus=_GENERATE_CPU,
             num_gpus=1 if gpus else 0,
-            compute=ray.data.ActorPoolStrategy(size=min(blocks, gpus or cpus)),
+            **placement(gpus),
+            # It grows with the cluster, and begins with what there is.
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, min(blocks, gpus or cpus))),
         )
         .map(
             measure_row,
             fn_kwargs={"plugin": plugin, "model": model.name, "fps": model.parameters.fps},
             num_cpus=_MEASURE_CPU,
+            **placement(0),
         )
         .iter_rows()
     )

@@ -83,6 +83,31 @@ def test_wrong_settings_are_named(override: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("override", "instead"),
+    [
+        (
+            "catalog.properties={s3.secret-access-key: hunter2}",
+            "PYICEBERG_CATALOG__HUMMINGBIRD__S3__SECRET_ACCESS_KEY",
+        ),
+        ("catalog.properties={type: sql, uri: 'postgresql+psycopg2://ada:hunter2@db/lake'}", "PGPASSWORD"),
+        (
+            "catalog.properties={type: rest, credential: [hunter2]}",
+            "given: {'type': 'rest', 'credential': '***'}",
+        ),
+        ("catalog.properties={credential: hunter2", "no valid YAML"),
+        ("credential: hunter2", "write section.key=value"),
+        ("storage=s3://ada:hunter2@bucket/runs", "credentials come from the environment"),
+        ("curate.source=https://ada:hunter2@host/videos", "credentials come from the environment"),
+    ],
+)
+def test_a_secret_is_refused_without_printing_it(override: str, instead: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_settings(None, [override])
+    assert instead in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         ("seed: [", "no valid YAML"),

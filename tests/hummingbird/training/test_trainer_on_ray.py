@@ -92,8 +92,10 @@ def test_an_interruption_ends_the_training_and_later_ones_are_heard(
     job = make_job(steps=10_000)
 
     def interrupt() -> None:
-        wait_for(lambda: (job.folder / "losses.jsonl").is_file() and bool(log_of(job)), 120)
-        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            wait_for(lambda: (job.folder / "losses.jsonl").is_file() and bool(log_of(job)), 240)
+        finally:  # else 10,000 steps follow
+            os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
