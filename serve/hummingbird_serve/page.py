@@ -20,8 +20,8 @@ SCRIPTS = ("page_client.js", "page_card.js", "page.js")
 
 STAGE = """
 <section id="stage" aria-label="The video">
-  <div id="cards"></div>
   <p id="verdict" class="verdict"></p>
+  <div id="cards"></div>
   <p id="said" class="unseen" role="status" aria-live="polite"></p>
 </section>
 """
@@ -96,8 +96,8 @@ def build_page(
                         elem_id="examples",
                     )
             with gr.Column(scale=6, min_width=300):
-                gr.HTML(STAGE, js_on_load=_script(student, teacher))
-        gr.HTML(GALLERY)
+                gr.HTML(STAGE, js_on_load=_script(student, teacher), elem_classes="flush")
+        gr.HTML(GALLERY, elem_classes="flush")
         own: dict[str, Any] = {"fn": None, "queue": False, "api_visibility": "private"}
         make = "(...fields) => { window.hummingbird.make(...fields); return []; }"
         gr.on([go.click, prompt.submit], inputs=[prompt, seed, steps, compare], js=make, **own)
@@ -153,10 +153,23 @@ def _header(student: ServedModel, login: bool) -> str:
 def _theme() -> gr.themes.Base:
     # Fonts of the system: the page asks no other server for anything.
     fonts = ("system-ui", "-apple-system", "Segoe UI", "sans-serif")
-    return gr.themes.Base(
+    theme = gr.themes.Base(
         primary_hue="teal",
         neutral_hue="slate",
         radius_size="lg",
         font=fonts,
         font_mono=("ui-monospace", "monospace"),
+    )
+    # Of a contrast of 4.5 at least, which Gradio's own are not.
+    return theme.set(
+        body_text_color_subdued="*neutral_500",
+        block_info_text_color="*neutral_500",
+        input_placeholder_color="*neutral_500",
+        body_text_color_subdued_dark="*neutral_400",
+        block_info_text_color_dark="*neutral_400",
+        input_placeholder_color_dark="*neutral_400",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_800",
     )

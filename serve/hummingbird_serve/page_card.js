@@ -33,7 +33,8 @@ function facts(video) {
     ["seed", video.seed],
     ["steps", video.steps],
     ["guidance", video.guidance],
-    ["size", `${video.size.replace("x", " × ")}, ${video.num_frames} frames, ${video.fps} a second`],
+    ["size", video.size.replace("x", " × ")],
+    ["length", `${video.seconds} s, ${video.num_frames} frames`],
   ];
   for (const name of ["quality", "style"]) if (video[name]) pairs.push([name, video[name]]);
   if (video.batch_size > 1) pairs.push(["shared its pass with", `${video.batch_size - 1} more`]);
@@ -63,13 +64,15 @@ function careful(label, question, action) {
 function picture(video) {
   if (video.status === "completed") {
     const [width] = video.size.split("x").map(Number);
-    return make_("video", {
+    const player = make_("video", {
       src: content(video.id),
       poster: content(video.id, "thumbnail"),
       class: width <= 128 ? "pixels" : "",
       controls: true, loop: true, playsinline: true, autoplay: !still(), preload: "auto",
       "aria-label": `Video: ${video.prompt}`,
     });
+    player.muted = true; // else browsers may not let it play by itself
+    return player;
   }
   return make_("div", { class: "empty", "aria-hidden": "true" }, SIGNS[video.status]);
 }

@@ -26,6 +26,19 @@ NO_EVENTS = """window.EventSource = class {
   addEventListener() {}
   close() {}
 };"""
+ROLES = frozenset(
+    {
+        "button",
+        "checkbox",
+        "combobox",
+        "link",
+        "progressindicator",
+        "slider",
+        "spinbutton",
+        "textbox",
+        "Video",
+    }
+)
 CARDS = "[...document.querySelectorAll('.card')]"
 PLAYS = f"{CARDS}[%d]?.querySelector('video')?.currentTime > 0"
 IN_VIEW = """(() => { const box = document.querySelector('.card .doing').getBoundingClientRect();
@@ -73,6 +86,13 @@ class Tab:
             f"(window.found = [...document.querySelectorAll('.card .small')].find(b => b.textContent === {label!r}))"
         )
         self.js("window.found").click()
+
+    def unnamed(self) -> list[str]:
+        """The roles of what can be used, but has no name that a screen reader could say."""
+        nodes = self.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        used = [node for node in nodes if node.get("role", {}).get("value") in ROLES]
+        assert used
+        return [node["role"]["value"] for node in used if not node.get("name", {}).get("value")]
 
     def write(self, prompt: str) -> None:
         from selenium.webdriver.common.keys import Keys
@@ -151,6 +171,7 @@ def test_on_a_phone_in_the_dark_a_job_is_found_again_and_others_are_canceled_and
         tab.press("Cancel")
         tab.says("Canceled")
         assert tab.js("document.documentElement.scrollWidth") == 390
+        assert tab.unnamed() == []
         tab.driver.save_screenshot(str(tmp_path / "phone.png"))
 
         tab.driver.get("about:blank")
