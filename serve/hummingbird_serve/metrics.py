@@ -166,13 +166,14 @@ class RequestCounter:
             count("hummingbird_serve_requests", route=_route(scope), method=method, code=str(code))
 
 
+_OWN = ("/v1/", "/health", "/ready", "/docs", "/openapi.json", "/login", "/logout")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def _route(scope: Mapping[str, Any]) -> str:
     """The pattern that a request matched: never a path of the client's, of which there are too many."""
     path = getattr(scope.get("route"), "path", None)
-    if isinstance(path, str) and not path.startswith("/v1/{rest"):
+    if isinstance(path, str) and path.startswith(_OWN) and not path.startswith("/v1/{rest"):
         return path
     return "none" if str(scope["path"]).startswith("/v1/") else "page"
 

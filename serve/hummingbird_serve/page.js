@@ -241,6 +241,7 @@ async function measure() {
 }
 
 async function begin() {
+  while (!by("thumbs") || !by("choices")) await pause(0.05); // Gradio draws its blocks one after the other
   kept.dropExpired();
   const linked = location.hash.slice(1);
   if (ID.test(linked) && !kept.get(linked))

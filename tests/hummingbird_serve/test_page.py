@@ -78,7 +78,7 @@ class Tab:
         return self.driver.find_element("css selector", selector)
 
     def says(self, words: str, card: int = 0) -> None:
-        self.wait(f"{CARDS}[{card}]?.querySelector('.doing').textContent.includes({words!r})")
+        self.wait(f"{CARDS}[{card}]?.querySelector('.doing')?.textContent?.includes({words!r})")
 
     def press(self, label: str) -> None:
         """Clicks a button of the first card."""
@@ -219,11 +219,11 @@ def test_the_teacher_comes_beside_it_and_several_runs_give_medians(
                     f"{url}/v1/videos/sync", json={"prompt": "x", "model": model, "seed": seed}, timeout=60
                 )
         tab.driver.refresh()
-        tab.wait("document.getElementById('verdict').textContent.includes('Medians')")
+        tab.wait("document.getElementById('verdict')?.textContent.includes('Medians')")
         assert "0.20 s (3 runs of 4 steps) against 1.00 s (3 runs of 20 steps)" in tab.find("#verdict").text
 
         tab.find(".card summary").click()
-        tab.wait("document.querySelector('.origin').textContent.includes('9007199254740993')")
+        tab.wait("document.querySelector('.origin')?.textContent.includes('9007199254740993')")
         assert "prune-7" in tab.find(".origin").text
         asked = tab.js("performance.getEntriesByType('resource').map(entry => new URL(entry.name).origin)")
         assert set(asked) <= {url, "null"}
@@ -237,11 +237,11 @@ def test_a_prompt_is_counted_and_settings_are_those_chosen_and_taken_again(
     with page_server(tmp_path, two_models, generator) as url:
         tab = open_tab()
         tab.go(url)
-        tab.wait("document.getElementById('tokens').textContent.startsWith('11 of 24')")
+        tab.wait("document.getElementById('tokens')?.textContent.startsWith('11 of 24')")
         tab.write("very " * 30)
         tab.wait("document.querySelector('#tokens.over')?.textContent.includes('8 too many')")
         tab.find("#go").click()
-        tab.wait("document.getElementById('problem').textContent.includes('32 tokens')")
+        tab.wait("document.getElementById('problem')?.textContent.includes('32 tokens')")
         tab.wait("document.querySelector('#choices select')")
         tab.find("#choices select").send_keys("full")
         tab.find("#seed textarea, #seed input").send_keys("7")
