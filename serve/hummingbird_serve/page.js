@@ -152,10 +152,12 @@ function actionsOf(entry) {
 function verdict(one, other) {
   const [student, teacher] = [models[SERVED.student], models[SERVED.teacher]];
   const times = (fast, slow) => `${(slow / fast).toFixed(slow / fast < 10 ? 1 : 0)} times`;
-  const pair = `In this one pair of runs Hummingbird was ${times(one.generation_seconds, other.generation_seconds)} faster.`;
-  if (!student || !teacher || Math.min(student.median_runs, teacher.median_runs) < 3) return pair;
+  const here = times(one.generation_seconds, other.generation_seconds);
+  if (!student || !teacher || Math.min(student.median_runs, teacher.median_runs) < 3)
+    return `In this one pair of runs Hummingbird was ${here} faster.`;
   const each = (model) => `${model.median_seconds.toFixed(2)} s (${model.median_runs} runs of ${model.steps} steps)`;
-  return `${pair} Medians, from prompt to mp4: ${each(student)} against ${each(teacher)}, ${times(student.median_seconds, teacher.median_seconds)}.`;
+  const faster = times(student.median_seconds, teacher.median_seconds);
+  return `Hummingbird is ${faster} faster from prompt to mp4, by medians: ${each(student)} against ${each(teacher)}. In this pair: ${here}.`;
 }
 
 function redraw(trouble) {
