@@ -48,6 +48,8 @@ class FakeGenerator:
             yield Progress(step, request.steps)
             if request.prompt == "stay":
                 await self.gate.wait()
+            if request.prompt == "slow":
+                await asyncio.sleep(0.1)
         if request.prompt == "lost" and self.losses > 0:
             self.losses -= 1
             raise GeneratorLostError("the generator died")

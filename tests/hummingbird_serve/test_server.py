@@ -98,4 +98,6 @@ def test_the_page_is_served(client: openai.OpenAI, server: str) -> None:
     page = httpx.get(server, timeout=30)
     assert page.status_code == 200
     assert "gradio" in page.text
-    assert httpx.get(f"{server}/health", timeout=30).json() == {"status": "ok"}
+    health = httpx.get(f"{server}/health", timeout=30)
+    assert health.json() == {"status": "ok", "storage": "ok", "ready": True}
+    assert httpx.get(f"{server}/ready", timeout=30).status_code == 200
