@@ -252,6 +252,12 @@ async function begin() {
   const newest = running || kept.all().find((entry) => !entry.of);
   show(kept.get(linked) ? linked : newest ? newest.id : null);
   measure();
+  if (kept.get(linked)) {
+    history.scrollRestoration = "manual"; // a reload shows the video, on a phone too, where the form is above it
+    while (!by("stage").offsetHeight) await pause(0.05); // not laid out yet
+    await pause(0.2);
+    if (by("stage").getBoundingClientRect().top > innerHeight / 3) by("stage").scrollIntoView({ behavior: "instant" });
+  }
   lookAtOthers();
 }
 

@@ -181,6 +181,7 @@ def test_on_a_phone_in_the_dark_a_job_is_found_again_and_others_are_canceled_and
         tab.says("Step 2 of 4")
         tab.driver.refresh()
         tab.says("Step 2 of 4")
+        tab.wait(IN_VIEW)
         generator.free.set()
         tab.says("Made in 0.20 s")
         tab.wait(PLAYS % 0)
