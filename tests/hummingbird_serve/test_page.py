@@ -257,7 +257,10 @@ def test_a_prompt_is_counted_and_settings_are_those_chosen_and_taken_again(
         tab.wait(f"{CARDS}[0].dataset.id === {video['id']!r}")
         tab.press("Use again")
         assert tab.find("#prompt textarea").get_attribute("value") == "a red circle"
-        tab.make("a yellow heart")
+        before = tab.js("location.hash")
+        tab.write("a yellow heart")
+        tab.find("#prompt textarea").send_keys(Keys.SHIFT, Keys.ENTER)
+        tab.wait(f"location.hash !== {before!r}")
         made = httpx.get(f"{url}/v1/videos/{tab.js('location.hash.slice(1)')}").json()
         assert (made["seed"], made["prompt"]) == (7, "a yellow heart")
 
