@@ -185,7 +185,7 @@ function drawGallery() {
   by("gallery").hidden = !entries.length;
   by("gallery-note").textContent = kept.inMemory
     ? "This browser keeps nothing: the list ends with this page."
-    : "Known to this browser alone; the server removes each after a while.";
+    : "The list of this browser; the server removes each video after a while.";
   const old = new Map([...by("thumbs").children].map((item) => [item.dataset.look, item]));
   const items = entries.map((entry) => {
     const { id, video } = entry;
