@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextvars import Context
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -105,7 +106,7 @@ class Ingress:
         now = time.monotonic()
         if now - self._asked_at > ASK_SECONDS and (self._asking is None or self._asking.done()):
             self._asked_at = now
-            self._asking = asyncio.create_task(self._ask())
+            self._asking = asyncio.create_task(self._ask(), context=Context())
         if self._asking is not None:
             await asyncio.wait([self._asking], timeout=0.2)
         return time.monotonic() - self._ready_at < READY_SECONDS or self._settings.serve.min_replicas == 0
@@ -278,7 +279,7 @@ def serve_models(
     """Starts Ray and the application with these models, and stops them at Ctrl-C or SIGTERM."""
     own = settings.serve
     set_environment(Limits(own.max_connections, own.max_client_connections, own.request_seconds))
-    connect(settings.ray)
+    connect(settings.ray, loopback=True)
     print("Starting the server ...", flush=True)
     try:
         needs_key = not is_loopback(settings.serve.host)

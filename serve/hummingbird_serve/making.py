@@ -7,6 +7,7 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextvars import Context
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Literal
@@ -211,7 +212,9 @@ class JobLoop:
                     break
                 if self._free(video):
                     queue.working.add(video.id)
-                    task = asyncio.create_task(self._work(video, queue))
+                    # In no request's context: Serve would take the generator's work for a part of the request, and
+                    # give it up when that request's client goes away.
+                    task = asyncio.create_task(self._work(video, queue), context=Context())
                     self._tasks[video.id] = task
                     task.add_done_callback(partial(self._left, video, queue))
         self._watchers.tell_all(self._videos)
@@ -219,6 +222,8 @@ class JobLoop:
     def _left(self, video: Video, queue: ModelQueue, task: asyncio.Task[None]) -> None:
         if self._tasks.get(video.id) is task:
             del self._tasks[video.id]
+            if not video.finished:
+                video.done = None  # ended by itself, or by something else than this server: to be made again
         queue.working.discard(video.id)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("the job %s was interrupted", video.id, exc_info=error)

@@ -14,15 +14,16 @@ class Watchers:
 
     def __init__(self, describe: Callable[[Video], VideoObject]) -> None:
         self._describe = describe
-        self._news: dict[str, set[asyncio.Queue[VideoObject | None]]] = {}
-        self._told: dict[str, tuple[object, ...]] = {}
+        self._told: dict[str, dict[asyncio.Queue[VideoObject | None], tuple[object, ...]]] = {}
+        """Of each video those who watch it, and what each was told last."""
 
     async def watch(self, video: Video) -> AsyncIterator[VideoObject]:
         """The video now and at every change of its state, steps or place, until it is finished or deleted."""
         news: asyncio.Queue[VideoObject | None] = asyncio.Queue()
-        watchers = self._news.setdefault(video.id, set())
-        watchers.add(news)
-        answer: VideoObject | None = self._describe(video)
+        now = self._describe(video)
+        told = self._told.setdefault(video.id, {})
+        told[news] = _gist(now)
+        answer: VideoObject | None = now
         try:
             while answer is not None:
                 yield answer
@@ -30,33 +31,35 @@ class Watchers:
                     return
                 answer = await news.get()
         finally:
-            watchers.discard(news)
-            if not watchers and self._news.get(video.id) is watchers:
-                del self._news[video.id]
-                self._told.pop(video.id, None)
+            del told[news]
+            if not told and self._told.get(video.id) is told:
+                del self._told[video.id]
 
     def tell(self, video: Video) -> None:
         """To be called when a video may have changed."""
-        watchers = self._news.get(video.id)
-        if not watchers:
+        if not (told := self._told.get(video.id)):
             return
         answer = self._describe(video)
-        now = (answer.status, answer.step, answer.queue_position)
-        if self._told.get(video.id) != now:
-            self._told[video.id] = now
-            for news in watchers:
+        for news, last in told.items():
+            if last != _gist(answer):
+                told[news] = _gist(answer)
                 news.put_nowait(answer)
 
     def tell_all(self, videos: Mapping[str, Video]) -> None:
         """To be called when places may have changed."""
-        for name in list(self._news):
+        for name in list(self._told):
             if (video := videos.get(name)) is not None:
                 self.tell(video)
 
     def end(self, video_id: str) -> None:
         """To be called when a video was deleted."""
-        for news in self._news.get(video_id, ()):
+        for news in self._told.get(video_id, ()):
             news.put_nowait(None)
+
+
+def _gist(answer: VideoObject) -> tuple[object, ...]:
+    """What those who watch want to know of; other numbers change all the time."""
+    return answer.status, answer.step, answer.queue_position
 
 
 class Owners:

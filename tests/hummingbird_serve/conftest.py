@@ -48,6 +48,9 @@ class FakeGenerator:
             yield Progress(step, request.steps)
             if request.prompt == "stay":
                 await self.gate.wait()
+            if request.prompt == "interrupted" and self.losses > 0:
+                self.losses -= 1
+                raise asyncio.CancelledError
             if request.prompt == "slow":
                 await asyncio.sleep(0.1)
         if request.prompt == "lost" and self.losses > 0:

@@ -2,14 +2,15 @@
 
 import asyncio
 import errno
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hummingbird_serve.jobs import Asker, VideoJobs
-from hummingbird_serve.requests import APIError, VideoRequest
+from hummingbird_serve.requests import APIError, Event, Result, VideoRequest
 from hummingbird_serve.state import FolderState
 from hummingbird_serve.videos import Video
 
@@ -436,5 +437,35 @@ def test_a_job_of_a_model_that_nobody_serves_any_more_fails(tmp_path: Path, requ
         kill(former)
         await until(lambda: now._videos[job.id].finished)
         assert now._videos[job.id].end.code == "model_not_served"  # type: ignore[union-attr]
+
+    run(test)
+
+
+def test_a_job_that_something_else_interrupts_is_made_again(tmp_path: Path, request_: VideoRequest) -> None:
+    async def test() -> None:
+        generator = FakeGenerator()
+        generator.losses = 1
+        jobs = make_jobs(tmp_path, generator)
+        await jobs.start()
+        assert await finish(jobs, await jobs.create(replace(request_, prompt="interrupted"))) == "completed"
+
+    run(test)
+
+
+def test_a_job_is_no_part_of_the_request_that_asked_for_it(tmp_path: Path, request_: VideoRequest) -> None:
+    async def test() -> None:
+        asking.set("this client")
+        jobs = make_jobs(tmp_path, generate)
+        await jobs.start()
+        await finish(jobs, await jobs.create(request_))
+        await finish(jobs, await jobs.create(request_))
+        assert seen == ["nobody", "nobody"]
+
+    asking: ContextVar[str] = ContextVar("asking", default="nobody")
+    seen: list[str] = []
+
+    async def generate(request: VideoRequest, alone: bool) -> AsyncIterator[Event]:
+        seen.append(asking.get())
+        yield Result(MP4, PICTURE, 0.5, 1)
 
     run(test)

@@ -198,11 +198,12 @@ def serve(storage: Path, pipelines: Path, options: dict[str, Any]) -> None:
     """Serves the small models until SIGTERM; this is the child."""
     from hummingbird.config.serve import ServeSettings
     from hummingbird.config.settings import Settings
+    from hummingbird.core.interruption import interrupt_on_termination
     from hummingbird_serve.app import serve_models
     from hummingbird_serve.generator import GeneratorSettings
     from hummingbird_serve.requests import ServedModel
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command line does
+    interrupt_on_termination()
     settings = Settings(storage=storage, serve=ServeSettings(threads=1, batch_wait_seconds=0.02, **options))
     models = {}
     for name, batch in (("student", 3), ("teacher", 1)):

@@ -66,8 +66,13 @@ class RaySettings(Section):
     dashboard: bool = Field(False, description="start the dashboard of a local instance")
 
 
-def connect(settings: RaySettings) -> None:
-    """Connects this process to Ray, or starts a local instance; does nothing when already connected."""
+def connect(settings: RaySettings, loopback: bool = False) -> None:
+    """Connects this process to Ray, or starts a local instance; does nothing when already connected.
+
+    Args:
+        settings: where Ray is.
+        loopback: the ports of a local instance, metrics among them, are for this machine alone.
+    """
     import ray
 
     keep_cpu_work_to(settings.cpu_nodes)
@@ -78,14 +83,23 @@ def connect(settings: RaySettings) -> None:
     if address:
         ray.init(address=address, log_to_driver=True)
     else:
+        if loopback:
+            _keep_to_loopback()
         ray.init(
             "local",  # never join a cluster that happens to run on this machine
             num_cpus=settings.num_cpus,
             include_dashboard=settings.dashboard,
-            _node_ip_address="127.0.0.1",  # else its ports, metrics among them, are open to other machines
             log_to_driver=True,
             runtime_env={"worker_process_setup_hook": "hummingbird.config.quiet_ray.quiet_worker"},
         )
     if callable(on_termination) and threading.current_thread() is threading.main_thread():
         # Ray puts a handler of its own here, which would end the process without a word of interruption.
         signal.signal(signal.SIGTERM, on_termination)
+
+
+def _keep_to_loopback() -> None:
+    """Ray takes 127.0.0.1 for its address only where it believes that there can be no cluster, as on a Mac."""
+    from ray._private import ray_constants
+
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # for its processes
+    ray_constants.ENABLE_RAY_CLUSTER = False  # for this one, which has read the variable already
