@@ -62,11 +62,15 @@ class VideoObject(Answer):
     size: str
     seconds: str
     user: str | None
-    quality: Annotated[str, Field(description="fast: the small decoder; quality: the autoencoder's")]
+    quality: Annotated[str | None, Field(description="of the model's `qualities`; null: it has none")]
+    style: Annotated[str | None, Field(description="of the model's `styles`; null: it has none")]
     error: VideoError | None
     remixed_from_video_id: str | None
     generation_seconds: Annotated[float | None, Field(description="of the pass that made it")]
     batch_size: Annotated[int | None, Field(description="videos that shared the pass")]
+    model_version: Annotated[
+        str | None, Field(description="`version` of the model that made it, as a name may be given anew")
+    ]
 
 
 class VideoList(Answer):
@@ -107,12 +111,48 @@ class ModelObject(Answer):
     max_prompt_characters: int
     parameters: int
     compiled: bool
-    qualities: Annotated[
-        tuple[str, ...], Field(description="what `quality` may be; the first is the default")
-    ]
     queued: Annotated[int, Field(description="videos waiting or in work")]
     max_queued: int
     step_seconds: Annotated[float | None, Field(description="measured seconds of a pass for each step")]
+    median_seconds: Annotated[
+        float | None, Field(description="from prompt to mp4, of kept videos of `steps` steps made alone")
+    ]
+    median_runs: Annotated[int, Field(ge=0, description="videos of which `median_seconds` is the median")]
+    version: Annotated[str | None, Field(description="the model's id, which changes with its weights")]
+    qualities: Annotated[
+        tuple[str, ...], Field(description="what `quality` may be; the first is the default")
+    ]
+    styles: Annotated[tuple[str, ...], Field(description="what `style` may be; the first is the default")]
+
+
+class ModelOrigin(Answer):
+    """A model on the way from the served one back to the first."""
+
+    kind: Annotated[str, Field(description="package, distilled, pruned, teacher, ...")]
+    model_id: str
+    made_by: Annotated[str | None, Field(description="the verb of the run that made it")]
+    run_id: str | None
+    snapshot_id: Annotated[str | None, Field(description="of the table of clips that it learned from")]
+    plan: Annotated[dict[str, Any] | None, Field(description="by which it was pruned")]
+    parameters: int | None
+    licence: str | None
+
+
+class ModelLineage(Answer):
+    """What a served model was made of: itself first, then its parent, and so on; empty: the storage does not know."""
+
+    object: Literal["model.lineage"] = "model.lineage"
+    model: str
+    version: str | None
+    data: list[ModelOrigin]
+
+
+class TokenCount(Answer):
+    """The length of a prompt for a model's text encoder."""
+
+    object: Literal["model.tokens"] = "model.tokens"
+    tokens: Annotated[int, Field(ge=0, description="with those that the tokenizer adds at the ends")]
+    max_tokens: Annotated[int, Field(description="more are refused")]
 
 
 class ModelList(Answer):

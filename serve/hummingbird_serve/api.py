@@ -1,25 +1,38 @@
 """The HTTP API: OpenAI's form of videos and models."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from statistics import median
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import Body, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from hummingbird.core.files import as_path
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from hummingbird_serve.answers import ERRORS, Health, ModelList, ModelObject, error_answers
+from hummingbird_serve.answers import (
+    ERRORS,
+    Health,
+    ModelLineage,
+    ModelList,
+    ModelObject,
+    ModelOrigin,
+    TokenCount,
+    error_answers,
+)
 from hummingbird_serve.guard import Guard
 from hummingbird_serve.jobs import VideoJobs, storage_error
 from hummingbird_serve.keys import KeyRing
 from hummingbird_serve.login import add_login
+from hummingbird_serve.metrics import RequestCounter
 from hummingbird_serve.reference import reference_page
 from hummingbird_serve.requests import APIError, Parse, ServedModel
 from hummingbird_serve.video_routes import add_video_routes
+from hummingbird_serve.videos import alone_seconds
 
 logger = logging.getLogger("ray.serve")
 
@@ -32,6 +45,7 @@ def build_api(
     parse: Parse,
     keys: KeyRing,
     ready: Callable[[], Awaitable[bool]],
+    count_tokens: Callable[[str], int],
     allowed_hosts: Collection[str] = (),
 ) -> FastAPI:
     """The application with the routes of the API.
@@ -42,6 +56,7 @@ def build_api(
         parse: checks the fields of a request.
         keys: what clients must send; empty: this is a loopback server.
         ready: whether the generator answers.
+        count_tokens: length of a prompt for the text encoder.
         allowed_hosts: names under which clients reach a server with keys.
     """
 
@@ -55,6 +70,7 @@ def build_api(
 
     app = FastAPI(title="Hummingbird", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.add_middleware(Guard, keys=keys, allowed_hosts=allowed_hosts)
+    app.add_middleware(RequestCounter)
     _answer_errors(app)
     add_login(app, keys)
 
@@ -71,7 +87,13 @@ def build_api(
         answer = await health()
         return JSONResponse(answer.model_dump(), 200 if answer.status == "ok" else 503)
 
+    def known(name: str) -> ServedModel:
+        if name not in models:
+            raise APIError(404, "there is no model of this name", "model", "model_not_found")
+        return models[name]
+
     def describe(model: ServedModel) -> ModelObject:
+        passes = alone_seconds(jobs.all(), model)
         open_ = [v for v in jobs.all() if v.request.model == model.name and not v.finished]
         queue = jobs.queues.get(model.name)
         facts = {name: getattr(model, name) for name in ModelObject.model_fields if hasattr(model, name)}
@@ -84,6 +106,8 @@ def build_api(
             max_queued=jobs.settings.max_queued,
             max_prompt_characters=jobs.settings.max_prompt_characters,
             step_seconds=queue.step_seconds if queue else None,
+            median_seconds=round(median(passes), 3) if passes else None,
+            median_runs=len(passes),
         )
 
     @app.get("/v1/models", tags=["models"], responses=error_answers(*EVERYWHERE))
@@ -94,9 +118,23 @@ def build_api(
     @app.get("/v1/models/{name}", tags=["models"], responses=error_answers(*EVERYWHERE, 404))
     async def get_model(name: str) -> ModelObject:
         """One served model."""
-        if name not in models:
-            raise APIError(404, "there is no model of this name", "model", "model_not_found")
-        return describe(models[name])
+        return describe(known(name))
+
+    @app.get("/v1/models/{name}/lineage", tags=["models"], responses=error_answers(*EVERYWHERE, 404))
+    async def get_lineage(name: str) -> ModelLineage:
+        """The models that a served one was made of, with runs, plan and the snapshot of clips."""
+        model = known(name)
+        origins = [ModelOrigin(**origin) for origin in model.lineage]
+        return ModelLineage(model=name, version=model.version, data=origins)
+
+    @app.post(
+        "/v1/models/{name}/tokens", tags=["models"], responses=error_answers(*EVERYWHERE, 400, 404, 413)
+    )
+    async def tokens(name: str, prompt: Annotated[str, Body(embed=True)]) -> TokenCount:
+        """How long a prompt is for the model's text encoder."""
+        model, text = known(name), prompt.strip()[: jobs.settings.max_prompt_characters]
+        count = await asyncio.to_thread(count_tokens, text.encode("utf-8", "replace").decode())
+        return TokenCount(tokens=count, max_tokens=model.max_tokens)
 
     add_video_routes(app, jobs, models, parse)
 

@@ -29,6 +29,7 @@ from hummingbird_serve.connections import Limits, set_environment
 from hummingbird_serve.generator import Generator, GeneratorSettings
 from hummingbird_serve.jobs import VideoJobs
 from hummingbird_serve.keys import KEYS, TOKEN, ApiKey, KeyRing, check_names, environment_keys, read_key_file
+from hummingbird_serve.metrics import log_jobs
 from hummingbird_serve.models import compile_settings, offered_models, token_counter
 from hummingbird_serve.policy import load_policy
 from hummingbird_serve.requests import Event, ServedModel, VideoRequest, parse_request
@@ -68,29 +69,32 @@ class Ingress:
         from hummingbird_serve.api import build_api
         from hummingbird_serve.page import build_page, mount_page
 
+        log_jobs()
         settings = self._settings.serve
         folder = self._settings.storage / "serve"
         os.environ["GRADIO_TEMP_DIR"] = str(work_folder(folder / "shown"))
         state = open_state(settings.jobs or folder / "jobs")
         queues = {
-            name: ModelQueue(_stream(handle), batch_size, replicas)
+            name: ModelQueue(_stream(handle), batch_size, replicas, self._models[name].version)
             for name, (handle, batch_size, replicas) in self._generators.items()
         }
         policy = load_policy(settings.prompt_policy) if settings.prompt_policy else None
         self._jobs = VideoJobs(JobStore(state, folder / "videos"), queues, settings, policy)
         longest = settings.max_prompt_characters
+        count_tokens = token_counter(self._tokenizer)
         parse = partial(
             parse_request,
             models=self._models,
             max_prompt_characters=longest,
-            count_tokens=token_counter(self._tokenizer),
+            count_tokens=count_tokens,
         )
         # Keys of the environment are read here, not passed: Ray keeps arguments of deployments in the clear.
         keys = KeyRing((*environment_keys(), *self._keys), settings.guesses_per_minute, shared_secret(state))
         if self._needs_key and not keys:
             raise InputError(f"the environment of Ray's workers has no {TOKEN} or {KEYS}")
-        app = build_api(self._jobs, self._models, parse, keys, self._ready, settings.allowed_hosts)
-        page = build_page(self._jobs, self._models, parse, settings.examples, longest)
+        allowed = settings.allowed_hosts
+        app = build_api(self._jobs, self._models, parse, keys, self._ready, count_tokens, allowed)
+        page = build_page(self._models, settings.examples, longest, login=bool(keys))
         return mount_page(app, page)
 
     async def drain(self, seconds: float) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from ray import serve
 
 from hummingbird_serve.background import compiled_package
+from hummingbird_serve.metrics import PART_SECONDS, observe, watch_memory
 from hummingbird_serve.requests import Event, Failure, Progress, Result, VideoRequest
 
 logger = logging.getLogger("ray.serve")
@@ -36,8 +37,6 @@ class GeneratorSettings:
     num_frames: int
     fps: int
     guidance: float
-    quality: str = "quality"
-    """That of a request that names none."""
     compiled: str | None = None
     """The file that will name the pipeline's package (`hummingbird_serve.background`), which is taken in then."""
 
@@ -116,9 +115,17 @@ class Generator:
         self._idle.clear()
         entries: list[Any] = [None] * len(tickets)
         groups = list(_groups(tickets))
+        sampling = True
+
+        def release() -> None:
+            nonlocal sampling
+            if sampling:  # once: the next pass may have begun since
+                sampling = False
+                self._idle.set()
+
         try:
             for group in groups:
-                sampled = self._idle.set if group is groups[-1] else lambda: None
+                sampled = release if group is groups[-1] else lambda: None
                 async for events in self._run([tickets[index] for index in group], sampled):
                     for index, event in zip(group, events, strict=True):
                         entries[index] = event
@@ -126,7 +133,7 @@ class Generator:
                 for index in group:
                     entries[index] = StopIteration
         finally:
-            self._idle.set()
+            release()
 
     async def _run(
         self, tickets: Sequence[_Ticket], sampled: Callable[[], object]
@@ -144,14 +151,16 @@ class Generator:
         while (item := await events.get()) is not None:
             yield item
         sampled()
+        first = tickets[0].request
+        observe("hummingbird_serve_batch_size", len(tickets), model=first.model)
+        observe(PART_SECONDS, time.perf_counter() - started, model=first.model, part="denoise")
         try:
-            files = await loop.run_in_executor(
-                self._finisher, sampler.files, work.result(), tickets[0].request
-            )
+            files = await loop.run_in_executor(self._finisher, sampler.files, work.result(), first)
             seconds = time.perf_counter() - started
             results: Sequence[Event] = [
                 Result(mp4, thumbnail, seconds, len(tickets)) for mp4, thumbnail in files
             ]
+            watch_memory(first.model)
             self._failures = 0
         except _AbandonedError:
             results = [Failure("nobody waited for the video any more")] * len(tickets)
@@ -184,7 +193,8 @@ def _groups(tickets: Sequence[_Ticket]) -> Iterator[list[int]]:
     for index, ticket in enumerate(tickets):
         request = ticket.request
         own = index if ticket.alone else None
-        key = (request.steps, request.guidance, request.num_frames, request.fps, request.quality, own)
+        choices = (request.quality, request.style)
+        key = (request.steps, request.guidance, request.num_frames, request.fps, *choices, own)
         groups.setdefault(key, []).append(index)
     yield from groups.values()
 
@@ -201,9 +211,7 @@ def _load(settings: GeneratorSettings, model: Path) -> Any:
     from hummingbird_serve.sampler import Sampler
 
     sampler = Sampler(model)
-    request = VideoRequest(
-        "", "", 0, 1, settings.guidance, settings.num_frames, settings.fps, "", "", quality=settings.quality
-    )
+    request = VideoRequest("", "", 0, 1, settings.guidance, settings.num_frames, settings.fps, "", "")
     for size in sorted({1, settings.max_batch_size}):
         sampler.files(sampler.latents([request] * size, lambda done: None), request)
     return sampler

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from hummingbird.config.serve import ServeSettings
 
 from hummingbird_serve.answers import VideoError, VideoObject
+from hummingbird_serve.metrics import count, gauge, job_ended, observe
 from hummingbird_serve.policy import Policy
 from hummingbird_serve.requests import Failure, Progress, Result
 from hummingbird_serve.store import Claim, End, EndStatus, Entries, JobStore
@@ -122,6 +123,7 @@ class JobLoop:
             remixed_from_video_id=job.remixed_from,
             generation_seconds=end.generation_seconds if end else None,
             batch_size=end.batch_size if end else None,
+            model_version=end.model_version if end else None,
         )
 
     async def _keep_up(self) -> None:
@@ -158,6 +160,7 @@ class JobLoop:
         self._dispatch()
         await self._fail_unserved()
         await self._remove_old()
+        self._gauge()
         for name, created_at in found.unreadable.items():
             logger.warning("the job %s was saved by another version, or is damaged", name)
             self._unreadable.add(name)
@@ -248,6 +251,10 @@ class JobLoop:
         try:
             async for event in queue.generate(video.request, alone=attempts > 0):
                 if isinstance(event, Progress):
+                    if video.done is None:
+                        video.begun_at = self.clock()
+                        waited = video.begun_at - video.job.created_at
+                        observe("hummingbird_serve_wait_seconds", waited, model=video.request.model)
                     video.done = event.done
                     self._watchers.tell(video)
                 else:
@@ -277,6 +284,7 @@ class JobLoop:
             "claim": claim.number,
             "generation_seconds": round(outcome.seconds, 3),
             "batch_size": outcome.batch_size,
+            "model_version": self.queues[video.request.model].version,
         }
         try:
             await asyncio.to_thread(
@@ -315,6 +323,7 @@ class JobLoop:
                 await asyncio.sleep(RETRY_SECONDS)
         if won:
             video.end = end
+            job_ended(video, end.status, self.clock())
         elif (found := await asyncio.to_thread(self.store.find, video.id)) is None:
             self._forget(video.id)
         else:
@@ -324,6 +333,7 @@ class JobLoop:
 
     async def _release(self, video: Video, claim: Claim, attempts: int, reason: str) -> None:
         video.done = None
+        count("hummingbird_serve_requeued", model=video.request.model)
         logger.warning("the job %s is queued again: %s", video.id, reason)
         try:
             video.claim = await asyncio.to_thread(self.store.release, video.id, claim, attempts, reason)
@@ -370,6 +380,13 @@ class JobLoop:
         for name in set(self._owners.dead()) - claimed:
             await asyncio.to_thread(self.store.leave, name)
 
+    def _gauge(self) -> None:
+        for model in self.queues:
+            open_ = [v.status for v in self._videos.values() if v.request.model == model and not v.finished]
+            gauge("hummingbird_serve_queued", open_.count("queued"), model=model)
+            gauge("hummingbird_serve_in_progress", open_.count("in_progress"), model=model)
+        gauge("hummingbird_serve_storage_trouble", float(self.trouble is not None))
+
     def _expired(self, video: Video) -> bool:
         return video.end is not None and video.end.expires_at <= self.clock()
 
@@ -378,6 +395,8 @@ class JobLoop:
         self._gone[video.id] = math.inf
         try:
             await asyncio.to_thread(self.store.delete, video.job)
+            if not video.finished:
+                job_ended(video, "deleted", self.clock())
         finally:
             self._gone[video.id] = self._looks + 1
 

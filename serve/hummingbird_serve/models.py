@@ -17,6 +17,7 @@ from hummingbird.models.pipeline import has_small_decoder, saved_family
 
 from hummingbird_serve.background import compiled_name, compiled_package
 from hummingbird_serve.generator import GeneratorSettings
+from hummingbird_serve.lineage import model_lineage
 from hummingbird_serve.requests import DECODERS, ServedModel
 
 TEACHER_MAX_STEPS = 50
@@ -87,6 +88,8 @@ def _packaged(settings: Settings, folder: Path) -> tuple[ServedModel, GeneratorS
         num_frames=manifest.num_frames,
         created=int((folder / "manifest.json").stat().st_mtime),
         qualities=_qualities(manifest.decoders),
+        version=manifest.model_id or manifest.weights_hash[:12],
+        lineage=model_lineage(settings, manifest.model_id),
     )
     return model, _generator(settings, folder, model, settings.serve.max_batch_size)
 
@@ -125,6 +128,8 @@ def _student_card(settings: Settings, family: VideoUNetFamily, **facts: Any) -> 
 
 
 def _qualities(decoders: Sequence[str]) -> tuple[str, ...]:
+    if len(decoders) < 2:
+        return ()
     names = {decoder: quality for quality, decoder in DECODERS.items()}
     return tuple(names[decoder] for decoder in decoders)
 
@@ -152,7 +157,7 @@ def _teacher(settings: Settings, student: ServedModel) -> tuple[ServedModel, Gen
         guidance=resolved.parameters.guidance_scale,
         max_tokens=student.max_tokens,
         created=int((folder / "unet" / "config.json").stat().st_mtime),
-        qualities=("quality", "fast") if has_small_decoder(folder) else ("quality",),
+        qualities=_qualities(("full", "small") if has_small_decoder(folder) else ("full",)),
     )
     return model, _generator(settings, folder, model, max_batch_size=1)
 
@@ -169,7 +174,6 @@ def _generator(
         num_frames=model.num_frames,
         fps=model.fps,
         guidance=model.guidance,
-        quality=model.qualities[0],
         compiled=model.compiled_name,
     )
 

@@ -1,88 +1,74 @@
-"""The Gradio page: a prompt becomes a video, beside it the teacher's on request."""
+"""The Gradio page: a thin client of the API, whose work is done in the browser by ``page.js``.
+
+Gradio draws the form and the frame. Its events run scripts alone (``fn`` is None): no video passes through it, so that
+a page may be closed, reloaded or opened elsewhere without touching what is being made.
+"""
 
 import html
-import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from hummingbird.core.scratch import local_copy
 
-from hummingbird_serve.guard import asker_of
-from hummingbird_serve.jobs import VideoJobs
-from hummingbird_serve.requests import MAX_SEED, APIError, Parse, ServedModel
-from hummingbird_serve.videos import Video
+from hummingbird_serve.requests import ServedModel
 
-STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-KEPT_SECONDS = 3600
-"""How long Gradio keeps its own copies of the videos it has shown."""
+HERE = Path(__file__).parent
+SCRIPTS = ("page_client.js", "page_card.js", "page.js")
+"""Run in this order, as one script."""
+
+STAGE = """
+<section id="stage" aria-label="The video">
+  <p id="verdict" class="verdict"></p>
+  <div id="cards"></div>
+  <p id="said" class="unseen" role="status" aria-live="polite"></p>
+</section>
+"""
+GALLERY = """
+<section id="gallery" aria-labelledby="gallery-title">
+  <h2 id="gallery-title">Your videos</h2>
+  <p class="note" id="gallery-note"></p>
+  <ul id="thumbs"></ul>
+</section>
+"""
 
 
 def build_page(
-    jobs: VideoJobs,
     models: Mapping[str, ServedModel],
-    parse: Parse,
     examples: Sequence[str],
     max_prompt_characters: int,
+    login: bool = False,
 ) -> gr.Blocks:
     """The page, to be mounted on the API's application.
 
     Args:
-        jobs: makes the videos; the page's requests wait in the same queue as the API's.
         models: the served models: the first is the student, the second, if any, the teacher.
-        parse: checks the fields of a request.
         examples: prompts to start from.
         max_prompt_characters: longest prompt.
+        login: whether the server asks for a key, so that a browser can log out.
     """
     student, *others = models.values()
     teacher = others[0] if others else None
-
-    async def make(
-        prompt: str, seed: float | None, steps: float, compare: bool, request: gr.Request
-    ) -> AsyncIterator[list[Any]]:
-        asker = asker_of(request.request.scope)
-        common: dict[str, Any] = {"prompt": prompt, "seed": int(seed) if seed is not None else None}
-        requests = [{**common, "model": student.name, "steps": int(steps)}]
-        if compare and teacher is not None:
-            requests.append({**common, "model": teacher.name})
-        shown: list[Any] = [gr.update(value=None), "", gr.update(value=None), "", ""]
-        finished: list[Video] = []
-        for index, fields in enumerate(requests):
-            try:
-                video = await jobs.create(parse(fields), asker)
-            except APIError as error:
-                raise gr.Error(error.message, title="Not possible", duration=8) from error
-            async for _ in jobs.watch(video):
-                shown[4] = _bar(video)
-                yield shown
-            if video.error is not None:
-                raise gr.Error(video.error, title="The video could not be made", duration=8)
-            if video.status != "completed":  # deleted by another client
-                raise gr.Error("The video was deleted.", title="The video could not be made", duration=8)
-            finished.append(video)
-            shown[2 * index] = str(local_copy(jobs.content(video), unchanging=True))
-            shown[2 * index + 1] = _note(video)
-            shown[4] = _verdict(finished)
-            yield shown
-
-    page = gr.Blocks(title="Hummingbird", analytics_enabled=False, delete_cache=(60, KEPT_SECONDS))
+    page = gr.Blocks(title="Hummingbird", analytics_enabled=False)
     with page:
-        gr.HTML(_header(student))
+        gr.HTML(_header(student, login))
         with gr.Row(equal_height=False):
-            with gr.Column(scale=4, min_width=320):
+            with gr.Column(scale=4, min_width=300):
                 prompt = gr.Textbox(
                     label="Prompt",
                     value=examples[0] if examples else "",
                     lines=3,
                     max_lines=6,
                     max_length=max_prompt_characters,
-                    autofocus=True,
+                    info="Shift and Enter makes the video",
                     elem_id="prompt",
                 )
+                gr.HTML('<p id="tokens" class="note"></p>', elem_classes="tight")
                 with gr.Row():
-                    seed = gr.Number(
-                        label="Seed", value=0, precision=0, minimum=0, maximum=MAX_SEED, elem_id="seed"
+                    # A number field cannot be empty, which here means any.
+                    seed = gr.Textbox(
+                        label="Seed", placeholder="random", max_length=10, min_width=120, elem_id="seed"
                     )
                     steps = gr.Slider(
                         label="Steps",
@@ -90,40 +76,35 @@ def build_page(
                         maximum=student.max_steps,
                         step=1,
                         value=student.steps,
+                        min_width=160,
                         elem_id="steps",
                     )
+                gr.HTML('<div id="choices"></div>', elem_classes="tight")
                 compare = gr.Checkbox(
-                    label=f"Compare with the teacher ({teacher.steps} steps)" if teacher else "",
+                    label=f"The teacher's beside it ({teacher.steps} steps)" if teacher else "",
                     value=False,
                     visible=teacher is not None,
                     elem_id="compare",
                 )
-                with gr.Row():
-                    go = gr.Button("Make the video", variant="primary", scale=3, elem_id="go")
-                    dice = gr.Button("New seed", variant="secondary", scale=1, min_width=100, elem_id="dice")
+                go = gr.Button("Make the video", variant="primary", elem_id="go")
+                gr.HTML('<p id="problem" class="problem" role="alert"></p>', elem_classes="tight")
                 if examples:
-                    gr.Examples([[example] for example in examples], [prompt], label="Examples")
-            with gr.Column(scale=6, min_width=320):
-                with gr.Row(equal_height=True):
-                    with gr.Column(min_width=240):
-                        video, note = _player("Hummingbird", "student")
-                    with gr.Column(min_width=240, visible=False) as teacher_side:
-                        teacher_video, teacher_note = _player("Teacher", "teacher")
-                status = gr.HTML("", elem_id="status")
-        outputs = [video, note, teacher_video, teacher_note, status]
-        gr.on(
-            [go.click, prompt.submit],
-            make,
-            [prompt, seed, steps, compare],
-            outputs,
-            concurrency_limit=None,
-            show_progress="hidden",
-            api_visibility="private",
-        )
-        dice.click(lambda: random.randrange(MAX_SEED), None, seed, api_visibility="private", queue=False)
-        compare.change(
-            lambda on: gr.update(visible=on), compare, teacher_side, api_visibility="private", queue=False
-        )
+                    samples = gr.Dataset(
+                        label="Examples",
+                        components=[gr.Textbox(visible=False)],
+                        samples=[[example] for example in examples],
+                        elem_id="examples",
+                    )
+            with gr.Column(scale=6, min_width=300):
+                gr.HTML(STAGE, js_on_load=_script(student, teacher), elem_classes="flush")
+        gr.HTML(GALLERY, elem_classes="flush")
+        own: dict[str, Any] = {"fn": None, "queue": False, "api_visibility": "private"}
+        make = "(...fields) => { window.hummingbird.make(...fields); return []; }"
+        gr.on([go.click, prompt.submit], inputs=[prompt, seed, steps, compare], js=make, **own)
+        count = "(prompt) => { window.hummingbird.count(prompt); return []; }"
+        gr.on([page.load, prompt.change], inputs=prompt, js=count, **own)
+        if examples:
+            samples.click(inputs=samples, outputs=prompt, js="(row) => row[0]", **own)
     return page
 
 
@@ -133,7 +114,7 @@ def mount_page(app: Any, page: gr.Blocks) -> Any:
         app,
         page,
         path="/",
-        css=STYLE,
+        css=_read("page.css"),
         theme=_theme(),
         max_file_size="1kb",  # the page takes no files
         footer_links=[],
@@ -144,59 +125,51 @@ def mount_page(app: Any, page: gr.Blocks) -> Any:
     )
 
 
-def _player(label: str, name: str) -> tuple[gr.Video, gr.HTML]:
-    video = gr.Video(
-        label=label,
-        autoplay=True,
-        loop=True,
-        interactive=False,
-        buttons=["download"],
-        elem_id=f"{name}-video",
-        elem_classes="player",
-    )
-    return video, gr.HTML("", elem_id=f"{name}-note")
+def _read(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
 
 
-def _header(student: ServedModel) -> str:
+def _script(student: ServedModel, teacher: ServedModel | None) -> str:
+    names = {"student": student.name, "teacher": teacher.name if teacher else None}
+    return "\n".join([f"const SERVED = {json.dumps(names)};", *map(_read, SCRIPTS)])
+
+
+def _header(student: ServedModel, login: bool) -> str:
     facts = [
         html.escape(student.name),
         f"{student.parameters / 1e6:.1f} M parameters",
         f"{student.num_frames} frames of {student.width} × {student.height}",
         "compiled" if student.compiled else "not compiled",
     ]
-    return (
-        '<div class="head"><h1>Hummingbird</h1><p>Text to video in a few steps.</p>'
-        f'<p class="facts">{" · ".join(facts)}</p></div>'
+    leave = (
+        '<form method="post" action="/logout"><button class="small">Log out</button></form>' if login else ""
     )
-
-
-def _bar(video: Video) -> str:
-    words = {"queued": "waiting", "in_progress": "denoising"}.get(video.status, "")
-    label = f"{html.escape(video.request.model)}: {words} {video.progress} %"
     return (
-        f'<div class="bar"><i style="width:{max(video.progress, 2)}%"></i></div><p class="doing">{label}</p>'
+        '<header class="head"><h1>Hummingbird</h1><p>Text to video in a few steps.</p>'
+        f'<p class="facts">{" · ".join(facts)} · <a href="/docs">API</a></p>{leave}</header>'
     )
-
-
-def _note(video: Video) -> str:
-    seconds, request = video.generation_seconds or 0.0, video.request
-    return f'<p class="note"><b>{seconds:.2f} s</b> · {request.steps} steps · seed {request.seed}</p>'
-
-
-def _verdict(finished: Sequence[Video]) -> str:
-    if len(finished) < 2 or not finished[0].generation_seconds or not finished[1].generation_seconds:
-        return ""
-    times = finished[1].generation_seconds / finished[0].generation_seconds
-    return f'<p class="verdict">Hummingbird was <b>{times:.0f} times</b> faster, from prompt to mp4.</p>'
 
 
 def _theme() -> gr.themes.Base:
     # Fonts of the system: the page asks no other server for anything.
     fonts = ("system-ui", "-apple-system", "Segoe UI", "sans-serif")
-    return gr.themes.Base(
+    theme = gr.themes.Base(
         primary_hue="teal",
         neutral_hue="slate",
         radius_size="lg",
         font=fonts,
         font_mono=("ui-monospace", "monospace"),
+    )
+    # Of a contrast of 4.5 at least, which Gradio's own are not.
+    return theme.set(
+        body_text_color_subdued="*neutral_500",
+        block_info_text_color="*neutral_500",
+        input_placeholder_color="*neutral_500",
+        body_text_color_subdued_dark="*neutral_400",
+        block_info_text_color_dark="*neutral_400",
+        input_placeholder_color_dark="*neutral_400",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_800",
     )

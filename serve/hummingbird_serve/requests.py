@@ -5,7 +5,7 @@ import secrets
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -48,8 +48,14 @@ class ServedModel:
     """Longest prompt that the text encoder reads, in tokens."""
     created: int
     """Unix time in seconds."""
-    qualities: tuple[str, ...] = ("quality",)
-    """``fast`` (small decoder) and ``quality`` (the autoencoder's), as it has them; the first is the default."""
+    version: str | None = None
+    """The model's id in the lake or the start of its weights' hash; none: not known."""
+    lineage: tuple[Mapping[str, Any], ...] = ()
+    """What it was made of (`answers.ModelOrigin`), itself first."""
+    qualities: tuple[str, ...] = ()
+    """Of ``fast`` (small decoder) and ``quality`` (the autoencoder's), the default first; empty: nothing to choose."""
+    styles: tuple[str, ...] = ()
+    """The same of ``style``."""
     compiled_name: str | None = None
     """The file that says that a package has taken the place of an eager model."""
 
@@ -119,9 +125,12 @@ class VideoParameters(BaseModel):
     guidance_scale: float | None = Field(None, ge=0.0, le=MAX_GUIDANCE, description="the same as guidance")
     num_frames: int | None = Field(None, ge=1, description="length of the video in frames")
     fps: int | float | None = Field(None, gt=0, description="frames a second")
-    quality: Literal["fast", "quality"] | None = Field(
-        None, description="fast: the small decoder; quality: the autoencoder's; default: the model's first"
+    quality: str | None = Field(
+        None,
+        max_length=64,
+        description="one of the model's `qualities`: fast (small decoder), quality (full)",
     )
+    style: str | None = Field(None, max_length=64, description="one of the model's `styles`")
     user: str | None = Field(None, max_length=64, description="your word for your user; given back")
 
     @field_validator("prompt")
@@ -149,7 +158,8 @@ class VideoRequest:
     seconds: str
     user: str | None = None
     """The client's word for its user."""
-    quality: str = "quality"
+    quality: str | None = None
+    style: str | None = None
 
 
 @dataclass(frozen=True)
@@ -231,8 +241,11 @@ def parse_request(
     guidance = _one_of(parameters, "guidance", "guidance_scale")
     if steps is not None and steps > model.max_steps:
         raise _unsupported("steps", steps, model, f"1 to {model.max_steps}")
-    if parameters.quality is not None and parameters.quality not in model.qualities:
-        raise _unsupported("quality", parameters.quality, model, " or ".join(model.qualities))
+    for param, offered in (("quality", model.qualities), ("style", model.styles)):
+        value = getattr(parameters, param)
+        if value is not None and value not in offered:
+            what = f"takes {', '.join(offered)}" if offered else "offers no choice"
+            raise APIError(400, f"{param} {value[:40]!r}: {model.name} {what}", param, "unsupported_value")
     return VideoRequest(
         model=model.name,
         prompt=prompt,
@@ -244,7 +257,8 @@ def parse_request(
         size=model.size,
         seconds=model.seconds,
         user=parameters.user,
-        quality=parameters.quality or model.qualities[0],
+        quality=parameters.quality or next(iter(model.qualities), None),
+        style=parameters.style or next(iter(model.styles), None),
     )
 
 

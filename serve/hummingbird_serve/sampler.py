@@ -1,6 +1,7 @@
 """A loaded model in two halves: prompts to latents, and latents to files, so that the next pass begins meanwhile."""
 
 import io
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from hummingbird_serve.metrics import PART_SECONDS, observe
 from hummingbird_serve.requests import DECODERS, VideoRequest
 
 _TEXTS = 512  # prompts whose embeddings are kept
@@ -59,13 +61,25 @@ class Sampler:
     @torch.inference_mode()
     def files(self, latents: Tensor, request: VideoRequest) -> list[tuple[bytes, bytes]]:
         """Mp4 and thumbnail (WebP) of each video."""
-        videos = to_uint8(self._pipeline.decode(latents, DECODERS[request.quality]))
+        started = time.perf_counter()
+        videos = to_uint8(self._pipeline.decode(latents, self._decoder(request)))
+        decoded = time.perf_counter()
+        observe(PART_SECONDS, decoded - started, model=request.model, part="decode")
         files = []
         for video in videos:
             file = io.BytesIO()
             write_mp4(video, request.fps, file)
             files.append((file.getvalue(), _picture(video[len(video) // 2])))
+        observe(PART_SECONDS, time.perf_counter() - decoded, model=request.model, part="files")
         return files
+
+    def _decoder(self, request: VideoRequest) -> str:
+        if request.quality is not None:
+            return DECODERS[request.quality]
+        if isinstance(self._pipeline, CompiledPipeline):
+            return self._pipeline.manifest.decoders[0]
+        small = self._pipeline.few_steps and self._pipeline.decoder is not None
+        return "small" if small else "full"
 
     def _text(self, prompt: str) -> Tensor:
         """The embedding (1, L, D) of a prompt, made by itself, so that no company changes its last bits."""

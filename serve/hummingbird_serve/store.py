@@ -78,6 +78,7 @@ class End:
     """Of completed videos: the claim that made it, which is in the names of its files."""
     generation_seconds: float | None = None
     batch_size: int | None = None
+    model_version: str | None = None
 
 
 @dataclass

@@ -202,6 +202,8 @@ def add_video_routes(app: FastAPI, jobs: VideoJobs, models: Mapping[str, ServedM
                 "steps": old.steps,
                 "guidance": old.guidance,
                 "user": old.user,
+                "quality": old.quality,
+                "style": old.style,
             }
             if "prompt" in fields
             else {}

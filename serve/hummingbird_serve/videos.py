@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from hummingbird_serve.requests import Event, VideoRequest
+from hummingbird_serve.requests import Event, ServedModel, VideoRequest
 from hummingbird_serve.store import Claim, End, Job
 
 Status = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
@@ -43,6 +43,8 @@ class Video:
     """Denoising steps done; none: its making has not begun."""
     look: int = 0
     """The last look at the state when this server accepted it."""
+    begun_at: float | None = None
+    """When this server's generator began it, in Unix seconds."""
 
     @property
     def id(self) -> str:
@@ -93,6 +95,8 @@ class ModelQueue:
     """Most videos that share a pass."""
     replicas: int
     """Most passes at once."""
+    version: str | None = None
+    """Of the model that this server's generators have."""
     step_seconds: float | None = None
     """Mean seconds of a pass for each denoising step; none: not measured yet."""
     accepting: int = 0
@@ -136,6 +140,18 @@ class ModelQueue:
             return math.ceil(UNMEASURED_SECONDS)
         work = sum(self.step_seconds * video.request.steps for video in waiting)
         return max(1, math.ceil(work / (self.batch_size * self.replicas) / 2))
+
+
+def alone_seconds(videos: Iterable[Video], model: ServedModel) -> list[float]:
+    """Of videos that this version of a model made with its own steps, each in a pass of its own: prompt to mp4."""
+    return [
+        video.end.generation_seconds
+        for video in videos
+        if video.end is not None
+        and video.end.generation_seconds is not None
+        and (video.request.model, video.request.steps) == (model.name, model.steps)
+        and (video.end.batch_size, video.end.model_version) == (1, model.version)
+    ]
 
 
 def poll_milliseconds(expected: float | None) -> int:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def client(tmp_path: Path, models: dict[str, ServedModel]) -> Iterator[Callable[
         jobs = make_jobs(tmp_path, **{"max_queued": 4, "drain_seconds": 0.01, **settings})
         parse = partial(parse_request, models=models, max_prompt_characters=500, count_tokens=len)
         own = [ApiKey(name="own", sha256=hashed(token), **limits or {})] if token else []
-        app = build_api(jobs, models, parse, KeyRing(own, 3, b"secret"), ready, hosts)
+        app = build_api(jobs, models, parse, KeyRing(own, 3, b"secret"), ready, len, hosts)
         # Entered, the client keeps one event loop, in which the videos are made.
         opened.append(TestClient(app, "http://127.0.0.1:8000", follow_redirects=False).__enter__())
         opened[-1].jobs = jobs  # type: ignore[attr-defined]
@@ -414,3 +415,44 @@ def test_a_browser_logs_in_and_its_cookie_is_of_no_use_to_other_sites(
         "",
     ):
         assert http.get("/v1/models", headers={"Cookie": f"hummingbird_session={forged}"}).status_code == 401
+
+
+def test_a_prompt_is_counted_before_it_is_refused(client: Callable[..., TestClient]) -> None:
+    http = client()
+    answer = http.post("/v1/models/student/tokens", json={"prompt": " a red circle "})
+    assert answer.json() == {"object": "model.tokens", "tokens": 12, "max_tokens": 8}
+    assert http.post("/v1/models/student/tokens", json={"prompt": 3}).status_code == 400
+    assert http.post("/v1/models/other/tokens", json={"prompt": "x"}).status_code == 404
+
+
+def test_a_choice_that_a_model_lacks_is_refused_and_one_that_it_has_is_kept(
+    client: Callable[..., TestClient], models: dict[str, ServedModel]
+) -> None:
+    models["student"] = replace(models["student"], qualities=("fast", "full"))
+    http = client()
+    refused = http.post("/v1/videos", json={"prompt": "x", "style": "ink"})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "style")
+    assert http.post("/v1/videos", json={"prompt": "x", "quality": "best"}).status_code == 400
+    assert http.post("/v1/videos", json={"prompt": "x"}).json()["quality"] == "fast"
+    assert http.post("/v1/videos", json={"prompt": "x", "quality": "full"}).json()["quality"] == "full"
+
+
+def test_a_video_names_what_made_it_and_a_model_the_median_of_its_runs(
+    client: Callable[..., TestClient], models: dict[str, ServedModel]
+) -> None:
+    origin = {
+        "kind": "package", "model_id": "package-1", "made_by": "compile", "run_id": "r",
+        "snapshot_id": "9007199254740993",
+        "plan": None, "parameters": 5, "licence": None,
+    }  # fmt: skip
+    models["student"] = replace(models["student"], version="package-1", lineage=(origin,))
+    http = client()
+    http.jobs.queues["student"].version = "package-1"  # type: ignore[attr-defined]
+    assert http.get(f"/v1/videos/{finished(http)}").json()["model_version"] == "package-1"
+    finished(http)
+    student, teacher = http.get("/v1/models").json()["data"]
+    assert (student["median_seconds"], student["median_runs"]) == (0.5, 2)
+    assert (teacher["median_seconds"], teacher["median_runs"]) == (None, 0)
+    lineage = http.get("/v1/models/student/lineage").json()
+    assert (lineage["version"], lineage["data"]) == ("package-1", [origin])
+    assert http.get("/v1/models/teacher/lineage").json()["data"] == []
