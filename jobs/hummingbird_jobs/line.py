@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from hummingbird.config.evaluate import EvaluatedModel
+from hummingbird.config.import_checkpoint import ImportCheckpointSettings
+from hummingbird.config.line import LineImport
+from hummingbird.config.loading import load_settings, verb_settings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import as_path
 from hummingbird.core.scratch import origin
+from hummingbird.importing.format import find_format
 from hummingbird.lake.runs import Run, load_result, open_run
 
 from hummingbird_jobs.recipes import recipe_title
@@ -43,11 +47,57 @@ def encode_settings(settings: Settings, results: Results) -> Settings:
     return with_section(settings, "encode", snapshot=results["curate"]["outputs"]["snapshot_id"])
 
 
-def teacher_settings(settings: Settings, results: Results) -> Settings:
-    """The teacher that was imported, else ``models.teacher``."""
+def imported_settings(settings: Settings, results: Results) -> Settings:
+    """The teacher that was imported, else ``models.teacher``; and the folders of ``line.imports`` in their settings.
+
+    Raises:
+        InputError: there is no such setting.
+    """
     if "import_checkpoint" not in results:
         return settings
-    return with_section(settings, "models", teacher=results["import_checkpoint"]["outputs"]["pipeline"])
+    settings = with_section(settings, "models", teacher=results["import_checkpoint"]["outputs"]["pipeline"])
+    folders = {
+        into: results[import_name(item)]["outputs"][find_format(item.format).kind]
+        for item in settings.line.imports
+        if import_name(item) in results
+        for into in item.into
+    }
+    if not folders:
+        return settings
+    tree = settings.model_dump(mode="json")
+    for into, folder in folders.items():
+        *sections, name = into.split(".")
+        place = tree
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[name] = str(folder)
+    return load_settings(defaults=tree)
+
+
+def import_name(item: LineImport) -> str:
+    """What results call one of ``line.imports``."""
+    return f"import_checkpoint {item.into[0]}"
+
+
+def import_settings(settings: Settings, item: LineImport) -> Settings:
+    """The settings that one of ``line.imports`` is imported with."""
+    section = ImportCheckpointSettings(**item.model_dump(exclude={"into"}))
+    return settings.model_copy(update={"import_checkpoint": section})
+
+
+def plan_settings(settings: Settings, results: Results) -> Settings:
+    """The teacher, and the latents that were encoded."""
+    settings = with_section(settings, "plan", model=settings.models.teacher)
+    if "encode" in results:
+        settings = with_section(settings, "training", cache=as_path(results["encode"]["outputs"]["cache"]))
+    return settings
+
+
+def prune_settings(settings: Settings, results: Results) -> Settings:
+    """The plan that was made, else ``prune.plan``."""
+    if "plan" not in results:
+        return settings
+    return with_section(settings, "prune", plan=str(results["plan"]["outputs"]["plan"]))
 
 
 def training_settings(settings: Settings, results: Results) -> Settings:
@@ -110,7 +160,8 @@ STEPS: dict[str, Callable[[Settings, Results], Settings]] = {
     "footage": unchanged,
     "curate": curate_settings,
     "encode": encode_settings,
-    "prune": unchanged,
+    "plan": plan_settings,
+    "prune": prune_settings,
     "distill": training_settings,
     "feedback": training_settings,
     "evaluate": evaluate_settings,
@@ -121,8 +172,8 @@ STEPS: dict[str, Callable[[Settings, Results], Settings]] = {
 handed to all."""
 
 _SECTIONS = (
-    "line", "models", "import_checkpoint", "footage", "curate", "encode", "prune", "training", "distill", "feedback",
-    "evaluate", "compile", "benchmark",
+    "line", "models", "import_checkpoint", "footage", "curate", "encode", "plan", "prune", "training", "distill",
+    "feedback", "evaluate", "compile", "benchmark",
 )  # fmt: skip
 
 
@@ -144,9 +195,14 @@ def run_verbs(settings: Settings, functions: Mapping[str, Function]) -> dict[str
     results: dict[str, Mapping[str, Any]] = {}
     for number, verb in enumerate(settings.line.verbs, 1):
         print(f"\n[{number}/{len(settings.line.verbs)}] {verb}", flush=True)
-        chosen = STEPS[verb](teacher_settings(settings, results), results)
+        chosen = STEPS[verb](imported_settings(verb_settings(settings, verb), results), results)
         paths[verb] = functions[verb](chosen)
         results[verb] = load_result(paths[verb])
+        for item in settings.line.imports if verb == "import_checkpoint" else ():
+            print(f"{item.into[0]}: {item.checkpoint}", flush=True)
+            name = import_name(item)
+            paths[name] = functions[verb](import_settings(settings, item))
+            results[name] = load_result(paths[name])
     return paths
 
 
@@ -160,11 +216,60 @@ def line(settings: Settings, args: argparse.Namespace) -> Path:
     """
     if args.recipe is None:
         raise InputError("name a recipe: --recipe shapes-quick, or a YAML file")
-    return run_line(settings, recipe_title(args.recipe), {verb: VERBS[verb].call for verb in STEPS})
+    functions = {verb: VERBS[verb].call for verb in STEPS} | {"plan": budgeted_plan}
+    recipe = recipe_title(args.recipe)
+    if not args.rehearse:
+        return run_line(settings, recipe, functions)
+    from hummingbird_jobs.rehearsal.rehearse import rehearsal_of
+    from hummingbird_jobs.rehearsal.served import served_video
+
+    if not isinstance(settings.storage, Path):
+        raise InputError("a rehearsal writes its models into a folder: --storage DIR")
+    place = settings.storage / "rehearsal" / recipe
+    settings, differences = rehearsal_of(settings, place)
+    print(f"The rehearsal of {recipe} differs in {len(differences)} settings:")
+    for one in differences:
+        print(f"  {one.key}: {one.recipe} -> {one.rehearsal} ({one.kind})")
+
+    def serve(run: Run) -> None:
+        import ray
+
+        ray.shutdown()  # the server has a Ray of its own
+        print("\nserve", flush=True)
+        run.outputs["video"] = served_video(
+            settings.storage, str(run.outputs["package"]), run.folder / "video.mp4"
+        )
+
+    return run_line(settings, f"{recipe}-rehearsal", functions, serve)
 
 
-def run_line(settings: Settings, recipe: str, functions: Mapping[str, Function]) -> Path:
-    """`line`, with the functions that run the verbs."""
+def add_line_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--rehearse``."""
+    parser.add_argument(
+        "--rehearse",
+        action="store_true",
+        help="write every model that the recipe names at small width with random weights in its published format, "
+        "and run the line with them over curate.source, to a video from a server",
+    )
+
+
+def budgeted_plan(settings: Settings) -> Path:
+    """Makes the plan of ``plan.budget`` for ``plan.model``; returns the path of ``result.json``."""
+    from hummingbird.pruning.planner.make_plan import make_plan
+    from hummingbird.pruning.planner.plan_verb import video_shape
+    from hummingbird.pruning.planner.planned_models import planned_model
+
+    model = planned_model(settings.plan.model)
+    return make_plan(settings, model, video_shape(settings, model))
+
+
+def run_line(
+    settings: Settings,
+    recipe: str,
+    functions: Mapping[str, Function],
+    last: Callable[[Run], None] | None = None,
+) -> Path:
+    """`line`, with the functions that run the verbs, and what is done ``last``, before the report."""
     place = settings.storage / (settings.line.folder or f"line/{recipe}")
     with open_run(settings, "line", _SECTIONS, inputs={"recipe": recipe}, folder=place) as run:
         paths = run_verbs(settings, functions)
@@ -178,6 +283,8 @@ def run_line(settings: Settings, recipe: str, functions: Mapping[str, Function])
         if "compile" in results:
             run.outputs["package"] = results["compile"]["outputs"]["package"]
         run.metrics.update(line_metrics(results))
+        if last is not None:
+            last(run)
         run.outputs["report"] = _report(run, settings, recipe, results)
     print(f"\nThe report: open {origin(run.outputs['report'])} in a browser.")
     print(f"The page with the student: jobs/serve.py --storage {settings.storage}")
@@ -197,11 +304,13 @@ def line_metrics(results: Results) -> dict[str, Any]:
     take("distill", "student_parameters")
     take("feedback", "student_parameters")
     if "evaluate" in verb_metrics:
-        totals = {name: scored["total"] for name, scored in verb_metrics["evaluate"]["models"].items()}
-        metrics.update(
-            total={name: total["value"] for name, total in totals.items()},
-            total_interval={name: [total["low"], total["high"]] for name, total in totals.items()},
-        )
+        scores = verb_metrics["evaluate"]["models"].items()
+        totals = {name: scored["total"] for name, scored in scores if scored["total"] is not None}
+        if totals:  # a suite whose dimensions are not all measured has none
+            metrics.update(
+                total={name: total["value"] for name, total in totals.items()},
+                total_interval={name: [total["low"], total["high"]] for name, total in totals.items()},
+            )
     take("evaluate", "prompts")
     take("benchmark", "seconds_per_video", "speedup", "speedup_compiled", "device")
     take("curate", "kept", "dropped", "quarantined")

@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
@@ -36,6 +35,19 @@ def curate(settings: Settings) -> Path:
     return result
 
 
+def evaluate(settings: Settings) -> Path:
+    """Scores models, and writes a page of what was found beside the result."""
+    from hummingbird.evaluation.evaluate import evaluate
+    from hummingbird.lake.runs import load_result
+    from hummingbird.reports.evaluation import evaluation_report
+    from hummingbird.reports.page import write_report
+
+    result = evaluate(settings)
+    page = result.parent / "report.html"
+    print(f"report: {write_report(evaluation_report(load_result(result)), page)}")
+    return result
+
+
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     """``--budget`` and ``--json``."""
     parser.add_argument(
@@ -46,6 +58,11 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
         help="params=0.55, flops=0.4 or ms=20: make a plan that meets it; may be repeated",
     )
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
+    parser.add_argument(
+        "--stages",
+        action="store_true",
+        help="with --recipe: memory, time a step and hours of its training stages on usual GPUs, and what to change",
+    )
 
 
 def plan(settings: Settings, args: argparse.Namespace) -> None:
@@ -54,6 +71,11 @@ def plan(settings: Settings, args: argparse.Namespace) -> None:
     from hummingbird.pruning.planner.plan_verb import plan
     from hummingbird.reports.plan_page import write_plan_page
 
+    if args.stages:
+        from hummingbird.pruning.planner.stage_table import stage_costs, stage_table
+
+        print(stage_table({args.recipe or "settings": list(stage_costs(settings))}))
+        return
     if args.budget:
         section = settings.plan.model_copy(update={"budget": tuple(args.budget)})
         settings = settings.model_copy(update={"plan": section})
@@ -65,7 +87,7 @@ def plan(settings: Settings, args: argparse.Namespace) -> None:
 
 def add_lake_arguments(parser: argparse.ArgumentParser) -> None:
     """The table, ``--where`` and ``--snapshot``."""
-    parser.add_argument("table", metavar="TABLE", help="clips, quarantine, runs, models or orphans")
+    parser.add_argument("table", metavar="TABLE", help="clips, quarantine, runs or models")
     parser.add_argument("--where", metavar="FILTER", help="row filter, e.g. \"verdict = 'dropped'\"")
     parser.add_argument("--snapshot", type=int, metavar="ID", help="a snapshot of clips; none: the current")
 
@@ -73,13 +95,8 @@ def add_lake_arguments(parser: argparse.ArgumentParser) -> None:
 def lake(settings: Settings, args: argparse.Namespace) -> None:
     """Prints a table, a row a line."""
     from hummingbird.lake.lake import Lake, parse_json
-    from hummingbird.lake.orphans import orphans
 
     opened = Lake.open(settings, create=False)
-    if args.table == "orphans":
-        for orphan in orphans(opened):
-            print(json.dumps(asdict(orphan), ensure_ascii=False))
-        return
     for batch in opened.batches(args.table, args.where, args.snapshot):
         for row in batch.to_pylist():
             json.dump(parse_json(row), sys.stdout, default=datetime.isoformat, ensure_ascii=False)

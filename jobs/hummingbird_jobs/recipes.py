@@ -11,6 +11,8 @@ from hummingbird.core.errors import InputError
 RECIPES = (Path(__file__).parent / "recipes").resolve()
 """``jobs/recipes``; a wheel has it in the package."""
 INCLUDE = "include"
+BESIDE = "recipe:"
+"""Before the path of a file that comes with a recipe and lies beside it."""
 
 
 def recipe_names() -> list[str]:
@@ -37,7 +39,18 @@ def load_recipe(name: str) -> dict[str, Any]:
     for fragment in included:
         merge_settings(tree, _read_fragment(path, fragment))
     merge_settings(tree, own)
-    return tree
+    return {name: _beside(value, path.parent) for name, value in tree.items()}
+
+
+def _beside(value: Any, folder: Path) -> Any:
+    """Texts that begin with BESIDE become paths in a folder."""
+    if isinstance(value, dict):
+        return {name: _beside(item, folder) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_beside(item, folder) for item in value]
+    if isinstance(value, str) and value.startswith(BESIDE):
+        return str(folder / value.removeprefix(BESIDE))
+    return value
 
 
 def recipe_title(name: str) -> str:

@@ -67,6 +67,10 @@ def _fill(settings: Settings, tmp_path: Path, write_video: Callable, shot: Calla
                 "source_uri": f"/{number}.mp4",
                 "start_seconds": 0.0,
                 "end_seconds": 2.2,
+                "width": 64,
+                "height": 64,
+                "fps": 24.0,
+                "num_frames": 53,
                 "media_path": media.media_path,
                 "caption": caption,
                 "verdict": "dropped" if dropped else "kept",
@@ -102,12 +106,12 @@ def test_the_cache_holds_the_latents_and_texts_of_kept_clips(ray_cluster: None, 
     cache = LatentCache(folder)
     assert len(cache) == result["metrics"]["clips"] == 2
     assert result["input_snapshot"] == cache.about["snapshot_id"] == Lake.open(filled).snapshot()
-    assert tuple(cache.about["shape"]) == (16, *cache.load([0])["latents"].shape[1:2], 8, 8)
+    assert cache.shapes == [(16, cache.load([0])["latents"].shape[1], 8, 8)]
 
     pipeline = load_pipeline(filled.models.teacher)
     row = Lake.open(filled).read("clips", "clip_id = 'clip1'").to_pylist()[0]
     frames, fps = clip_frames({"storage": str(filled.storage), "media_path": row["media_path"]})
-    latents = pipeline.encode_frames(training_frames(frames, fps, 8, 16, 64)).permute(1, 0, 2, 3)
+    latents = pipeline.encode_frames(training_frames(frames, fps, 8, 16, 64, 64)).permute(1, 0, 2, 3)
     made = cache.load([1])
     torch.testing.assert_close(made["latents"][0], latents, atol=2e-2, rtol=2e-2)
     torch.testing.assert_close(
@@ -143,6 +147,49 @@ def test_clips_without_a_caption_are_left_out_and_counted(ray_cluster: None, fil
     caption(1, " ")
     with pytest.raises(InputError, match=r"none of the 2 kept clips .* has a caption: .*models\.captioner"):
         encode(filled)
+
+
+def test_clips_go_to_buckets_and_too_short_ones_are_left_out_and_counted(
+    ray_cluster: None, filled: Settings, shot: Callable, write_video: Callable, tmp_path: Path
+) -> None:
+    lake = Lake.open(filled)
+    (row,) = lake.read("clips", "clip_id = 'clip0'").to_pylist()
+
+    def add(name: str, said: int, seconds: float) -> None:
+        content = write_video(tmp_path / "clip.mp4", shot(5, seconds=seconds)).read_bytes()
+        media = store_media(filled.storage, content).media_path
+        named = {"clip_id": name, "source_uri": f"/{name}.mp4", "caption": name}
+        added = {**row, **named, "num_frames": said, "media_path": media}
+        lake.commit_batch(name, pa.Table.from_pylist([added], schema=CLIPS), None)
+
+    add("long", 96, 4.0)
+    add("short", 36, 1.5)
+    add("says-more", 53, 1.5)
+
+    def encoded(**section: object) -> tuple[LatentCache, dict]:
+        update = filled.encode.model_copy(update=section)
+        result = load_result(encode(filled.model_copy(update={"encode": update})))
+        return LatentCache(as_path(result["outputs"]["cache"])), result["metrics"]
+
+    sizes = ("64x64x26", "64x128x16")
+    cache, metrics = encoded(buckets=sizes)
+    assert cache.shapes == [(16, cache.channels, 8, 8), (26, cache.channels, 8, 8)]  # no clip is wide
+    assert [bucket["count"] for bucket in cache.about["buckets"]] == [2, 1]
+    assert cache.load([2])["captions"] == ["long"]
+    assert (metrics["clips"], metrics["too_short"]) == (3, 2)
+    assert metrics["bytes"] == sum(part.bytes for part in cache.parts)
+
+    cache, metrics = encoded(height=64, width=128, max_fps=12.0)
+    assert cache.shapes == [(16, cache.channels, 8, 16)]
+    assert metrics["too_short"] == 1  # what its row says more than its file has
+    rates = dict(zip(*(cache.load(range(4))[name] for name in ("captions", "fps")), strict=True))
+    assert float(rates["short"]) == pytest.approx(16 / 1.5)
+    assert float(rates["long"]) == 8
+
+    with pytest.raises(InputError, match=r"none of 5 clips lasts long enough for 60 frames .* 4\.00 s"):
+        encoded(num_frames=60)
+    with pytest.raises(InputError, match="multiple of"):
+        encoded(height=20)
 
 
 def test_what_cannot_be_encoded_is_refused_in_words(tmp_path: Path, filled: Settings) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hummingbird.config.loading import load_settings
 from hummingbird.config.settings import Settings
+from hummingbird.core.errors import InputError
 from hummingbird.core.files import as_path
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import load_result, open_run
@@ -19,6 +20,7 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "footage": {"footage": "/drawn/videos", "truth": "/drawn/truth"},
     "curate": {"snapshot_id": 7},
     "encode": {"cache": "/cache"},
+    "plan": {"plan": "/plan.yaml"},
     "prune": {"pipeline": "/pruned"},
     "distill": {"pipeline": "/distilled"},
     "feedback": {"pipeline": "/few-step", "model_id": "feedback-1"},
@@ -64,6 +66,8 @@ def test_each_verb_takes_what_the_ones_before_made(
     assert {called[verb].models.teacher for verb in list(STEPS)[1:]} == {"/imported"}
     assert str(called["curate"].curate.source) == "/drawn/videos"
     assert called["encode"].encode.snapshot == 7
+    assert called["plan"].plan.model == "/imported"
+    assert called["prune"].prune.plan == "/plan.yaml"
     assert called["prune"].models.student is None
     assert (called["distill"].training.cache, called["distill"].models.student) == (Path("/cache"), "/pruned")
     assert (called["feedback"].training.cache, called["feedback"].models.student) == (
@@ -80,6 +84,54 @@ def test_each_verb_takes_what_the_ones_before_made(
     assert called["compile"].compile.model == "/few-step"
     assert called["benchmark"].models.student == "/few-step"
     assert called["benchmark"].benchmark.student_package == Path("/package")
+
+
+def test_further_imports_put_their_folders_into_their_settings(
+    functions: dict[str, Callable[[Settings], Path]], called: dict[str, Settings], tmp_path: Path
+) -> None:
+    imported: list[str] = []
+
+    def run(settings: Settings) -> Path:
+        section = settings.import_checkpoint
+        kind = {"dover": "quality", "open-clip": "reward"}.get(section.format, "pipeline")
+        imported.append(section.format)
+        path = tmp_path / f"import-{kind}.json"
+        path.write_text(json.dumps({"outputs": {kind: f"/{kind}"}, "metrics": {}}))
+        return path
+
+    overrides = [
+        "line.verbs=[import_checkpoint, curate, feedback]",
+        "line.imports=[{format: dover, into: [models.quality, feedback.rewards.dover.model]}, "
+        "{format: open-clip, into: [feedback.rewards.hps.model]}]",
+        "feedback.rewards={hps: {weight: 1.0}}",
+    ]
+    settings = load_settings(None, [f"storage={tmp_path}", *overrides])
+    paths = run_verbs(settings, {**functions, "import_checkpoint": run})
+    assert imported == ["videocrafter2", "dover", "open-clip"]
+    assert "import_checkpoint models.quality" in paths
+    assert called["curate"].models.quality == "/quality"
+    assert called["feedback"].feedback.rewards == {
+        "hps": {"weight": 1.0, "model": "/reward"},
+        "dover": {"model": "/quality"},
+    }
+    assert called["feedback"].models.teacher == "/pipeline"
+
+
+def test_a_verb_may_have_settings_of_its_own(
+    functions: Mapping[str, Callable[[Settings], Path]], called: dict[str, Settings], tmp_path: Path
+) -> None:
+    overrides = [
+        "line.verbs=[distill, feedback]",
+        "training.workers=3",
+        "line.for_verb={feedback: {training: {max_grad_norm: 2.0}}}",
+    ]
+    run_verbs(load_settings(None, [f"storage={tmp_path}", *overrides]), functions)
+    norms = {verb: called[verb].training.max_grad_norm for verb in called}
+    assert norms == {"distill": 1.0, "feedback": 2.0}
+    assert called["feedback"].training.workers == 3
+    wrong = load_settings(None, ["line.verbs=[distill]", "line.for_verb={distill: {training: {worker: 2}}}"])
+    with pytest.raises(InputError, match=r"did you mean 'training\.workers'"):
+        run_verbs(wrong, functions)
 
 
 def test_what_no_verb_made_comes_from_the_settings(

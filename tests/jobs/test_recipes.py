@@ -44,6 +44,14 @@ def test_a_recipe_elsewhere_may_include_the_projects_fragments(tmp_path: Path) -
     assert load_settings(None, [], load_recipe(str(recipe))).prune.plan == "shapes-student"
 
 
+def test_a_file_of_a_recipe_is_beside_it(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text('evaluate: {prompts: "recipe:prompts/few.jsonl"}\n')
+    assert (
+        load_settings(None, [], load_recipe(str(recipe))).evaluate.prompts == tmp_path / "prompts/few.jsonl"
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

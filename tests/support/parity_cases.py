@@ -12,7 +12,7 @@ import torch
 from drawn_weights import drawn, drawn_state
 from hummingbird.core.errors import InputError
 from hummingbird.importing import autoencoder, text, unet
-from hummingbird.importing.dover import import_dover
+from hummingbird.importing.published.dover import import_dover
 from hummingbird.importing.reader import open_weights
 from hummingbird.importing.table import listed
 from hummingbird.models.dover import DOVER

@@ -24,7 +24,7 @@ from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.pruned_config import pruned_config
 from hummingbird.pruning.pruning_plan import load_plan
 from hummingbird.training.data import cached_latents
-from hummingbird.training.latent_cache import CACHE_SCHEMA, CACHE_VERSION, encoder_hashes
+from hummingbird.training.latent_cache import CACHE_SCHEMA, encoder_hashes, finish_cache
 from hummingbird.training.loop import TrainingJob
 from hummingbird.training.methods.base import Method, MethodInputs
 from hummingbird.training.methods.distillation import Distillation, DistillationSettings
@@ -51,15 +51,15 @@ def _write(folder: Path, count: int = 12, parts: int = 2, pipeline: Path | None 
         }
         for i in range(count)
     ]
+    names = {}
     for part in range(parts):
         table = pa.Table.from_pylist(rows[part::parts], schema=CACHE_SCHEMA)
         pq.write_table(table, folder / f"part-{part}.parquet", row_group_size=4)
+        names[f"part-{part}.parquet"] = (len(table), 0)
     loaded = None if pipeline is None else load_pipeline(pipeline)
     empty = torch.zeros(TEXT) if loaded is None else loaded.encode_prompts([""])[0]
-    np.save(folder / "empty.npy", empty.numpy().astype(np.float16))
-    about = {"schema_version": CACHE_VERSION, "snapshot_id": 7, "shape": SHAPE, "count": count, "fps": 8.0}
     hashes = {"vae_hash": "v", "text_hash": "t"} if loaded is None else encoder_hashes(loaded)
-    (folder / "cache.json").write_text(json.dumps({**about, **hashes}))
+    finish_cache(folder, {"snapshot_id": 7, "fps": 8.0, **hashes}, [SHAPE], names, empty)
     return folder
 
 

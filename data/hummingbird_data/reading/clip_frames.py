@@ -54,13 +54,18 @@ def indices_at_rate(total: int, fps: float, rate: float) -> NDArray[np.int64]:
     return _shown(np.arange(count) / rate, fps, total)
 
 
+def lasts(total: int, fps: float, rate: float, count: int) -> bool:
+    """Whether ``total`` frames last until the last of ``count`` frames at ``rate`` a second."""
+    return (count - 1) / rate < total / fps
+
+
 def window(frames: Frames, fps: float, rate: float, count: int) -> Frames:
     """``count`` frames at ``rate`` a second from the middle of the clip.
 
     Raises ValueError when the clip is too short for the last of them.
     """
-    span, length = (count - 1) / rate, len(frames) / fps
-    if span >= length:
+    length = len(frames) / fps
+    if not lasts(len(frames), fps, rate, count):
         raise ValueError(f"{count} frames at {rate:g} a second need more than the clip's {length:.2f} s")
     start = max(0.0, (length - count / rate) / 2)
     return frames[_shown(start + np.arange(count) / rate, fps, len(frames))]

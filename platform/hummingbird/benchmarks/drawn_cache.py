@@ -6,7 +6,6 @@ Its clips come from seeds of their own, so they are none that pretraining drew; 
 import json
 from collections.abc import Sequence
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from hummingbird.core.files import write_atomically
 from hummingbird.core.parallel import ParallelMap
+from hummingbird.core.progress import ProgressBar
 from hummingbird.models.pipeline import TextToVideoPipeline
 from hummingbird.shapes.scene import FPS, draw_clip
-from hummingbird.training.latent_cache import CACHE_SCHEMA, CACHE_VERSION, encoder_hashes
+from hummingbird.training.latent_cache import CACHE_SCHEMA, CACHE_VERSION, encoder_hashes, finish_cache
 
 STREAM = 1009  # beside the seed: a stream of random numbers that nothing else of this project draws from
 CHUNK = 32  # clips drawn at once
@@ -46,23 +44,21 @@ def draw_cache(
     path = folder / "cache.json"
     if path.is_file():
         stored = json.loads(path.read_text(encoding="utf-8"))
-        if {**stored, "shape": None} == {**about, "shape": None}:
+        if {name: stored.get(name) for name in about} == about:
             return folder
         path.unlink()
     folder.mkdir(parents=True, exist_ok=True)
     chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
     shape: list[int] = []
-    with tqdm(total=count, desc="draw and encode", unit="clip") as bar:
+    with ProgressBar(total=count, desc="draw and encode", unit="clip") as bar:
         for number, (frames, captions) in enumerate(parallel(partial(draw_captioned_clips, seed), chunks)):
             rows, shape = _rows(pipeline, chunks[number], frames, captions)
             pq.write_table(pa.Table.from_pylist(rows, CACHE_SCHEMA), folder / f"part-{number:05d}.parquet")
             bar.update(len(rows))
     for surplus in sorted(folder.glob("part-*.parquet"))[len(chunks) :]:
         surplus.unlink()
-    buffer = BytesIO()
-    np.save(buffer, pipeline.encode_prompts([""])[0].cpu().numpy().astype(np.float16))
-    write_atomically(folder / "empty.npy", buffer.getvalue())
-    write_atomically(path, json.dumps({**about, "shape": shape}, indent=2).encode())
+    parts = {f"part-{number:05d}.parquet": (len(chunk), 0) for number, chunk in enumerate(chunks)}
+    finish_cache(folder, about, [shape], parts, pipeline.encode_prompts([""])[0])
     return folder
 
 

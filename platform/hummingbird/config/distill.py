@@ -16,6 +16,9 @@ class DistillSettings(Section):
         description="limit of the training time, over which the learning rate then decays; none: all steps",
     )
     batch_size: PositiveInt = Field(4, description="samples a step and worker")
+    num_frames: PositiveInt | None = Field(
+        None, description="frames of a cached sample that are trained on, from its first; none: all"
+    )
     learning_rate: PositiveFloat = Field(3e-4, description="peak learning rate of AdamW")
     lora: LoRASettings = LoRASettings()
     method: PluginChoice = Field(

@@ -9,6 +9,7 @@ RENAMED = {
     "distill.feature_weight": "distill.method.distillation.feature_weight",
     "distill.guidance": "distill.method.distillation.guidance_scale",
     "distill.guidance_scale": "distill.method.distillation.guidance_scale",
+    "encode.size": "encode.height",
     "evaluate.batch": "evaluate.batch_size",
     "evaluate.few_steps": "evaluate.few_step_inference_steps",
     "evaluate.frames": "evaluate.num_frames",
@@ -45,6 +46,7 @@ RENAMED = {
     "plan_benchmark.warmup": "plan_benchmark.warmup_passes",
     "pretrain.rate": "pretrain.learning_rate",
     "serve.max_steps": "serve.max_inference_steps",
+    "serve.replicas": "serve.max_replicas",
     "training.average": "training.ema_decay",
     "training.checkpointing": "training.gradient_checkpointing",
     "training.clip": "training.max_grad_norm",
@@ -60,6 +62,7 @@ RENAMED = {
 
 _EITHER = "of phased_consistency likewise"
 MEANING = {
+    "encode.size": "and encode.width; none: what the teacher was made for",
     "feedback.guidance_min": "the scale s of uncond + s (cond - uncond), which is one more than before",
     "feedback.guidance_max": "the scale s of uncond + s (cond - uncond), which is one more than before",
     "feedback.guidance_scale_max": _EITHER,

@@ -8,32 +8,31 @@ from hummingbird.config.import_checkpoint import ImportCheckpointSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import write_atomically
-from hummingbird.core.hashes import count_parameters, identify
-from hummingbird.importing.dover import import_dover
-from hummingbird.importing.formats import read_t2v_turbo, read_videocrafter2
-from hummingbird.importing.modelscope import read_modelscope
-from hummingbird.importing.parts import Parts
-from hummingbird.importing.reader import open_weights
-from hummingbird.importing.table import ImportSummary, listed
+from hummingbird.core.hashes import identify
+from hummingbird.importing.format import Format, Imported, find_format, formats
+from hummingbird.importing.published.taesd import encoder_of
+from hummingbird.importing.table import listed
 from hummingbird.lake.lineage import put_model
-from hummingbird.lake.runs import Run, open_run
-from hummingbird.models.pipeline import TextToVideoPipeline
+from hummingbird.lake.runs import open_run
 
 REPORT_VERSION = 1
 CHUNK = 1 << 24
+FILES = ("checkpoint", "unet", "lora", "tokenizer", "reference", "decoder")
 
 
 def import_checkpoint(settings: Settings) -> Path:
     """Imports ``import_checkpoint.checkpoint``; returns the path of ``result.json``.
 
-    The run folder holds ``pipeline`` (types as in the file, no small decoder: published checkpoints have none), or
-    of a quality model ``quality``, and the report ``import.json``: entries that are known and unused, and remarks.
+    The run folder holds what the format becomes (``pipeline``, types as in the file; ``quality``, ``decoder`` or
+    ``reward``) and the report ``import.json``: entries that are known and unused, and remarks. What the same files
+    became before is not made again.
 
     Raises:
         InputError: licence, source or checkpoint is not given, or the checkpoint cannot be used: the message names
             the entries.
     """
     section = settings.import_checkpoint
+    chosen = find_format(section.format)
     if section.checkpoint is None:
         raise InputError("nothing to import: give import_checkpoint.checkpoint=PATH")
     if section.licence is None or section.source is None:
@@ -42,91 +41,61 @@ def import_checkpoint(settings: Settings) -> Path:
             f"the {' and the '.join(missing)} of the weights must be stated, since every model made from them "
             f"inherits it: {' '.join(f'import_checkpoint.{name}=TEXT' for name in missing)}"
         )
-    inputs = {name: _digest(path) for name, path in _files(section).items()}
+    _check_files(section, chosen)
+    inputs = _inputs(section, chosen)
     with open_run(settings, "import_checkpoint", inputs=inputs) as run:
-        summary = (
-            _import_quality(section, run) if section.format == "dover" else _import_pipeline(section, run)
-        )
+        folder = run.folder / chosen.kind
+        if run.previous is not None and folder.is_dir():
+            run.outputs.update(run.previous["outputs"])
+            run.metrics.update(run.previous["metrics"])
+            return run.result_path
+        imported = chosen.write(section, folder)
+        _write_card(folder, section)
+        run.outputs[chosen.kind] = folder
+        if imported.unet is not None:
+            row = {"run_id": run.run_id, "settings_hash": run.settings_hash, "path": folder}
+            terms = {"licence": section.licence, "source": section.source}
+            run.outputs["model_id"] = put_model(
+                run.lake, identify(imported.unet), "teacher", {**row, **terms}
+            )
+        run.metrics.update(imported.metrics, unused_entries=len(imported.unused))
         report = {
             "schema_version": REPORT_VERSION,
             "format": section.format,
             "licence": section.licence,
             "source": section.source,
             "files": inputs,
-            "unused": summary.unused,
-            "notes": summary.notes,
+            "unused": imported.unused,
+            "notes": imported.notes,
         }
         write_atomically(run.folder / "import.json", (json.dumps(report, indent=2) + "\n").encode())
         run.outputs["report"] = run.folder / "import.json"
-        run.metrics["unused_entries"] = len(summary.unused)
-        _print_summary(summary)
+        _print_summary(imported)
     return run.result_path
 
 
-def _import_pipeline(section: ImportCheckpointSettings, run: Run) -> ImportSummary:
-    parts = _read(section)
-    pipeline = TextToVideoPipeline(
-        unet=parts.unet,
-        vae=parts.vae,
-        decoder=None,
-        text_encoder=parts.text_encoder,
-        tokenizer=parts.tokenizer,
-        scheduler=parts.scheduler,
-    )
-    folder = run.folder / "pipeline"
-    pipeline.save_pretrained(folder)
-    _write_card(folder, section)
-    row = {"run_id": run.run_id, "settings_hash": run.settings_hash, "path": folder}
-    terms = {"licence": section.licence, "source": section.source}
-    run.outputs["pipeline"] = folder
-    run.outputs["model_id"] = put_model(run.lake, identify(parts.unet), "teacher", {**row, **terms})
-    run.metrics.update(
-        unet_parameters=count_parameters(parts.unet),
-        vae_parameters=count_parameters(parts.vae),
-        text_parameters=count_parameters(parts.text_encoder),
-    )
-    return ImportSummary(parts.unused, parts.notes)
-
-
-def _import_quality(section: ImportCheckpointSettings, run: Run) -> ImportSummary:
-    others = [name for name in _files(section) if name != "checkpoint"]
-    if others:
-        raise InputError(f"the format dover takes the checkpoint alone: leave {listed(others)} out")
-    folder = run.folder / "quality"
-    with open_weights(Path(str(section.checkpoint))) as weights:
-        model = import_dover(weights)
-        model.save_pretrained(folder)
-    _write_card(folder, section)
-    run.outputs["quality"] = folder
-    run.metrics["parameters"] = count_parameters(model)
-    return ImportSummary(
-        notes=[
-            f"curate with models.quality={folder}; it came without a threshold: set curate.min_technical, "
-            "curate.min_aesthetic or curate.min_overall, such as '10%'"
-        ]
-    )
-
-
-def _read(section: ImportCheckpointSettings) -> Parts:
-    checkpoint = Path(str(section.checkpoint))
-    if section.format != "t2v-turbo" and (section.unet or section.lora):
-        raise InputError("import_checkpoint.unet and lora belong to the format t2v-turbo")
-    if section.format == "modelscope":
-        if section.reference is not None:
-            raise InputError(
-                "the format modelscope brings its configuration: leave import_checkpoint.reference out"
-            )
-        return read_modelscope(checkpoint, section.tokenizer)
-    if section.format == "t2v-turbo":
-        return read_t2v_turbo(checkpoint, section.reference, section.tokenizer, section.unet, section.lora)
-    return read_videocrafter2(checkpoint, section.reference, section.tokenizer)
+def _check_files(section: ImportCheckpointSettings, chosen: Format) -> None:
+    wrong = [name for name in _files(section) if name != "checkpoint" and name not in chosen.takes]
+    if wrong:
+        owners = [one.name for one in formats().values() if set(wrong) <= one.takes]
+        belong = f" ({', '.join(wrong)} belong to the format {' or '.join(owners)})" if owners else ""
+        raise InputError(
+            f"the format {chosen.name} takes no {listed(wrong)}: leave {listed(wrong)} out{belong}"
+        )
 
 
 def _files(section: ImportCheckpointSettings) -> dict[str, Path]:
-    given = {
-        name: getattr(section, name) for name in ("checkpoint", "unet", "lora", "tokenizer", "reference")
-    }
+    given = {name: getattr(section, name) for name in FILES}
     return {name: path for name, path in given.items() if path is not None}
+
+
+def _inputs(section: ImportCheckpointSettings, chosen: Format) -> dict[str, str]:
+    """The hashes of what an import depends on: the files of the settings, and a small encoder beside its decoder."""
+    files = _files(section)
+    decoder = files["checkpoint"] if chosen.kind == "decoder" else files.get("decoder")
+    if decoder is not None and decoder.is_file() and (encoder := encoder_of(decoder)).is_file():
+        files["encoder"] = encoder
+    return {name: _digest(path) for name, path in files.items()}
 
 
 def _digest(path: Path) -> str:
@@ -149,8 +118,8 @@ def _write_card(folder: Path, section: ImportCheckpointSettings) -> None:
     write_atomically(folder / "README.md", card.encode())
 
 
-def _print_summary(summary: ImportSummary) -> None:
-    if summary.unused:
-        print(f"known entries that nothing uses ({len(summary.unused)}): {listed(summary.unused)}")
-    for note in summary.notes:
+def _print_summary(imported: Imported) -> None:
+    if imported.unused:
+        print(f"known entries that nothing uses ({len(imported.unused)}): {listed(imported.unused)}")
+    for note in imported.notes:
         print(f"note: {note}")

@@ -13,6 +13,8 @@ from hummingbird.importing.table import ImportSummary, Weights, known_unused
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
 
+SIZE = "size"
+"""Of a reference configuration: ``height`` and ``width`` in pixels of the videos that the model was made for."""
 SECTIONS = {"unet": unet.PUBLISHED, "vae": autoencoder.PUBLISHED, "text": text.PUBLISHED}
 
 
@@ -45,7 +47,8 @@ def read_reference(path: Path | None, **changed: Any) -> dict[str, dict[str, Any
 
     Args:
         path: YAML or JSON, either sections ``unet``, ``vae`` and ``text`` with the published parameters (a section
-            that is not there is the published one), or a published training configuration (``model.params``).
+            that is not there is the published one) and ``size`` (height and width in pixels), or a published training
+            configuration (``model.params``).
         changed: parameters of the U-Net that the format has beside it, where the file does not say.
 
     Raises:
@@ -53,19 +56,24 @@ def read_reference(path: Path | None, **changed: Any) -> dict[str, dict[str, Any
     """
     sections: dict[str, dict[str, Any]] = {name: dict(value) for name, value in SECTIONS.items()}
     if path is not None:
-        try:
-            config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"cannot read the reference configuration {path}: {' '.join(str(error).split())}"
-            ) from error
+        config: Any = read_config(path)
         config = _published_sections(config) if isinstance(config, dict) and "model" in config else config
-        wrong = not isinstance(config, dict) or set(config) - set(SECTIONS)
+        wrong = not isinstance(config, dict) or set(config) - {*SECTIONS, SIZE}
         if wrong or not all(isinstance(value, Mapping) for value in config.values()):
             raise InputError(f"{path}: a reference configuration has the sections {', '.join(SECTIONS)}")
         sections |= {name: dict(value) for name, value in config.items()}
     sections["unet"] = {**changed, **sections["unet"]}
     return sections
+
+
+def read_config(path: Path) -> Any:
+    """What a reference configuration, YAML or JSON, holds. Raises InputError where it cannot be read."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"cannot read the reference configuration {path}: {' '.join(str(error).split())}"
+        ) from error
 
 
 def _published_sections(config: dict[str, Any]) -> dict[str, Any]:

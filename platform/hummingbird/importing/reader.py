@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -18,7 +20,18 @@ from hummingbird.importing import unpickle
 from hummingbird.importing.table import Weights
 
 SECONDS = 1800.0
+_shapes_alone: ContextVar[bool] = ContextVar("shapes_alone", default=False)
 ZIP, PICKLE = b"PK\x03\x04", b"\x80"
+
+
+@contextmanager
+def shapes_alone() -> Iterator[None]:
+    """Within it `open_weights` reads names, shapes and types: tensors are on the device ``meta``."""
+    token = _shapes_alone.set(True)
+    try:
+        yield
+    finally:
+        _shapes_alone.reset(token)
 
 
 @contextmanager
@@ -46,15 +59,23 @@ def open_weights(path: Path, scratch: Path | None = None, seconds: float = SECON
     if head[:4] == ZIP or head[:1] == PICKLE:
         with TemporaryDirectory(prefix="import-", dir=scratch) as folder:
             converted = Path(folder) / "weights.safetensors"
-            _unpickle(path, converted, seconds)
-            yield _map(converted, path)
+            answer = _unpickle(path, converted, seconds)
+            yield _described(answer["shapes"], path) if _shapes_alone.get() else _map(converted, path)
     else:
         yield _map(path, path)
 
 
-def _unpickle(source: Path, target: Path, seconds: float) -> None:
+def _described(shapes: Mapping[str, Any], origin: Path) -> Weights:
+    tensors = {
+        name: torch.empty(size, dtype=getattr(torch, kind), device="meta")
+        for name, (size, kind) in shapes.items()
+    }
+    return Weights(tensors, str(origin))
+
+
+def _unpickle(source: Path, target: Path, seconds: float) -> Mapping[str, Any]:
     free = shutil.disk_usage(target.parent).free
-    if free < source.stat().st_size:
+    if free < source.stat().st_size and not _shapes_alone.get():
         raise InputError(
             f"{target.parent} has too little space for a copy of {source}: set TMPDIR to a larger disk"
         )
@@ -64,10 +85,12 @@ def _unpickle(source: Path, target: Path, seconds: float) -> None:
     answer = _in_child(plain, target, seconds)
     if "error" in answer:
         raise InputError(_explained(source, answer))
+    return answer
 
 
 def _in_child(source: Path, target: Path, seconds: float) -> dict[str, Any]:
     command = [sys.executable, "-I", unpickle.__file__, str(source), str(target)]
+    command += ["shapes"] if _shapes_alone.get() else []
     environment = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "TMPDIR": str(target.parent)}
     try:
         done = subprocess.run(
@@ -125,7 +148,8 @@ def _map(file: Path, origin: Path) -> Weights:
         with safe_open(file, framework="pt") as stored:
             order = (stored.metadata() or {}).get("order") if file != origin else None
             names = json.loads(order) if order else list(stored.keys())
-            tensors: dict[str, Tensor] = {name: stored.get_tensor(name) for name in names}
+            read = _empty if _shapes_alone.get() else _whole
+            tensors: dict[str, Tensor] = {name: read(stored, name) for name in names}
     except SafetensorError as error:
         raise InputError(
             f"{origin} is no checkpoint that can be read, or is cut short ({error}): safetensors and torch's pickled "
@@ -134,3 +158,20 @@ def _map(file: Path, origin: Path) -> Weights:
     if not tensors:
         raise InputError(f"{origin} holds no tensors")
     return Weights(tensors, str(origin))
+
+
+def _whole(stored: Any, name: str) -> Tensor:
+    tensor: Tensor = stored.get_tensor(name)
+    return tensor
+
+
+def _empty(stored: Any, name: str) -> Tensor:
+    part = stored.get_slice(name)
+    return torch.empty(part.get_shape(), dtype=_TYPES[part.get_dtype()], device="meta")
+
+
+_TYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
+    "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
+    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
+}  # fmt: skip

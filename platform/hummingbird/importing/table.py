@@ -21,12 +21,14 @@ class Entry:
         source: published name.
         target: name in our module.
         part: which of ``parts`` equal blocks of rows of the published tensor, for stacked projections.
+        transposed: a matrix whose rows are our columns.
     """
 
     source: str
     target: str
     part: int = 0
     parts: int = 1
+    transposed: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,8 @@ def fill(
         tensor = weights.tensors[entry.source]
         if entry.parts > 1:
             tensor = tensor.chunk(entry.parts)[entry.part]
+        if entry.transposed:
+            tensor = tensor.T
         filled[entry.target] = tensor.reshape(state[entry.target].shape).contiguous()
     module.load_state_dict({**filled, **computed}, assign=True)
     module.eval()
@@ -155,6 +159,9 @@ def _check_values(tensors: Mapping[str, Tensor], origin: str, prefix: str) -> No
     types = [f"{prefix}{name} ({t.dtype})" for name, t in tensors.items() if not t.is_floating_point()]
     if types:
         raise InputError(f"{origin}: weights must be floating-point numbers: {listed(types)}")
+    tensors = {
+        name: tensor for name, tensor in tensors.items() if not tensor.is_meta
+    }  # shapes alone were read
     # A sum of finite values in float64 is finite, and one NaN or infinity makes it neither.
     bad = [prefix + n for n, t in tensors.items() if not torch.isfinite(t.sum(dtype=torch.float64))]
     if bad:
@@ -166,7 +173,10 @@ def _check_values(tensors: Mapping[str, Tensor], origin: str, prefix: str) -> No
 
 def _stored(entry: Entry, state: Mapping[str, Tensor]) -> tuple[int, ...]:
     """The shape that an entry needs in the file."""
-    rows, *rest = state[entry.target].shape
+    shape = tuple(state[entry.target].shape)
+    if entry.parts == 1:
+        return shape[::-1] if entry.transposed else shape
+    rows, *rest = shape
     return (rows * entry.parts, *rest)
 
 

@@ -17,19 +17,20 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-CONTAINERS = ("state_dict", "module")
-"""Keys under which training frameworks keep the weights: Lightning's and DeepSpeed's."""
+CONTAINERS = ("state_dict", "module", "model")
+"""Keys under which training frameworks keep the weights: Lightning's, DeepSpeed's, and plain scripts'."""
 
 
-def main(source: str, target: str) -> dict[str, Any]:
-    """Writes the tensors of ``source`` to ``target``."""
+def main(source: str, target: str, shapes: bool = False) -> dict[str, Any]:
+    """Writes the tensors of ``source`` to ``target``, or says their ``shapes`` and types alone."""
+    place = "meta" if shapes else "cpu"
     try:
         try:
-            content = torch.load(source, map_location="cpu", weights_only=True, mmap=True)
+            content = torch.load(source, map_location=place, weights_only=True, mmap=True)
         except RuntimeError as error:
             if "mmap can only be used" not in str(error):
                 raise
-            content = torch.load(source, map_location="cpu", weights_only=True)  # the format before zip files
+            content = torch.load(source, map_location=place, weights_only=True)  # the format before zip files
     except pickle.UnpicklingError as error:
         return {
             "error": "objects" if "Weights only load failed" in str(error) else "damaged",
@@ -40,7 +41,9 @@ def main(source: str, target: str) -> dict[str, Any]:
     ) as error:  # whatever else the bytes brought about ends here: that is what the process is for
         return {"error": "damaged", "detail": f"{type(error).__name__}: {error}"}
     opened: list[str] = []
-    while isinstance(content, dict) and (key := next((k for k in CONTAINERS if k in content), None)):
+    while isinstance(content, dict) and (
+        key := next((k for k in CONTAINERS if isinstance(content.get(k), (dict, list, tuple))), None)
+    ):
         opened.append(key)
         content, around = content[key], [str(k) for k in content if k != key]
         opened += around
@@ -52,6 +55,8 @@ def main(source: str, target: str) -> dict[str, Any]:
         str(k)[:80] for k, v in content.items() if not isinstance(k, str) or not isinstance(v, torch.Tensor)
     ]:
         return {"error": "names", "detail": ", ".join(odd[:8])}
+    if shapes:
+        return {"shapes": {name: [list(t.shape), str(t.dtype)[6:]] for name, t in content.items()}}
     # safetensors keeps no order and refuses shared memory: names carry the order, each tensor gets its own memory.
     seen: set[int] = set()
     tensors = {}
@@ -66,4 +71,4 @@ def main(source: str, target: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    print(json.dumps(main(sys.argv[1], sys.argv[2])))
+    print(json.dumps(main(sys.argv[1], sys.argv[2], sys.argv[3:] == ["shapes"])))

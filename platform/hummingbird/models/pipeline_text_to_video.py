@@ -23,7 +23,8 @@ from .family import VideoUNetFamily
 from .saved_code import own_index, save_code
 from .stages import UNetSpec  # noqa: F401 - diffusers copies what this file itself imports; family needs it
 
-ENCODE_BATCH = 1024  # frames encoded at a time on a GPU, whatever their number
+ENCODE_PIXELS = 1 << 22  # encoded at a time on a GPU: 25 frames of 320 x 512
+ENCODE_PIXELS_CPU = 1 << 17
 DECODE_BATCH = 32  # frames decoded at a time; diffusers' upsampling takes another branch from 64 on
 OUTPUT_TYPES = ("np", "pt", "pil", "latent")
 
@@ -273,7 +274,8 @@ class TextToVideoPipeline(DiffusionPipeline):
     def encode_frames(self, frames: NDArray[np.uint8]) -> Tensor:
         """Scaled latents (T, C, h, w) of frames (T, H, W, 3) uint8."""
         pixels = torch.from_numpy(frames).to(self.device).permute(0, 3, 1, 2).to(self.vae.dtype) / 127.5 - 1
-        batch = DECODE_BATCH if self.device.type == "cpu" else ENCODE_BATCH
+        limit = ENCODE_PIXELS_CPU if self.device.type == "cpu" else ENCODE_PIXELS
+        batch = max(1, limit // (pixels.shape[-2] * pixels.shape[-1]))
         parts = [self.vae.encode(part).latent_dist.mode() for part in pixels.split(batch)]
         return torch.cat(parts) * self.vae.config.scaling_factor
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from hummingbird.core.files import AnyPath
-from hummingbird.training.latent_cache import Batch, LatentCache, Shard, to_device
+from hummingbird.training.latent_cache import Batch, LatentCache, to_device
+from hummingbird.training.latent_order import Shard
 
 T = TypeVar("T")
 
@@ -52,22 +53,28 @@ def read_ahead(load: Callable[[int], T], executor: Executor, ahead: int) -> Iter
 
 @contextmanager
 def cached_latents(
-    folder: AnyPath, batch_size: int, seed: int, worker: Worker
+    folder: AnyPath, batch_size: int, seed: int, worker: Worker, num_frames: int | None = None
 ) -> Iterator[Callable[[int], Batch]]:
     """A cache of latents, shared out among the workers; see `LatentCache.load` for what a batch holds.
+
+    A batch is of one size of samples.
 
     Args:
         batch_size: samples a step and worker.
         seed: of the order.
+        num_frames: of a sample, from its first; none: all, also where a sample has fewer.
 
     Raises:
         InputError: the folder is no cache, or it holds fewer samples than there are workers.
     """
     cache = LatentCache(folder)
-    shard = Shard(len(cache), worker.rank, worker.world, seed)
+    shard = Shard(cache, worker.rank, worker.world, seed, batch_size)
 
     def load(step: int) -> Batch:
-        batch = cache.load(shard.indices(step, batch_size))
+        batch = cache.load(shard.indices(step))
+        batch["latents"] = batch["latents"][
+            :, :, :num_frames
+        ].contiguous()  # each frame was encoded by itself
         if worker.device.type != "cuda":
             return batch
         return {name: rows.pin_memory() if isinstance(rows, Tensor) else rows for name, rows in batch.items()}

@@ -16,9 +16,10 @@ from hummingbird.config.plugins import Plugin, PluginChoice, resolve_plugin
 from hummingbird.config.settings import Settings
 from hummingbird.config.training import UNSEEN_IN_RESULTS
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import AnyPath, as_path, remove_tree
 from hummingbird.core.hashes import count_parameters, folder_hash, identify, public_config, weights_hash
 from hummingbird.core.model_references import pipeline_folder
-from hummingbird.core.scratch import local_copy
+from hummingbird.core.scratch import origin
 from hummingbird.lake.lineage import (
     find_model,
     latest_output,
@@ -50,7 +51,7 @@ class Start:
 
     teacher: Path
     student: Path
-    cache: Path
+    cache: AnyPath
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def run_stage(settings: Settings, stage: TrainingStage) -> Path:
         stage.rewards
     )  # looked at first: a wrong setting is named before anything is loaded
     lake = Lake.open(settings)
-    cache = local_copy(settings.training.cache or latest_output(lake, "encode", "cache"))
+    cache = as_path(settings.training.cache or latest_output(lake, "encode", "cache"))
     student_name = settings.models.student or latest_output(lake, stage.after, "pipeline")
     start = Start(pipeline_folder(settings.models.teacher), pipeline_folder(student_name), cache)
     teacher, pipeline = load_pipeline(start.teacher), load_pipeline(start.student)
@@ -108,7 +109,7 @@ def run_stage(settings: Settings, stage: TrainingStage) -> Path:
         "teacher": weights_hash(teacher.unet),
         "student": weights_hash(pipeline.unet),
         "noise": [public_config(one.scheduler.config) for one in (teacher, pipeline)],
-        "cache": {key: about[key] for key in ("snapshot_id", "vae_hash", "text_hash", "shape", "count")},
+        "cache": {key: about[key] for key in ("snapshot_id", "vae_hash", "text_hash", "buckets", "count")},
         "training": training,
         "method": _described(stage.method),
         "rewards": rewards,
@@ -123,7 +124,13 @@ def run_stage(settings: Settings, stage: TrainingStage) -> Path:
         job = TrainingJob(
             name=stage.verb,
             build=partial(build_method, stage, start),
-            data=partial(cached_latents, cache, stage.settings.batch_size, settings.seed),
+            data=partial(
+                cached_latents,
+                cache,
+                stage.settings.batch_size,
+                settings.seed,
+                num_frames=stage.settings.num_frames,
+            ),
             folder=run.folder,
             steps=stage.settings.steps,
             minutes=stage.settings.minutes,
@@ -151,6 +158,7 @@ def run_stage(settings: Settings, stage: TrainingStage) -> Path:
         _record(run, stage, pipeline, parent)
         for scaffold in ("unet", "ray", "checkpoint"):
             shutil.rmtree(run.folder / scaffold, ignore_errors=True)
+            remove_tree(origin(run.folder) / scaffold)
     return run.result_path
 
 
@@ -225,7 +233,7 @@ def _check(teacher: VideoUNet, pipeline: TextToVideoPipeline, cache: LatentCache
         raise InputError(
             f"the student's stages have widths {widths[1]}, the teacher's {widths[0]}: they must be equal"
         )
-    channels = cache.shape[1]
+    channels = cache.channels
     if channels != teacher.config.in_channels or channels != student.config.in_channels:
         raise InputError(
             f"the cache holds latents of {channels} channels; the teacher takes "

@@ -100,5 +100,7 @@ def vocabulary(tmp_path: Path) -> Path:
 def unpickled_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pickles are read in this process: one that starts for each takes seconds. Tests of the reader have it start."""
     monkeypatch.setattr(
-        reader, "_in_child", lambda source, target, _: unpickle.main(str(source), str(target))
+        reader,
+        "_in_child",
+        lambda source, target, _: unpickle.main(str(source), str(target), reader._shapes_alone.get()),
     )

@@ -52,8 +52,8 @@ def test_what_does_not_fit_is_named(tmp_path: Path, published: Mapping[str, Tens
         import_checkpoint(settings(tmp_path, {name: published[name] for name in rest}))
     with pytest.raises(InputError, match=r"DOVER.*head\.extra"):
         import_checkpoint(settings(tmp_path, {**published, "head.extra": torch.zeros(1)}))
-    with pytest.raises(InputError, match="leave reference out"):
-        import_checkpoint(settings(tmp_path, published, reference=tmp_path / "DOVER.pth"))
+    with pytest.raises(InputError, match="leave tokenizer out"):
+        import_checkpoint(settings(tmp_path, published, tokenizer=tmp_path / "DOVER.pth"))
 
 
 def test_a_pickle_of_objects_is_refused(tmp_path: Path) -> None:

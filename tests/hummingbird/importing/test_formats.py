@@ -13,9 +13,10 @@ from drawn_weights import drawn
 from hummingbird.core.errors import InputError
 from hummingbird.core.hashes import count_parameters
 from hummingbird.importing import autoencoder, unet
-from hummingbird.importing.formats import read_t2v_turbo, read_videocrafter2
 from hummingbird.importing.lora import GUIDANCE
 from hummingbird.importing.parts import read_reference
+from hummingbird.importing.published.t2v_turbo import read_t2v_turbo
+from hummingbird.importing.published.videocrafter2 import read_videocrafter2
 from hummingbird.models.unet import VideoUNet
 from safetensors.torch import save_file
 from torch import Tensor

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from hummingbird.core.errors import InputError
-from hummingbird.importing.reader import open_weights
+from hummingbird.importing.reader import open_weights, shapes_alone
 from safetensors.torch import save_file
 
 
@@ -84,3 +84,20 @@ def test_what_holds_no_weights_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "tensor.pt", "no dictionary of tensors")
     torch.save({"a": torch.ones(2), "rate": 0.1}, tmp_path / "mixed.pt")
     refused(tmp_path / "mixed.pt", "no tensors: rate")
+
+
+@pytest.mark.parametrize("pickled", [True, False])
+def test_shapes_alone_are_read_without_the_values(tmp_path: Path, pickled: bool) -> None:
+    tensors = {"b": torch.ones(3, 4, dtype=torch.float16), "a": torch.zeros(())}
+    path = tmp_path / "weights"
+    if pickled:
+        torch.save({"state_dict": tensors}, path)
+    else:
+        save_file(tensors, path)
+    with shapes_alone(), open_weights(path) as weights:
+        read = weights.tensors
+    assert {name: (t.shape, t.dtype, t.is_meta) for name, t in read.items()} == {
+        name: (t.shape, t.dtype, True) for name, t in tensors.items()
+    }
+    with open_weights(path) as weights:
+        assert torch.equal(weights.tensors["b"], tensors["b"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from hummingbird_data.latents.buckets import Bucket, Length, choose_bucket
 from hummingbird_data.latents.samples import training_frames
 from hummingbird_data.reading.clip_frames import evenly, indices_at_rate, window
 
@@ -32,9 +33,32 @@ def test_a_window_lies_in_the_middle_and_needs_its_length() -> None:
         window(numbered(45), 24, 8, 16)
 
 
-def test_training_frames_are_the_center_square_scaled() -> None:
+def test_training_frames_are_the_center_of_the_wanted_aspect_scaled() -> None:
     frames = np.zeros((48, 64, 128, 3), np.uint8)
     frames[:, :, 32:96] = 200
-    made = training_frames(frames, 24, 8, 16, 32)
+    made = training_frames(frames, 24, 8, 16, 32, 32)
     assert made.shape == (16, 32, 32, 3)
     assert (made == 200).all()
+    frames[:, 12:52] = 100  # the widest middle of 128 x 40
+    made = training_frames(frames, 24, 8, 16, 80, 256)
+    assert made.shape == (16, 80, 256, 3)
+    assert (made == 100).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "frames", "bucket", "rate"),
+    [
+        ((320, 512), 48, (320, 512, 16), 8),
+        ((320, 512), 96, (320, 512, 26), 8),  # of equal aspects the most frames
+        ((640, 400), 96, (512, 320, 16), 8),
+        ((480, 854), 48, (320, 512, 16), 8),
+        ((480, 480), 40, (320, 512, 16), 9.6),
+        ((480, 480), 24, None, 0),  # 16 a second would be needed
+    ],
+)
+def test_a_clip_goes_to_the_closest_size_that_it_is_long_enough_for(
+    size: tuple[int, int], frames: int, bucket: tuple[int, int, int] | None, rate: float
+) -> None:
+    buckets = [Bucket(320, 512, 16), Bucket(320, 512, 26), Bucket(512, 320, 16)]
+    chosen = choose_bucket(*size, Length(frames, 24.0), buckets, 8.0, 12.0)
+    assert chosen == (None if bucket is None else (Bucket(*bucket), pytest.approx(rate)))

@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from hummingbird.config.cluster import RaySettings, connect
 from hummingbird.core.errors import InputError
+from hummingbird.core.files import AnyPath
+from hummingbird.core.progress import ProgressBar
+from hummingbird.core.resources import placement, reachable_resources, told_while_waiting
 from hummingbird.models.pipeline import load_pipeline
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
@@ -41,7 +43,7 @@ class Calibration:
         rows: clips a pass, of whatever timesteps; 1 needs the memory of one pass.
     """
 
-    cache: Path
+    cache: AnyPath
     clips: int
     timesteps: int
     seed: int
@@ -104,6 +106,19 @@ class Probe:
         return torch.cat(predictions)
 
 
+def _even_samples(cache: LatentCache, calibration: Calibration) -> list[int]:
+    """Samples of the most frequent size, evenly spaced."""
+    counts = [bucket["count"] for bucket in cache.about["buckets"]]
+    most = counts.index(max(counts))
+    own = [i for n, part in enumerate(cache.parts) if part.bucket == most for i in cache.samples_of(n)]
+    if len(own) < calibration.clips:
+        raise InputError(
+            f"plan.calibration_clips={calibration.clips}, but {calibration.cache} holds {len(own)} clips of a size: "
+            "use fewer"
+        )
+    return [own[int(i)] for i in np.linspace(0, len(own) - 1, calibration.clips).round()]
+
+
 def load_probe(teacher: Path, calibration: Calibration, device: str) -> Probe:
     """A probe from a pipeline folder and a cache.
 
@@ -112,17 +127,12 @@ def load_probe(teacher: Path, calibration: Calibration, device: str) -> Probe:
     """
     pipeline = load_pipeline(teacher)
     cache = LatentCache(calibration.cache)
-    if len(cache) < calibration.clips:
+    if cache.channels != pipeline.unet.config.in_channels:
         raise InputError(
-            f"plan.calibration_clips={calibration.clips}, but {calibration.cache} holds {len(cache)} clips: use fewer"
-        )
-    if cache.shape[1] != pipeline.unet.config.in_channels:
-        raise InputError(
-            f"{calibration.cache} holds latents of {cache.shape[1]} channels, the teacher takes "
+            f"{calibration.cache} holds latents of {cache.channels} channels, the teacher takes "
             f"{pipeline.unet.config.in_channels}: encode again"
         )
-    indices = np.linspace(0, len(cache) - 1, calibration.clips).round().astype(int)
-    batch = to_device(cache.load([int(i) for i in indices]), torch.device(device))
+    batch = to_device(cache.load(_even_samples(cache, calibration)), torch.device(device))
     last = len(pipeline.scheduler.alphas_cumprod)
     timesteps = [round((i + 0.5) * last / calibration.timesteps) for i in range(calibration.timesteps)]
     unet: VideoUNet = pipeline.unet.to(device)
@@ -158,7 +168,7 @@ def memoized(measure: Measure) -> Measure:
 
 def with_progress(results: Iterable[T], count: int) -> Iterable[T]:
     """The same, with a progress bar: on a CPU a round takes minutes."""
-    bar: Iterable[T] = tqdm(results, desc="importance", total=count, unit="plan")
+    bar: Iterable[T] = ProgressBar(results, desc="importance", total=count, unit="plan")
     return bar
 
 
@@ -176,15 +186,18 @@ class Workers:
         connect(settings)
         import ray
 
-        resources = ray.cluster_resources()
+        resources = reachable_resources()
         gpu = resources.get("GPU", 0) > 0
         unit = "GPU" if gpu else "CPU"
         if resources.get(unit, 0) < workers:
             raise InputError(
-                f"plan.workers={workers}, but the Ray cluster has {resources.get(unit, 0):g} {unit}s: use fewer"
+                f"plan.workers={workers}, but the Ray cluster has no more than {resources.get(unit, 0):g} {unit}s: "
+                "use fewer"
             )
-        actor = ray.remote(num_cpus=1, num_gpus=int(gpu))(_ProbeActor)
+        actor = ray.remote(num_cpus=1, num_gpus=int(gpu), **placement(int(gpu)))(_ProbeActor)
         self._actors = [actor.remote(teacher, calibration, "cuda" if gpu else "cpu") for _ in range(workers)]
+        first, self._wanted = self._actors[0].__ray_ready__.remote(), {"CPU": 1, unit: 1}
+        self._begun = lambda: bool(ray.wait([first], timeout=0)[0])
 
     def importance(self, plans: Mapping[str, Plan]) -> dict[str, list[float]]:
         """Importance at each timestep, by the names of the plans, with a progress bar."""
@@ -193,7 +206,8 @@ class Workers:
         pool: Any = ActorPool(self._actors)
         names = list(plans)
         results = pool.map(lambda actor, name: actor.importance.remote(plans[name]), names)
-        return dict(zip(names, with_progress(results, len(names)), strict=True))
+        with told_while_waiting(f"{len(self._actors)} workers", self._wanted, self._begun):
+            return dict(zip(names, with_progress(results, len(names)), strict=True))
 
     def close(self) -> None:
         """Ends the workers."""

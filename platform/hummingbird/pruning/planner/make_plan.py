@@ -9,9 +9,8 @@ from typing import Any
 from hummingbird.config.settings import Settings
 from hummingbird.core.devices import resolve_device
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import write_atomically
+from hummingbird.core.files import as_path, write_atomically
 from hummingbird.core.hashes import weights_hash
-from hummingbird.core.scratch import local_copy
 from hummingbird.lake.lineage import latest_output
 from hummingbird.lake.runs import open_run
 from hummingbird.models.pipeline import load_pipeline
@@ -48,7 +47,7 @@ def make_plan(settings: Settings, model: PlannedModel, shape: InputShape) -> Pat
             f"a plan under a budget is made by looking at weights: import {model.name} and give its folder "
             "as plan.model"
         )
-    cache = local_copy(settings.training.cache or latest_output(Lake.open(settings), "encode", "cache"))
+    cache = as_path(settings.training.cache or latest_output(Lake.open(settings), "encode", "cache"))
     inputs = {"teacher": weights_hash(load_pipeline(model.folder).unet), "cache": str(cache)}
     calibration = Calibration(
         cache, s.calibration_clips, s.calibration_timesteps, settings.seed, s.calibration_batch_size
