@@ -5,7 +5,7 @@ A run that goes on is the same run there: its id is the run folder's, or is kept
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,8 +42,11 @@ def open_trackers(settings: WatchingSettings, folder: Path, name: str, step: int
     Raises:
         InputError: a tracker's library is not installed.
     """
-    kinds: dict[str, Callable[[WatchingSettings, Path, str, int], Tracker]]
-    kinds = {"tensorboard": TensorBoardTracker, "wandb": WandbTracker, "mlflow": MlflowTracker}
+    kinds: dict[str, type[Any]] = {
+        "tensorboard": TensorBoardTracker,
+        "wandb": WandbTracker,
+        "mlflow": MlflowTracker,
+    }
     trackers: list[Tracker] = []
     for kind in settings.trackers:
         try:
