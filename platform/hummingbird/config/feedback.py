@@ -43,8 +43,8 @@ class FeedbackSettings(Section):
     lora: LoRASettings = LoRASettings()
     method: PluginChoice = Field(
         "consistency",
-        description="training method: consistency, as in the paper, phased_consistency or module:Class, alone or "
-        "with its settings beneath: {phased_consistency: {phases: 4, target: teacher}}",
+        description="training method: consistency, as in the paper, phased_consistency, distribution_matching or "
+        "module:Class, alone or with its settings beneath: {phased_consistency: {phases: 4, target: teacher}}",
     )
     rewards: PluginTable = Field(
         {"shapes_image": {"weight": 1.0}, "shapes_video": {"weight": 2.0}},

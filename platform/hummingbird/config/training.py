@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from hummingbird.config.section import Section
+from hummingbird.config.watching import WatchingSettings
 from hummingbird.core.files import StoragePath
 
 
@@ -50,6 +51,7 @@ class TrainingSettings(Section):
         5.0, description="minutes of training between checkpoints; none: by steps alone"
     )
     checkpoint_every: PositiveInt | None = Field(None, description="steps between checkpoints; none: by time")
+    watching: WatchingSettings = WatchingSettings()
     log_every: PositiveInt = Field(
         10,
         description="steps whose losses are reduced over the workers and written together; sooner where they take "
@@ -63,6 +65,7 @@ UNSEEN_IN_RESULTS = frozenset(
         "cpus_per_worker",
         "gradient_checkpointing",
         "max_failures",
+        "watching",
         "checkpoint_minutes",
         "checkpoint_every",
         "log_every",

@@ -4,12 +4,14 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from hummingbird.config.lora import LoRASettings
@@ -19,8 +21,12 @@ from hummingbird.core.precision import resolve_precision
 from hummingbird.training.checkpoint import TrainingState
 from hummingbird.training.data import DataSource, Worker
 from hummingbird.training.engine import Pace
+from hummingbird.training.latent_cache import Batch
 from hummingbird.training.log import LOSSES, LossFile, StepLog
 from hummingbird.training.methods.base import STUDENT, Event, Method, TrainingStep
+from hummingbird.training.watching.samples import SampleSource, SampleWatch
+from hummingbird.training.watching.speed import Speedometer, samples_of
+from hummingbird.training.watching.trackers import Tracker, close_all, open_trackers
 
 EVENTS = "events.jsonl"
 LOG_SECONDS = 2.0
@@ -48,6 +54,7 @@ class TrainingJob:
         seed: of noise and timesteps; every rank and step draws from its own.
         training: settings shared by all methods.
         lora: adapters of the student, in place of all its weights.
+        samples: where videos of the student come from while it trains.
     """
 
     name: str
@@ -60,6 +67,7 @@ class TrainingJob:
     seed: int
     training: TrainingSettings
     lora: LoRASettings = field(default_factory=LoRASettings)
+    samples: SampleSource | None = None
 
 
 def run_loop(
@@ -87,6 +95,9 @@ def run_loop(
         if worker.rank == 0:
             file = stack.enter_context(LossFile(job.folder / LOSSES, pace.step))
         log = StepLog(file)
+        watch = stack.enter_context(Watch(job, state, worker, pace))
+        if pace.step == 0 and pace.done < 1:
+            watch.look(pace, kept)
         mark = time.perf_counter()
         while pace.done < 1:
             # Seeded by step, so that a resumed run draws what an unbroken one would; also for dropout.
@@ -111,18 +122,94 @@ def run_loop(
             ]
             rate = state.engines[STUDENT].get_lr()[0]
             pace.advance()
-            log.add(pace.step, rate, _update(state, steps, worker, job.training))
+            with watch.counted(steps[0].batch, count):
+                terms = _update(state, steps, worker, job.training)
+            log.add(pace.step, rate, terms)
             due = _checkpoint_due(job.training, pace, saved) or pace.done >= 1
-            if due or _log_due(job.training, pace, first):
+            look = watch.due(pace)
+            if due or look or _log_due(job.training, pace, first):
                 if worker.device.type == "cuda":
                     torch.cuda.synchronize(worker.device)
                 now = time.perf_counter()
                 lines = log.reduce(now - mark, pace, kept)
+                watch.show(lines)
                 tell(job.folder, worker, pace.step, kept, state.method.read(lines))
+                if look:
+                    watch.look(pace, kept)
                 mark = time.perf_counter()
             if due:
                 save(pace.step)
                 saved, kept = pace.seconds, pace.step
+
+
+class Watch:
+    """What is shown of a run while it trains, by its first worker; what it sees all workers hear."""
+
+    def __init__(self, job: TrainingJob, state: TrainingState, worker: Worker, pace: Pace) -> None:
+        self._job, self._state, self._worker = job, state, worker
+        self._every, self._start = job.training.watching.sample_every, pace.step
+        self._trackers: list[Tracker] = []
+        self._samples: SampleWatch | None = None
+        self._speed: Speedometer | None = None
+        if worker.rank == 0:
+            self._trackers = open_trackers(job.training.watching, job.folder, job.name, pace.step)
+
+    def due(self, pace: Pace) -> bool:
+        """Whether videos are made after the steps so far; none in a run that is shorter than the steps between them."""
+        every = self._every
+        return (
+            self._job.samples is not None
+            and every is not None
+            and self._job.steps >= every
+            and pace.step % every == 0
+        )
+
+    def look(self, pace: Pace, kept: int) -> None:
+        """Makes videos, if they are due; all workers wait for them.
+
+        Raises:
+            TrainingStopped: they have collapsed.
+        """
+        if not self.due(pace) or self._job.samples is None:
+            return
+        events: list[list[Event]] = [[]]
+        if self._worker.rank == 0:
+            if self._samples is None:
+                self._samples = self._job.samples.open(self._job.folder, self._worker.device)
+            network = self._state.averages[STUDENT].module
+            events = [self._samples.look(pace.step, pace.done, network, self._trackers)]
+        if self._worker.world > 1:
+            dist.broadcast_object_list(events, src=0)
+        tell(self._job.folder, self._worker, pace.step, kept, events[0])
+
+    @contextmanager
+    def counted(self, batch: Batch, batches: int) -> Iterator[None]:
+        """Around a step: the first one's operations are counted."""
+        counter = None
+        if self._trackers:
+            if self._speed is None:
+                samples = samples_of(batch) * batches
+                self._speed = Speedometer(self._job.folder, self._worker.device, samples, self._start)
+            counter = self._speed.counter()
+        with counter or nullcontext():
+            yield
+        if counter is not None and self._speed is not None:
+            self._speed.count(counter)
+
+    def show(self, lines: Sequence[dict[str, float]]) -> None:
+        """Lines of the log, and how fast the run is."""
+        for line in lines:
+            values = {name: value for name, value in line.items() if name != "step"}
+            if self._speed is not None:
+                values |= self._speed.figures(line["seconds"], self._worker.world)
+            for tracker in self._trackers:
+                tracker.scalars(int(line["step"]), values)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        close_all(self._trackers)
 
 
 def tell(folder: Path, worker: Worker, step: int, kept: int, events: Sequence[Event]) -> None:

@@ -38,6 +38,7 @@ from hummingbird.training.methods.base import Method, MethodInputs
 from hummingbird.training.rewards.base import Reward
 from hummingbird.training.rewards.term import RewardTerm, declaration
 from hummingbird.training.trainer import train
+from hummingbird.training.watching.samples import SampleSource
 
 NOT_TERMS = frozenset({"step", "learning_rate", "seconds"})
 """What a line of the log holds besides the means of a step."""
@@ -136,6 +137,15 @@ def run_stage(settings: Settings, stage: TrainingStage) -> Path:
             seed=settings.seed,
             training=settings.training,
             lora=stage.settings.lora,
+            samples=SampleSource(
+                start.teacher,
+                start.student,
+                cache,
+                stage.method.kind.scheduler_changes(stage.method.settings),
+                settings.training.watching,
+                settings.training.mixed_precision,
+                settings.seed,
+            ),
         )
         parent = find_model(run.lake, identify(pipeline.unet), "student", start.student)
         pipeline.unet = VideoUNet.from_pretrained(train(job, settings.ray))

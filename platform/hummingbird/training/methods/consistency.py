@@ -4,7 +4,7 @@ Sources: AMD-Hummingbird, second stage (arXiv 2503.18559); T2V-Turbo (arXiv 2405
 models (arXiv 2310.04378).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import torch
@@ -94,22 +94,30 @@ class ConsistencyDistillation(Method):
 
     def losses(self, network: str, step: TrainingStep) -> Losses:
         """Terms: ``consistency`` and, once there are rewards, ``reward/NAME`` (larger is better)."""
+        student = step.networks[STUDENT]
+        total, estimate, rows = self.consistency_loss(step)
+        terms = {"consistency": total}
+        gained, scores = self.rewarded(step, lambda: self.rewarded_videos(student, estimate, rows, step))
+        return Losses(
+            total if gained is None else total - gained,
+            {name: term.detach() for name, term in (terms | scores).items()},
+        )
+
+    def consistency_loss(self, step: TrainingStep) -> tuple[Tensor, Tensor, Batch]:
+        """The loss, the student's estimates of x0, and what they are of."""
         student, average = step.networks[STUDENT], step.averages[STUDENT]
         rows = self._replay.next(lambda: self.teacher_batch(average, step), step.host_generator)
         target = self.consistency_target(average if self._settings.target == "average" else student, rows)
         estimate = self.estimate(predict_few_step(student, rows["x"], rows["t"], rows), rows["x"], rows["t"])
-        total = pseudo_huber(estimate, target)
-        terms = {"consistency": total}
-        if self._rewards is not None:
-            gained, scores = self._rewards.loss(
-                lambda: self.rewarded_videos(student, estimate, rows, step),
-                step.progress,
-                step.number,
-                step.host_generator,
-            )
-            total = total if gained is None else total - gained
-            terms |= scores
-        return Losses(total, {name: term.detach() for name, term in terms.items()})
+        return pseudo_huber(estimate, target), estimate, rows
+
+    def rewarded(
+        self, step: TrainingStep, videos: Callable[[], tuple[Tensor, Sequence[str]]]
+    ) -> tuple[Tensor | None, dict[str, Tensor]]:
+        """What the loss is made smaller by, if rewards count now, and their terms; see `RewardTerm.loss`."""
+        if self._rewards is None:
+            return None, {}
+        return self._rewards.loss(videos, step.progress, step.number, step.host_generator)
 
     @torch.no_grad()
     def teacher_batch(self, average: Denoiser, step: TrainingStep) -> Batch:
@@ -120,15 +128,19 @@ class ConsistencyDistillation(Method):
         x0 = step.batch["latents"]
         starts = self.start_timesteps()
         t = starts[draw_stratified(len(starts), len(x0), step.host_generator)]
-        low, high = self._settings.guidance_scale_min - 1, self._settings.guidance_scale_max - 1
-        device = step.generator.device
-        w = low + (high - low) * torch.rand(len(x0), generator=step.generator, device=device)
+        w = self.draw_guidance(len(x0), step)
         noise = self._scheduler.draw_noise(x0.shape, step.generator)
         x = self._scheduler.add_noise(x0, noise, t)
         described = {name: rows for name, rows in step.batch.items() if name != "latents"} | {"w": w}
         x, t = self.backward_simulation(average, x, t, noise, described, step.host_generator)
         reached, at = self.follow_teacher(x, t, described)
         return {**described, "x": x, "t": t, "reached": reached, "at": at}
+
+    def draw_guidance(self, count: int, step: TrainingStep) -> Tensor:
+        """``count`` guidance scales, as the w = s - 1 that the student embeds."""
+        low, high = self._settings.guidance_scale_min - 1, self._settings.guidance_scale_max - 1
+        device = step.generator.device
+        return low + (high - low) * torch.rand(count, generator=step.generator, device=device)
 
     def start_timesteps(self) -> Tensor:
         """Timesteps at which the student is trained."""

@@ -1,0 +1,1 @@
+"""Watching a training: trackers, sample videos, speed, and collapses."""
