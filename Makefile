@@ -13,7 +13,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-slow test-all test-vllm parity serve lint pretrain clean
+.PHONY: help install quickstart test test-slow test-all test-vllm parity serve lint audit pretrain clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is another: make install PYTHON=python3.12"; exit 1; }
 	@command -v c++ >/dev/null || { echo "a C++ compiler is needed (Debian: apt-get install g++)"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,serve,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,serve,export,dev]'
 	@touch $@
 
 quickstart: $(READY) ## Run the whole line on the small world; ends with a report
@@ -58,9 +58,17 @@ lint: $(READY) ## Check style, types and who imports whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+audit: ## Look the lock up among known weaknesses (network), and write dist/sbom.json
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	mkdir -p dist
+	.venv-audit/bin/cyclonedx-py requirements constraints.txt --pyproject pyproject.toml --output-reproducible \
+		--of JSON -o dist/sbom.json
+	.venv-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
 pretrain: $(READY) ## Train the small world's models again (hours)
 	$(BIN)/python jobs/pretrain.py --storage '$(STORAGE)' $(ARGS)
 
 clean: ## Remove the environment and caches; runs stay
-	rm -rf .venv .venv-vllm build dist *.egg-info .import_linter_cache .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-vllm .venv-audit build dist *.egg-info .import_linter_cache .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Prints a table of the lake as JSON lines, or (orphans) the media files that no row of any snapshot names."""
+"""Prints a table of the lake as JSON lines; lineage, diff, compact, expire and orphans are first words of their own."""
 
 from hummingbird_jobs.verbs import run
 

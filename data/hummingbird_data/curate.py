@@ -11,10 +11,11 @@ and have no caption yet go to the captioner. Thresholds that are percentiles nee
 none is scored in a first pass, whose clips are dropped as "unjudged", and all is judged in a second one.
 """
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,18 +23,20 @@ from threading import Event
 
 from hummingbird.config.cluster import connect
 from hummingbird.config.settings import Settings
+from hummingbird.core.shared_folder import SharedFolder
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import open_run
 
 from hummingbird_data.captions.repeated_captions import RepeatedCaptions
+from hummingbird_data.copies.batch_copies import KeptClips
 from hummingbird_data.copies.duplicate_index import DuplicateIndex
-from hummingbird_data.copies.duplicates import CopyLimits
+from hummingbird_data.copies.index_shards import IndexShards
 from hummingbird_data.curation_plan import CurationPlan
 from hummingbird_data.filters.base import declare_scores, describe_filters
 from hummingbird_data.projection import describe_projection, project
 from hummingbird_data.reading.ahead import BackgroundTask, ahead
 from hummingbird_data.runtime.committed import CommittedSources
-from hummingbird_data.runtime.outcome import commit, counts, failure, publish
+from hummingbird_data.runtime.outcome import check_media, commit, counts, failure, publish
 from hummingbird_data.runtime.progress import CurationProgress, Work, stage_speeds
 from hummingbird_data.sources.batching import BatchSizer, batches
 from hummingbird_data.sources.manifests import ManifestColumns
@@ -43,6 +46,7 @@ from hummingbird_data.verdicts.judging import judge
 from hummingbird_data.verdicts.verdict import with_verdict
 
 _TASKS = 12  # of a batch, for each core: a core waits for a tenth of a second for its next one
+_CORES_OF_SHARD = 16  # cores that read and score for each actor of the index
 
 
 def curate(settings: Settings) -> Path:
@@ -64,6 +68,10 @@ def curate(settings: Settings) -> Path:
         ):
             connect(settings.ray)
             quiet_ray_data()
+            shared = SharedFolder.mark(settings.storage)
+            if shared is not None:
+                shared.check_nodes()
+            plan = plan.with_storage(shared)
             print(f"captions: {plan.caption_source}", flush=True)
             plan.check()
             declare_scores(run.lake, plan.filters)
@@ -138,6 +146,7 @@ def _score_all(
 
         with _scored(unscored(), plan, progress) as results:
             for batch, scored in results:
+                check_media(plan.storage, scored)
                 clips, failures = _whole(scored)
                 rows = [
                     with_verdict({**row, "caption": row["caption_original"]}, ["unjudged"]) for row in clips
@@ -152,14 +161,12 @@ def _judge_all(
     """All batches, in order; returns the number of those that were left to do."""
     s = plan.settings.curate
     committed.look(plan)
-    limits = CopyLimits(s.copy_luma, s.copy_color, s.copy_likeness)
     sizer, number = _batch_sizer(plan), 0
     with (
-        DuplicateIndex(limits, plan.storage) as index,
+        _kept_clips(plan, committed) as index,
         RepeatedCaptions(s.caption_share) as repeated,
         CurationProgress(len(sources), work) as progress,
     ):
-        index.add(committed.winners(plan))
         if plan.captions is not None:
             for row in committed.captions(plan):
                 repeated.add(row["clip_id"], row["caption"], row["embedding"])
@@ -173,6 +180,7 @@ def _judge_all(
 
         with _scored(unjudged(), plan, progress) as results:
             for batch, scored in results:
+                check_media(plan.storage, scored)
                 clips, failures = _whole({**batch.clips, **scored})
                 stands = partial(committed.stands, plan=plan)
                 done, unanswered = judge(clips, plan, index, repeated, progress, stands)
@@ -184,6 +192,21 @@ def _judge_all(
                 sizer.done(len(batch.sources))
                 number += 1
     return number
+
+
+@contextmanager
+def _kept_clips(plan: CurationPlan, committed: CommittedSources) -> Iterator[KeptClips]:
+    """The index of kept clips with those that stay: in this process, or over actors."""
+    shards = plan.settings.curate.index_actors
+    if shards is None:
+        shards = 0 if plan.settings.curate.engine == "plain" else math.ceil(_cores(plan) / _CORES_OF_SHARD)
+    if shards:
+        with IndexShards(plan.copy_limits, plan.storage, shards, partial(committed.winners, plan)) as index:
+            yield index
+    else:
+        with DuplicateIndex(plan.copy_limits, plan.storage) as local:
+            local.add(committed.winners(plan))
+            yield local
 
 
 def _waiting(

@@ -13,11 +13,13 @@ from hummingbird.core.files import AnyPath
 from hummingbird.core.hashes import weights_path_hash
 from hummingbird.core.licences import forbids_commercial_use
 from hummingbird.core.model_references import model_licence
+from hummingbird.core.resources import reachable_resources
+from hummingbird.core.shared_folder import SharedFolder
 
 from hummingbird_data.captions.caption_stages import Captioning
 from hummingbird_data.captions.captioning import plan_captioning
 from hummingbird_data.captions.engines import AT_ENDPOINT
-from hummingbird_data.copies.duplicates import HashStage
+from hummingbird_data.copies.duplicates import CopyLimits, HashStage
 from hummingbird_data.filters.base import Filter, Limits
 from hummingbird_data.filters.shipped import ALWAYS, chosen_filters, filters_of
 from hummingbird_data.reading.clips import ClipSettings
@@ -34,9 +36,9 @@ log = logging.getLogger(__name__)
 # hashed; and classes, which are hashed with their own settings.
 _SPEED = {
     "engine", "source", "limit", "manifest_uri", "manifest_caption", "manifest_root", "batch_files", "batch_seconds",
-    "caption_batch", "quality_actors", "caption_actors", "model_gpus", "allow_noncommercial", "caption_endpoint",
-    "rewrite_endpoint", "caption_prompt", "rewrite_prompt", "caption_tokenizer", "filters",
-    "shot_weights",
+    "caption_batch", "quality_actors", "caption_actors", "model_gpus", "caption_resources", "allow_noncommercial",
+    "caption_endpoint", "rewrite_endpoint", "caption_prompt", "rewrite_prompt", "caption_tokenizer", "filters",
+    "shot_weights", "index_actors",
 }  # fmt: skip
 _COPIES = ("copy_color", "copy_likeness", "copy_luma")
 _JUDGING = {*(kind.threshold.setting for kind in ALWAYS), *_COPIES}
@@ -100,6 +102,12 @@ class CurationPlan:
         )
 
     @property
+    def copy_limits(self) -> CopyLimits:
+        """What counts as a copy."""
+        s = self.settings.curate
+        return CopyLimits(s.copy_luma, s.copy_color, s.copy_likeness)
+
+    @property
     def caption_source(self) -> str:
         """Where the captions come from, in words."""
         if self.captions is None:
@@ -128,13 +136,14 @@ class CurationPlan:
         needed = sum(stage.gpus * max(1, stage.actors) for stage in stages)
         if not needed:
             return
-        import ray
-
-        there = ray.cluster_resources().get("GPU", 0.0)
+        there = reachable_resources().get("GPU", 0.0)
         if needed <= there:
             return
         each = self.settings.curate.model_gpus
-        told = f"the models need {needed:g} GPUs at once (curate.model_gpus={each:g} each), Ray has {there:g}"
+        told = (
+            f"the models need {needed:g} GPUs at once (curate.model_gpus={each:g} each), Ray has no more than "
+            f"{there:g}"
+        )
         if self.settings.ray.address or os.environ.get("RAY_ADDRESS"):
             log.warning("%s: the run waits until more nodes come", told)
         else:
@@ -145,6 +154,13 @@ class CurationPlan:
         """Of all that verdicts depend on."""
         copies = {name: getattr(self.settings.curate, name) for name in _COPIES}
         return _hash(self.scoring_key, dict(self.limits), copies)
+
+    def with_storage(self, shared: SharedFolder | None) -> "CurationPlan":
+        """The plan whose readers look first whether they see the very storage folder."""
+        scoring = tuple(
+            replace(stage, shared=shared) if isinstance(stage, ReadStage) else stage for stage in self.scoring
+        )
+        return replace(self, scoring=scoring)
 
     def with_percentiles(self, read: Callable[[], Iterable[Scores]]) -> "CurationPlan":
         """The plan with thresholds that are percentiles taken from the scores that ``read`` yields in chunks."""

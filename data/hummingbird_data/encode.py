@@ -19,11 +19,12 @@ from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import AnyPath
 from hummingbird.core.model_references import pipeline_folder
+from hummingbird.core.progress import ProgressBar
+from hummingbird.core.shared_folder import SharedFolder
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.runs import Run, open_run
 from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
 from hummingbird.training.latent_cache import CACHE_VERSION, LatentCache, encoder_hashes, finish_cache
-from tqdm import tqdm
 
 from hummingbird_data.latents.buckets import Bucket, Length, buckets_of, choose_bucket
 from hummingbird_data.latents.latent_parts import LEFT_OUT, LatentStage
@@ -185,16 +186,20 @@ def _make_parts(
         return
     connect(settings.ray)
     quiet_ray_data()
+    shared = SharedFolder.mark(settings.storage)
+    if shared is not None:
+        shared.check_nodes()
     log.info("encoding %d of %d parts into %s", len(missing), len(parts), folder)
     stage = LatentStage(
         pipeline=settings.models.teacher,
         folder=folder,
         actors=actors_for(s.actors, pipeline_folder(settings.models.teacher), s.model_gpus),
         gpus=s.model_gpus,
+        shared=shared,
     )
     total = sum(len(part.clips) for part in parts)
     dataset: ray.data.Dataset = ray.data.from_items(missing, override_num_blocks=len(missing))
-    with tqdm(total=total, initial=total - sum(len(m["clips"]) for m in missing), desc="encode",
+    with ProgressBar(total=total, initial=total - sum(len(m["clips"]) for m in missing), desc="encode",
               unit="clip", mininterval=1.0, dynamic_ncols=True) as bar:  # fmt: skip
         for row in add_stages(dataset, [stage]).iter_rows():
             if row.get("error"):

@@ -10,9 +10,11 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import cv2
+from hummingbird.core.resources import placement
+from hummingbird.core.shared_folder import NotSharedError
 
 from hummingbird_data.runtime.metrics import count, decoding
 from hummingbird_data.runtime.progress import SECONDS
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ray.data import Dataset
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 class StageError(Exception):
@@ -99,6 +102,8 @@ class StageRunner:
         try:
             inputs = [{key: row[key] for key in self.stage.inputs} for row in rows]
             results = self.stage.process_batch(inputs)
+        except NotSharedError:
+            raise  # of no row: the node is not fit for any
         except StageError as error:
             if len(rows) == 1:
                 return [[self._failed(rows[0], error.stage, str(error))]]
@@ -150,19 +155,24 @@ def add_stages(dataset: "Dataset", stages: Sequence[Stage]) -> "Dataset":
     for kind, group in groupby(stages, _kind):
         chain = list(group)
         first = chain[0]
-        resources: dict[str, Any] = {"num_cpus": first.cpus, "num_gpus": first.gpus}
+        resources: dict[str, Any] = {"num_cpus": first.cpus, "num_gpus": first.gpus, **placement(first.gpus)}
         if kind == "rows":
-            dataset = dataset.flat_map(_Rows(chain), **resources)
+            dataset = dataset.flat_map(_named(_Rows, chain)(chain), **resources)
             continue
         resources |= {"batch_size": first.batch_rows, "batch_format": "pyarrow"}
         if not first.actors:
-            dataset = dataset.map_batches(_Batches(chain), **resources)
+            dataset = dataset.map_batches(_named(_Batches, chain)(chain), **resources)
         else:
-            pool = ActorPoolStrategy(size=first.actors)
+            pool = ActorPoolStrategy(min_size=1, max_size=first.actors)  # it begins with what there is
             dataset = dataset.map_batches(
-                _BatchRunner, compute=pool, fn_constructor_args=(first,), **resources
+                _named(_BatchRunner, chain), compute=pool, fn_constructor_args=(first,), **resources
             )
     return dataset
+
+
+def _named(kind: type[T], stages: Sequence[Stage]) -> type[T]:
+    """The class by the names of its stages, which is what Ray's dashboard, metrics and process list call the work."""
+    return type("+".join(stage.name for stage in stages), (kind,), {})
 
 
 def _kind(stage: Stage) -> str:
@@ -177,7 +187,6 @@ class _Rows:
 
     def __init__(self, stages: Sequence[Stage]) -> None:
         self.stages = stages
-        self.__name__ = "+".join(stage.name for stage in stages)  # what Ray's progress and dashboard show
 
     def __call__(self, row: Row) -> list[Row]:
         return list(run_plain([row], self.stages))
@@ -216,8 +225,11 @@ def _runner(stage: Stage) -> StageRunner:
 
 
 def quiet_ray_data() -> None:
-    """Turns Ray Data's own progress bars off: a verb shows one of its own, with counts."""
+    """Turns Ray Data's own progress bars off: a verb shows one of its own, with counts. Errors of stages come as they
+    are."""
     from ray.data import DataContext
 
-    DataContext.get_current().enable_progress_bars = False
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.raise_original_map_exception = True  # a sentence for the user stays one
     logging.getLogger("ray.data").setLevel(logging.WARNING)

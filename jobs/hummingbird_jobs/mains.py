@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
@@ -33,6 +32,19 @@ def curate(settings: Settings) -> Path:
     with sources_of(settings) as sources:  # the lake may hold clips of others too
         review = write_review(Lake.open(settings), settings.storage, result, sources.__contains__)
     print(f"review: {review}")
+    return result
+
+
+def evaluate(settings: Settings) -> Path:
+    """Scores models, and writes a page of what was found beside the result."""
+    from hummingbird.evaluation.evaluate import evaluate
+    from hummingbird.lake.runs import load_result
+    from hummingbird.reports.evaluation import evaluation_report
+    from hummingbird.reports.page import write_report
+
+    result = evaluate(settings)
+    page = result.parent / "report.html"
+    print(f"report: {write_report(evaluation_report(load_result(result)), page)}")
     return result
 
 
@@ -75,7 +87,7 @@ def plan(settings: Settings, args: argparse.Namespace) -> None:
 
 def add_lake_arguments(parser: argparse.ArgumentParser) -> None:
     """The table, ``--where`` and ``--snapshot``."""
-    parser.add_argument("table", metavar="TABLE", help="clips, quarantine, runs, models or orphans")
+    parser.add_argument("table", metavar="TABLE", help="clips, quarantine, runs or models")
     parser.add_argument("--where", metavar="FILTER", help="row filter, e.g. \"verdict = 'dropped'\"")
     parser.add_argument("--snapshot", type=int, metavar="ID", help="a snapshot of clips; none: the current")
 
@@ -83,13 +95,8 @@ def add_lake_arguments(parser: argparse.ArgumentParser) -> None:
 def lake(settings: Settings, args: argparse.Namespace) -> None:
     """Prints a table, a row a line."""
     from hummingbird.lake.lake import Lake, parse_json
-    from hummingbird.lake.orphans import orphans
 
     opened = Lake.open(settings, create=False)
-    if args.table == "orphans":
-        for orphan in orphans(opened):
-            print(json.dumps(asdict(orphan), ensure_ascii=False))
-        return
     for batch in opened.batches(args.table, args.where, args.snapshot):
         for row in batch.to_pylist():
             json.dump(parse_json(row), sys.stdout, default=datetime.isoformat, ensure_ascii=False)

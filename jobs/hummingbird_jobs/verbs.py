@@ -128,13 +128,18 @@ VERBS: dict[str, Verb] = {
     ),
     "evaluate": Verb(
         "Scores models on the same prompts and seeds: VBench's form, with intervals and videos.",
-        "hummingbird.evaluation.evaluate:evaluate",
+        "hummingbird_jobs.mains:evaluate",
         {"--prompts": "evaluate.prompts", "--teacher": "models.teacher", "--student": "models.student"},
     ),
     "compile": Verb(
         "Compiles a model for this machine: a package that a server loads in seconds.",
         "hummingbird.compiling.compile:compile_model",
         {"--model": "compile.model"},
+    ),
+    "export": Verb(
+        "Exports a model to ONNX and OpenVINO, runs both on this CPU and compares them with the eager model.",
+        "hummingbird.compiling.export:export_model",
+        {"--model": "export.model"},
     ),
     "serve": Verb(
         "Serves the video API and the page until Ctrl-C; compiles the model first where that has not been done.",
@@ -184,11 +189,42 @@ VERBS: dict[str, Verb] = {
             ),
         },
     ),
+    "publish": Verb(
+        "Writes the folder that an upload to the Hub takes, with a model card from results, and checks that it loads.",
+        "hummingbird.reports.publish:publish",
+        {"--model": "publish.model", "--repo": "publish.repo"},
+    ),
     "lake": Verb(
-        "Prints a table of the lake as JSON lines, or (orphans) the media files that no row of any snapshot names.",
+        "Prints a table of the lake as JSON lines.\n\n"
+        "With a first word:\n"
+        "lineage MODEL: what a model was made of, down to the clips.\n"
+        "diff BEFORE AFTER: what became of the clips from one snapshot to another.\n"
+        "compact: the rows of all tables in as few files as they need.\n"
+        "expire: snapshots go that no run and no model names, but for the newest.\n"
+        "orphans [--delete]: media files that no row of any snapshot names.",
         "hummingbird_jobs.mains:lake",
         arguments="hummingbird_jobs.mains:add_lake_arguments",
         takes_arguments=True,
+        kinds={
+            name: Verb(
+                description,
+                f"hummingbird_jobs.lake_verbs:{name}",
+                sections=(),
+                arguments=f"hummingbird_jobs.lake_verbs:add_{name}_arguments" if arguments else None,
+                takes_arguments=arguments,
+            )
+            for name, arguments, description in (
+                (
+                    "lineage",
+                    True,
+                    "What a model was made of, model by model, then the clips it learned from.",
+                ),
+                ("diff", True, "What became of the clips from one snapshot to another."),
+                ("compact", False, "Writes the rows of all tables into as few files as they need."),
+                ("expire", False, "Takes snapshots away that no run and no model names, but for the newest."),
+                ("orphans", True, "Lists media files that no row of any snapshot names, or deletes them."),
+            )
+        },
     ),
     "pretrain": Verb(
         "Trains one of the shapes world's small models and ships it with the package.",
@@ -253,6 +289,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     if not words or words[0] in ("-h", "--help", "help"):
         print(help_text())
         sys.exit(0 if words else BAD_INPUT)
+    if words[0] == "submit":
+        _imported("hummingbird_jobs.submission:main")(words[1:])
     if words[0] not in VERBS:
         close = difflib.get_close_matches(words[0].replace("-", "_"), VERBS, n=1, cutoff=0.5)
         instead = f"did you mean '{close[0]}'?" if close else f"{PROGRAM} --help lists them"
@@ -269,6 +307,7 @@ def help_text() -> str:
             f"usage: {PROGRAM} VERB [OPTIONS] [section.key=value ...]",
             "",
             *lines,
+            f"  {'submit':{wide}}Runs any of these as a job of a Ray cluster: {PROGRAM} submit VERB [OPTIONS].",
             "",
             f"{PROGRAM} VERB --help says more.",
         ]
@@ -284,3 +323,7 @@ def _imported(name: str) -> Callable[..., Any]:
 def _refuse(message: str) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     sys.exit(BAD_INPUT)
+
+
+if __name__ == "__main__":
+    main()

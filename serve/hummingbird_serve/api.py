@@ -1,242 +1,185 @@
 """The HTTP API: OpenAI's form of videos and models."""
 
-import asyncio
-import hmac
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any, Literal
-from urllib.parse import SplitResult, urlsplit
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
 
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
-from hummingbird.core.scratch import local_copy
+from fastapi.responses import HTMLResponse, JSONResponse
+from hummingbird.core.files import as_path
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Match
 
-from hummingbird_serve.requests import APIError, Parse, ServedModel, VideoParameters
-from hummingbird_serve.videos import VideoJobs
+from hummingbird_serve.answers import ERRORS, Health, ModelList, ModelObject, error_answers
+from hummingbird_serve.guard import Guard
+from hummingbird_serve.jobs import VideoJobs, storage_error
+from hummingbird_serve.keys import KeyRing
+from hummingbird_serve.login import add_login
+from hummingbird_serve.reference import reference_page
+from hummingbird_serve.requests import APIError, Parse, ServedModel
+from hummingbird_serve.video_routes import add_video_routes
 
-MAX_BODY_BYTES = 64 * 1024
-FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+logger = logging.getLogger("ray.serve")
 
-BODY_SCHEMA = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            kind: {"schema": VideoParameters.model_json_schema()} for kind in ("application/json", FORMS[0])
-        },
-    }
-}
+EVERYWHERE = (401, 403, 429, 503)
 
 
 def build_api(
     jobs: VideoJobs,
     models: Mapping[str, ServedModel],
     parse: Parse,
-    token: str | None,
+    keys: KeyRing,
     ready: Callable[[], Awaitable[bool]],
+    allowed_hosts: Collection[str] = (),
 ) -> FastAPI:
     """The application with the routes of the API.
 
     Args:
-        jobs: makes and keeps the videos.
+        jobs: makes and keeps the videos; begins and ends with the application.
         models: what is served, by name; the first is the default.
         parse: checks the fields of a request.
-        token: what clients must send as bearer token; none: this is a loopback server, and answers only
-            requests that name loopback as host and come from no foreign web page.
+        keys: what clients must send; empty: this is a loopback server.
         ready: whether the generator answers.
+        allowed_hosts: names under which clients reach a server with keys.
     """
-    app = FastAPI(title="Hummingbird", docs_url="/docs", redoc_url=None)
-    app.add_middleware(Guard, token=token)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await jobs.start()
+        try:
+            yield
+        finally:
+            await jobs.drain(jobs.settings.drain_seconds)
+
+    app = FastAPI(title="Hummingbird", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.add_middleware(Guard, keys=keys, allowed_hosts=allowed_hosts)
+    _answer_errors(app)
+    add_login(app, keys)
+
+    @app.get("/health", tags=["server"])
+    async def health() -> Health:
+        """The server is alive: always 200. What ails it is said, and what does not answer at all is dead."""
+        up = await ready()
+        status: Any = "stopping" if jobs.draining else "degraded" if jobs.trouble or not up else "ok"
+        return Health(status=status, storage=jobs.trouble or "ok", ready=up)
+
+    @app.get("/ready", tags=["server"], responses={503: {"model": Health, "description": "Not now."}})
+    async def get_ready() -> JSONResponse:
+        """200 where a new video would be taken and made, else 503."""
+        answer = await health()
+        return JSONResponse(answer.model_dump(), 200 if answer.status == "ok" else 503)
+
+    def describe(model: ServedModel) -> ModelObject:
+        open_ = [v for v in jobs.all() if v.request.model == model.name and not v.finished]
+        queue = jobs.queues.get(model.name)
+        facts = {name: getattr(model, name) for name in ModelObject.model_fields if hasattr(model, name)}
+        if model.compiled_name is not None:
+            facts["compiled"] = as_path(model.compiled_name).is_file()
+        return ModelObject(
+            **facts,
+            id=model.name,
+            queued=len(open_),
+            max_queued=jobs.settings.max_queued,
+            max_prompt_characters=jobs.settings.max_prompt_characters,
+            step_seconds=queue.step_seconds if queue else None,
+        )
+
+    @app.get("/v1/models", tags=["models"], responses=error_answers(*EVERYWHERE))
+    async def list_models() -> ModelList:
+        """The served models; the first is the default."""
+        return ModelList(data=[describe(model) for model in models.values()])
+
+    @app.get("/v1/models/{name}", tags=["models"], responses=error_answers(*EVERYWHERE, 404))
+    async def get_model(name: str) -> ModelObject:
+        """One served model."""
+        if name not in models:
+            raise APIError(404, "there is no model of this name", "model", "model_not_found")
+        return describe(models[name])
+
+    add_video_routes(app, jobs, models, parse)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(reference_page(app.openapi()))
+
+    @app.api_route(
+        "/v1/{rest:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False
+    )
+    async def nothing(request: Request, rest: str) -> None:
+        """The page is mounted below all routes: without this one, it would answer."""
+        allowed = {
+            method
+            for route in app.routes
+            if route.matches(request.scope)[0] is Match.PARTIAL
+            for method in getattr(route, "methods", None) or ()
+        }
+        if allowed:
+            raise HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))})
+        raise APIError(404, f"there is nothing at /v1/{rest[:80]}")
+
+    _tell_the_truth(app)
+    return app
+
+
+def _answer_errors(app: FastAPI) -> None:
+    """Every error in OpenAI's form."""
+
+    def answer(error: APIError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+        return JSONResponse(error.as_json(), error.status, {**error.headers(), **(headers or {})})
 
     @app.exception_handler(APIError)
     async def refuse(_: Request, error: APIError) -> JSONResponse:
-        headers = {"Retry-After": "2"} if error.status == 429 else None
-        return JSONResponse(error.as_json(), error.status, headers)
+        return answer(error)
 
     @app.exception_handler(HTTPException)
     async def no_route(request: Request, error: HTTPException) -> JSONResponse:
-        message = {404: f"there is nothing at {request.url.path[:80]}"}.get(
-            error.status_code, str(error.detail)
-        )
-        return JSONResponse(APIError(error.status_code, message).as_json(), error.status_code, error.headers)
+        messages = {
+            404: f"there is nothing at {request.url.path[:80]}",
+            405: f"{request.method} is not for this path",
+        }
+        message = messages.get(error.status_code, str(error.detail))
+        return answer(APIError(error.status_code, message), error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         detail = error.errors()[0]
         param = str(detail["loc"][-1])
-        return JSONResponse(APIError(400, f"{param}: {detail['msg']}", param, "invalid_value").as_json(), 400)
+        return answer(APIError(400, f"{param}: {detail['msg']}", param, "invalid_value"))
 
-    @app.get("/health")
-    async def health() -> JSONResponse:
-        """200 when the generator answers, else 503."""
-        up = await ready()
-        return JSONResponse({"status": "ok" if up else "unavailable"}, 200 if up else 503)
+    @app.exception_handler(OSError)
+    async def storage(_: Request, error: OSError) -> JSONResponse:
+        logger.error("the storage of the jobs fails", exc_info=error)
+        return answer(storage_error("full" if VideoJobs.is_full(error) else "unavailable"))
 
-    @app.get("/v1/models")
-    async def list_models() -> dict[str, Any]:
-        """The served models; the first is the default."""
-        return {"object": "list", "data": [model.as_json() for model in models.values()]}
-
-    @app.get("/v1/models/{name}")
-    async def get_model(name: str) -> dict[str, Any]:
-        """One served model."""
-        if name not in models:
-            raise APIError(404, "there is no model of this name", "model", "model_not_found")
-        return models[name].as_json()
-
-    @app.post("/v1/videos", openapi_extra=BODY_SCHEMA)
-    async def create(request: Request) -> dict[str, Any]:
-        """Queues a video, from JSON or a form."""
-        return jobs.create(parse(await _fields(request))).as_json()
-
-    @app.get("/v1/videos")
-    async def list_videos(
-        after: str | None = None,
-        limit: Annotated[int, Query(ge=1, le=100)] = 20,
-        order: Literal["asc", "desc"] = "desc",
-    ) -> dict[str, Any]:
-        """Videos by time of creation, from the one behind ``after`` on."""
-        videos = jobs.store.all()
-        if order == "desc":
-            videos.reverse()
-        if after is not None:
-            ids = [video.id for video in videos]
-            if after not in ids:
-                raise APIError(404, "there is no video of the id given as after", "after", "video_not_found")
-            videos = videos[ids.index(after) + 1 :]
-        page = [video.as_json() for video in videos[:limit]]
-        return {
-            "object": "list",
-            "data": page,
-            "first_id": page[0]["id"] if page else None,
-            "last_id": page[-1]["id"] if page else None,
-            "has_more": len(videos) > limit,
-        }
-
-    @app.get("/v1/videos/{video_id}")
-    async def retrieve(video_id: str) -> JSONResponse:
-        """A video's state."""
-        # The OpenAI client polls at the pace it is told.
-        return JSONResponse(jobs.store.get(video_id).as_json(), headers={"openai-poll-after-ms": "200"})
-
-    @app.api_route("/v1/videos/{video_id}/content", methods=["GET", "HEAD"])
-    async def content(video_id: str, variant: str = "video") -> FileResponse:
-        """The mp4 file (H.264); ranges are served."""
-        if variant != "video":
-            raise APIError(400, "only the variant 'video' is offered", "variant", "unsupported_value")
-        video = jobs.store.get(video_id)
-        if video.status != "completed":
-            message = f"the video is {video.status}: its content is there once it is completed"
-            raise APIError(409, message, "video_id", "video_not_ready")
-        path = await asyncio.to_thread(local_copy, jobs.store.content(video), unchanging=True)
-        return FileResponse(
-            path, media_type="video/mp4", filename=path.name, content_disposition_type="inline"
-        )
-
-    @app.delete("/v1/videos/{video_id}")
-    async def delete(video_id: str) -> dict[str, Any]:
-        """Removes a video; one that is still in work is given up."""
-        jobs.delete(video_id)
-        return {"id": video_id, "object": "video.deleted", "deleted": True}
-
-    @app.api_route("/v1/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-    async def nothing(rest: str) -> None:
-        """The page is mounted below all routes: without this one, it would answer."""
-        raise APIError(404, f"there is nothing at /v1/{rest[:80]}")
-
-    return app
+    @app.exception_handler(Exception)
+    async def defect(_: Request, error: Exception) -> JSONResponse:
+        message = "the server made a mistake, which its log describes"
+        return answer(APIError(500, message, None, "server_error"))
 
 
-async def _fields(request: Request) -> Mapping[str, Any]:
-    """The fields of a JSON or form body."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/json":
-        try:
-            body = await request.json()
-        except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested without end
-            raise APIError(400, "the body is no valid JSON", None, "invalid_json") from error
-        if not isinstance(body, dict):
-            raise APIError(400, "the body must be a JSON object", None, "invalid_json")
-        return body
-    if kind not in FORMS:
-        raise APIError(415, f"send application/json or {FORMS[0]}", None, "unsupported_media_type")
-    try:
-        form = await request.form(max_files=1, max_fields=32, max_part_size=MAX_BODY_BYTES)
-    except (MultiPartException, HTTPException) as error:
-        raise APIError(400, "the body is no valid form", None, "invalid_form") from error
-    return dict(form.items())
+def _tell_the_truth(app: FastAPI) -> None:
+    """FastAPI's OpenAPI document names a 422 that never comes: here it is a 400 of the server's own form."""
+    made = app.openapi
 
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = made()
+            refused = {"$ref": "#/components/schemas/ErrorAnswer"}
+            for path in document["paths"].values():
+                for operation in path.values():
+                    if operation["responses"].pop("422", None) is not None:
+                        operation["responses"].setdefault(
+                            "400",
+                            {
+                                "description": ERRORS[400],
+                                "content": {"application/json": {"schema": refused}},
+                            },
+                        )
+            for name in ("HTTPValidationError", "ValidationError"):
+                document["components"]["schemas"].pop(name, None)
+            app.openapi_schema = document
+        return app.openapi_schema
 
-class Guard:
-    """ASGI middleware before all routes, the page's included: body size, bearer token, foreign web pages.
-
-    A server on loopback has no token, but every web page that its user visits can send requests to it. So it
-    refuses a ``Host`` that is not loopback (a name rebound to 127.0.0.1), and a write whose ``Origin`` is
-    another.
-    """
-
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
-        self.app, self.token = app, token
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on, or answers it with a refusal."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        request = Request(scope)
-        try:
-            self._check(request)
-        except APIError as error:
-            await JSONResponse(error.as_json(), error.status)(scope, receive, send)
-            return
-        await self.app(scope, _bounded(receive), send)
-
-    def _check(self, request: Request) -> None:
-        length = request.headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
-            raise APIError(413, f"the body is larger than {MAX_BODY_BYTES} bytes", None, "body_too_large")
-        if self.token is None:
-            self._check_local(request)
-        elif request.scope["path"].startswith("/v1/"):
-            scheme, _, token = request.headers.get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not hmac.compare_digest(token.encode(), self.token.encode()):
-                raise APIError(
-                    401, "send the server's token: Authorization: Bearer TOKEN", None, "invalid_token"
-                )
-
-    def _check_local(self, request: Request) -> None:
-        host = _address(f"//{request.headers.get('host', '')}")
-        if host is None or host.hostname not in LOOPBACK:
-            raise APIError(403, "this server answers only to 127.0.0.1 and localhost", None, "foreign_host")
-        origin = request.headers.get("origin")
-        if origin is None or request.method in ("GET", "HEAD", "OPTIONS"):
-            return
-        page = _address(origin)
-        if page is None or page.netloc != request.headers["host"]:
-            raise APIError(403, "writes from other web pages are refused", None, "foreign_origin")
-
-
-def _address(url: str) -> SplitResult | None:
-    """The parts of an address; none where it is not one."""
-    try:
-        return urlsplit(url)
-    except ValueError:  # such as "//[::1"
-        return None
-
-
-def _bounded(receive: Receive) -> Receive:
-    """A body sent without its length is cut off at the bound, too."""
-    received = 0
-
-    async def bounded() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > MAX_BODY_BYTES:
-            raise APIError(413, f"the body is larger than {MAX_BODY_BYTES} bytes", None, "body_too_large")
-        return message
-
-    return bounded
+    app.openapi = openapi  # type: ignore[method-assign]

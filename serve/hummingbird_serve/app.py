@@ -2,66 +2,81 @@
 
 import asyncio
 import ipaddress
+import math
 import os
 import socket
 import threading
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from hummingbird.config.cluster import connect
-from hummingbird.config.loading import load_settings
+from hummingbird.config.loading import load_settings, merge_settings, read_config
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.scratch import work_folder
 from ray import serve
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
+from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
 
+from hummingbird_serve.background import start_compiling
+from hummingbird_serve.connections import Limits, set_environment
 from hummingbird_serve.generator import Generator, GeneratorSettings
-from hummingbird_serve.models import offered_models, token_counter
+from hummingbird_serve.jobs import VideoJobs
+from hummingbird_serve.keys import KEYS, TOKEN, ApiKey, KeyRing, check_names, environment_keys, read_key_file
+from hummingbird_serve.models import compile_settings, offered_models, token_counter
+from hummingbird_serve.policy import load_policy
 from hummingbird_serve.requests import Event, ServedModel, VideoRequest, parse_request
+from hummingbird_serve.state import open_state, shared_secret
+from hummingbird_serve.store import JobStore
+from hummingbird_serve.videos import GeneratorLostError, ModelQueue
 
 Handle: TypeAlias = DeploymentHandle[Any]
 deploy: Any = serve.deployment  # typed for functions and decorators alone
 
 NAME = "hummingbird"
-TOKEN = "HUMMINGBIRD_TOKEN"
-READY_SECONDS = 5.0
+ASK_SECONDS = 2.0
+READY_SECONDS = 60.0
+"""A generator that runs a long step answers late, and is there all the same."""
 
 
 class Ingress:
-    """The one replica that keeps the videos and serves the API and the page."""
+    """The replica that takes and keeps the jobs, and serves the API and the page."""
 
     def __init__(
         self,
         settings: Settings,
         models: Mapping[str, ServedModel],
         tokenizer: Path,
-        needs_token: bool,
-        generators: Mapping[str, Handle],
+        keys: Sequence[ApiKey],
+        needs_key: bool,
+        generators: Mapping[str, tuple[Handle, int, int]],
     ) -> None:
         self._settings, self._models, self._generators = settings, models, dict(generators)
-        self._tokenizer = tokenizer
-        # The token is read here, not passed: arguments of deployments are kept in Ray's store in the clear.
-        self._token = os.environ.get(TOKEN) or None
-        if needs_token and self._token is None:
-            raise InputError(f"the environment of Ray's workers has no {TOKEN}")
+        self._tokenizer, self._keys, self._needs_key = tokenizer, keys, needs_key
+        self._jobs: VideoJobs | None = None
+        self._ready_at, self._asked_at = -math.inf, -math.inf
+        self._asking: asyncio.Task[None] | None = None
 
     def __serve_build_asgi_app__(self) -> Any:
         """Called by Ray Serve after the constructor."""
         from hummingbird_serve.api import build_api
         from hummingbird_serve.page import build_page, mount_page
-        from hummingbird_serve.videos import VideoJobs, VideoStore
 
         settings = self._settings.serve
         folder = self._settings.storage / "serve"
         os.environ["GRADIO_TEMP_DIR"] = str(work_folder(folder / "shown"))
-        store = VideoStore(folder / "videos", settings.max_videos, settings.keep_seconds)
-        generators = {name: _stream(handle) for name, handle in self._generators.items()}
-        jobs = VideoJobs(store, generators, settings.max_queued)
+        state = open_state(settings.jobs or folder / "jobs")
+        queues = {
+            name: ModelQueue(_stream(handle), batch_size, replicas)
+            for name, (handle, batch_size, replicas) in self._generators.items()
+        }
+        policy = load_policy(settings.prompt_policy) if settings.prompt_policy else None
+        self._jobs = VideoJobs(JobStore(state, folder / "videos"), queues, settings, policy)
         longest = settings.max_prompt_characters
         parse = partial(
             parse_request,
@@ -69,26 +84,50 @@ class Ingress:
             max_prompt_characters=longest,
             count_tokens=token_counter(self._tokenizer),
         )
-        app = build_api(jobs, self._models, parse, self._token, self._ready)
-        page = build_page(jobs, self._models, parse, settings.examples, longest)
-        return mount_page(app, page, self._token)
+        # Keys of the environment are read here, not passed: Ray keeps arguments of deployments in the clear.
+        keys = KeyRing((*environment_keys(), *self._keys), settings.guesses_per_minute, shared_secret(state))
+        if self._needs_key and not keys:
+            raise InputError(f"the environment of Ray's workers has no {TOKEN} or {KEYS}")
+        app = build_api(self._jobs, self._models, parse, keys, self._ready, settings.allowed_hosts)
+        page = build_page(self._jobs, self._models, parse, settings.examples, longest)
+        return mount_page(app, page)
+
+    async def drain(self, seconds: float) -> None:
+        """Takes no new jobs, and returns when the passes that run are over."""
+        if self._jobs is not None:
+            await self._jobs.drain(seconds)
 
     async def _ready(self) -> bool:
-        student = next(iter(self._generators.values()))
+        """Whether the student's generator has answered in the last seconds. Never waits for a busy one."""
+        now = time.monotonic()
+        if now - self._asked_at > ASK_SECONDS and (self._asking is None or self._asking.done()):
+            self._asked_at = now
+            self._asking = asyncio.create_task(self._ask())
+        if self._asking is not None:
+            await asyncio.wait([self._asking], timeout=0.2)
+        return time.monotonic() - self._ready_at < READY_SECONDS or self._settings.serve.min_replicas == 0
+
+    async def _ask(self) -> None:
+        student = next(iter(self._generators.values()))[0]
         try:
-            return bool(await asyncio.wait_for(student.ready.remote(), READY_SECONDS))
+            if await asyncio.wait_for(student.ready.remote(), READY_SECONDS):
+                self._ready_at = time.monotonic()
         except (TimeoutError, RayError):  # a replica that just died
-            return False
+            self._ready_at = -math.inf
 
 
 def _stream(handle: Handle) -> Any:
     streaming: Any = handle.options(stream=True)
 
-    async def generate(request: VideoRequest) -> AsyncIterator[Event]:
-        events = streaming.generate.remote(request)
+    async def generate(request: VideoRequest, alone: bool) -> AsyncIterator[Event]:
+        events = streaming.generate.remote(request, alone)
         try:
             async for event in events:
                 yield event
+        except RayTaskError:  # the generator's own code failed, and it lives
+            raise
+        except (RayError, RayServeException) as error:
+            raise GeneratorLostError("the generator died") from error
         finally:
             events.cancel()
 
@@ -99,7 +138,7 @@ def build_application(
     settings: Settings,
     models: Mapping[str, tuple[ServedModel, GeneratorSettings]],
     tokenizer: Path,
-    needs_token: bool,
+    needs_key: bool,
 ) -> Any:
     """The application to hand to ``serve.run``.
 
@@ -108,14 +147,26 @@ def build_application(
         models: what is served, by name: the student first, then, if wanted, the teacher, which starts at its
             first request and is stopped when it has been idle.
         tokenizer: the ``tokenizer.json`` that all of them share.
-        needs_token: whether the server must not run without a token.
+        needs_key: whether the server must not run without API keys.
+
+    Raises:
+        InputError: the file of keys or the prompt policy is not there.
     """
     own = settings.serve
-    ongoing = own.max_queued + 8
+    if own.prompt_policy:
+        load_policy(own.prompt_policy)
+    keys = check_names(read_key_file(own.api_keys) if own.api_keys else ())
     generators = {}
     for index, (name, (_, generator)) in enumerate(models.items()):
-        scaling: dict[str, Any] = {"num_replicas": own.replicas}
-        if index > 0:
+        batch, replicas = generator.max_batch_size, own.max_replicas if index == 0 else 1
+        # Those of a pass and of the next, and calls that ask whether it is ready.
+        ongoing = 2 * batch + 8
+        scaling: dict[str, Any] = {"num_replicas": replicas}
+        if index == 0 and own.min_replicas < own.max_replicas:
+            bounds = {"min_replicas": own.min_replicas, "max_replicas": own.max_replicas}
+            pace = {"target_ongoing_requests": batch, "upscale_delay_s": 3.0, "downscale_delay_s": 300.0}
+            scaling = {"autoscaling_config": {**bounds, "initial_replicas": max(1, own.min_replicas), **pace}}
+        elif index > 0:
             lazy = {"min_replicas": 0, "initial_replicas": 0, "max_replicas": 1, "downscale_delay_s": 600.0}
             lazy |= {"metrics_interval_s": 0.5, "look_back_period_s": 1.0}
             scaling = {
@@ -125,34 +176,38 @@ def build_application(
             Generator,
             name="Generator" if index == 0 else "Teacher",
             max_ongoing_requests=ongoing,
-            ray_actor_options={"num_cpus": own.replica_cpus if index == 0 else 0},
+            ray_actor_options={
+                "num_cpus": own.replica_cpus if index == 0 else 0,
+                "num_gpus": own.replica_gpus,
+            },
             health_check_period_s=5.0,
-            graceful_shutdown_timeout_s=5.0,
+            health_check_timeout_s=60.0,  # a step of a large model on a CPU lets nothing else run
+            graceful_shutdown_timeout_s=own.drain_seconds,
             **scaling,
         )
-        generators[name] = deployment.bind(generator)
+        generators[name] = (deployment.bind(generator), batch, replicas)
     ingress = deploy(
         serve.ingress()(Ingress),
         name="Ingress",
         max_ongoing_requests=1000,  # polls and streams of the page, which wait more than they work
         ray_actor_options={"num_cpus": 0},
-        graceful_shutdown_timeout_s=5.0,
+        graceful_shutdown_timeout_s=own.drain_seconds + 5.0,
     )
     cards = {name: card for name, (card, _) in models.items()}
-    return ingress.bind(settings, cards, tokenizer, needs_token, generators)
+    return ingress.bind(settings, cards, tokenizer, keys, needs_key, generators)
 
 
 def check_address(settings: Settings) -> None:
-    """Refuses to listen where the server would be open to others without a token, or where it cannot.
+    """Refuses to listen where the server would be open to others without a key, or where it cannot.
 
     Raises:
         InputError: says what to do.
     """
     host, port = settings.serve.host, settings.serve.port
-    if not is_loopback(host) and not os.environ.get(TOKEN):
+    if not is_loopback(host) and not environment_keys() and not settings.serve.api_keys:
         raise InputError(
-            f"listening on {host} opens the server to others: set a token with {TOKEN}=..., which clients "
-            "send as bearer token, or listen on 127.0.0.1"
+            f"listening on {host} opens the server to others: set a key with {TOKEN}=..., which clients send as "
+            "bearer token (or several: serve.api_keys), or listen on 127.0.0.1"
         )
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
@@ -197,26 +252,52 @@ def application(args: Mapping[str, Any]) -> Any:
     """The application for Serve's configuration files: ``import_path: hummingbird_serve.app:application``.
 
     Args:
-        args: settings, nested like the YAML files. The proxy of such a cluster listens on every address, so
-            the token is always needed.
+        args: settings, nested like the YAML files; ``config`` names a file of them, or a folder of files, that these go
+            before. The proxy of such a cluster listens on every address, so
+            API keys are always needed.
     """
-    settings = load_settings(defaults=args)
-    return build_application(settings, *offered_models(settings), needs_token=True)
+    own = dict(args)
+    tree = read_config(Path(own.pop("config"))) if "config" in own else {}
+    merge_settings(tree, own)
+    settings = load_settings(defaults=tree)
+    return build_application(settings, *offered_models(settings), needs_key=True)
 
 
 def serve_until_interrupted(settings: Settings) -> None:
-    """Compiles the model if need be, starts Ray and the application, and stops them at Ctrl-C.
+    """Compiles the model if need be, starts Ray and the application, and stops them at Ctrl-C or SIGTERM.
 
     Raises:
-        InputError: there is no such model, or the address is taken or open to others without a token.
+        InputError: there is no such model, or the address is taken or open to others without a key.
     """
     check_address(settings)
-    models, tokenizer = offered_models(settings)
+    models, tokenizer = offered_models(settings, wait=False)
+    compiling = None
+    _, generator = next(iter(models.values()))
+    if generator.compiled is not None:
+        print(
+            "The student runs as it is while it is compiled for this machine (minutes, once) ...", flush=True
+        )
+        chosen = compile_settings(settings, str(generator.model))
+        compiling = start_compiling(chosen, generator.compiled)
+    try:
+        serve_models(settings, models, tokenizer)
+    finally:
+        if compiling is not None:
+            compiling.terminate()
+            compiling.wait()
+
+
+def serve_models(
+    settings: Settings, models: Mapping[str, tuple[ServedModel, GeneratorSettings]], tokenizer: Path
+) -> None:
+    """Starts Ray and the application with these models, and stops them at Ctrl-C or SIGTERM."""
+    own = settings.serve
+    set_environment(Limits(own.max_connections, own.max_client_connections, own.request_seconds))
     connect(settings.ray)
     print("Starting the server ...", flush=True)
     try:
-        needs_token = not is_loopback(settings.serve.host)
-        run_application(build_application(settings, models, tokenizer, needs_token), settings)
+        needs_key = not is_loopback(settings.serve.host)
+        run_application(build_application(settings, models, tokenizer, needs_key), settings)
         host = settings.serve.host
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         url = f"http://{f'[{shown}]' if ':' in shown else shown}:{settings.serve.port}"
@@ -226,6 +307,18 @@ def serve_until_interrupted(settings: Settings) -> None:
         print("Ctrl-C stops it.", flush=True)
         threading.Event().wait()
     except KeyboardInterrupt:
-        print("Stopping ...", flush=True)
+        print("Stopping: the pass that runs is finished, Ctrl-C again does not wait for it ...", flush=True)
+        drain_application(settings.serve.drain_seconds)
     finally:
         stop_application()
+
+
+def drain_application(seconds: float) -> None:
+    """Lets the running passes end: polls are answered meanwhile, new jobs refused. Interrupted, it does not wait."""
+    ingress: Any = serve.get_app_handle(NAME)
+    try:
+        ingress.drain.remote(seconds).result(timeout_s=seconds + 30)
+    except KeyboardInterrupt:
+        ingress.drain.remote(0.0).result(timeout_s=30)
+    except (RayError, RayServeException, TimeoutError) as error:
+        print(f"The jobs wait for the next server ({type(error).__name__}).", flush=True)

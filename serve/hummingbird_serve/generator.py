@@ -1,7 +1,6 @@
 """The Ray Serve deployment that makes videos: one loaded model, one thread of work, requests in batches."""
 
 import asyncio
-import io
 import logging
 import os
 import time
@@ -13,12 +12,14 @@ from typing import Any
 
 from ray import serve
 
+from hummingbird_serve.background import compiled_package
 from hummingbird_serve.requests import Event, Failure, Progress, Result, VideoRequest
 
 logger = logging.getLogger("ray.serve")
 
 batch: Any = serve.batch  # its types know no asynchronous generators
 
+LOOK_SECONDS = 3.0
 MAX_FAILURES = 3
 """Batches that may fail in a row before the replica reports itself ill and is replaced."""
 
@@ -35,13 +36,17 @@ class GeneratorSettings:
     num_frames: int
     fps: int
     guidance: float
+    quality: str = "quality"
+    """That of a request that names none."""
+    compiled: str | None = None
+    """The file that will name the pipeline's package (`hummingbird_serve.background`), which is taken in then."""
 
 
 class _Ticket:
     """A request in a batch; ``gone`` once its client no longer waits."""
 
-    def __init__(self, request: VideoRequest) -> None:
-        self.request = request
+    def __init__(self, request: VideoRequest, alone: bool = False) -> None:
+        self.request, self.alone = request, alone
         self.gone = False
 
 
@@ -52,9 +57,10 @@ class _AbandonedError(Exception):
 class Generator:
     """Makes videos from prompts.
 
-    Requests with the same steps, guidance and frames share a pass. A request that arrives while a pass runs
-    waits until it ends, and then shares the next with all others that waited: so batches form under load, and
-    a lone request waits for nobody longer than ``batch_wait_seconds``.
+    Requests with the same steps, guidance, frames and quality share a pass. A request that arrives while a pass runs
+    waits until its latents are there, and then shares the next with all others that waited: so batches form under
+    load, and a lone request waits for nobody longer than ``batch_wait_seconds``. Decoding and coding of one pass go
+    on in a thread of their own while the next one is sampled.
     """
 
     def __init__(self, settings: GeneratorSettings) -> None:
@@ -66,10 +72,16 @@ class Generator:
         self._batched.set_batch_wait_timeout_s(settings.batch_wait_seconds)
         # Sampling holds this thread, so that the event loop stays free to report progress and health.
         self._worker = ThreadPoolExecutor(1, initializer=_use_threads, initargs=(settings.threads,))
-        self._model: Callable[..., Any] = self._worker.submit(_load, settings).result()
+        self._finisher = ThreadPoolExecutor(1, initializer=_use_threads, initargs=(settings.threads,))
+        package = compiled_package(settings.compiled) if settings.compiled else None
+        self._sampler: Any = self._worker.submit(_load, settings, package or settings.model).result()
+        self._wanted = settings.compiled if package is None else None
+        self._taking_in: asyncio.Task[None] | None = None
 
     async def ready(self) -> bool:
-        """True, once the model is loaded and has made a first video."""
+        """True, once the model is loaded and has made a first video. Asked again and again."""
+        if self._wanted is not None and self._taking_in is None:
+            self._taking_in = asyncio.create_task(self._take_in(self._wanted))
         return True
 
     def check_health(self) -> None:
@@ -77,10 +89,10 @@ class Generator:
         if self._failures >= MAX_FAILURES:
             raise RuntimeError(f"the last {self._failures} batches failed")
 
-    async def generate(self, request: VideoRequest) -> AsyncIterator[Event]:
-        """Progress after every step, then the result, or a failure."""
+    async def generate(self, request: VideoRequest, alone: bool = False) -> AsyncIterator[Event]:
+        """Progress after every step, then the result, or a failure; ``alone`` in a pass of its own."""
         await self._idle.wait()
-        ticket = _Ticket(request)
+        ticket = _Ticket(request, alone)
         try:
             async for event in self._batched(ticket):
                 if event is not None:
@@ -88,14 +100,26 @@ class Generator:
         finally:
             ticket.gone = True
 
-    @batch(max_batch_size=1)
+    async def _take_in(self, name: str) -> None:
+        """Loads the compiled package once it is there; passes that run end as they began."""
+        loop = asyncio.get_running_loop()
+        while (package := await asyncio.to_thread(compiled_package, name)) is None:
+            await asyncio.sleep(LOOK_SECONDS)
+        try:
+            self._sampler = await loop.run_in_executor(None, _load, self._settings, package)
+        except Exception:
+            logger.exception("the compiled package %s does not load: the model stays as it is", package)
+
+    @batch(max_batch_size=1, max_concurrent_batches=2)
     async def _batched(self, tickets: list[_Ticket]) -> AsyncIterator[list[Any]]:
         """Every item has one entry a ticket: an event, None, or StopIteration for one that is through."""
         self._idle.clear()
         entries: list[Any] = [None] * len(tickets)
+        groups = list(_groups(tickets))
         try:
-            for group in _groups(tickets):
-                async for events in self._run([tickets[index] for index in group]):
+            for group in groups:
+                sampled = self._idle.set if group is groups[-1] else lambda: None
+                async for events in self._run([tickets[index] for index in group], sampled):
                     for index, event in zip(group, events, strict=True):
                         entries[index] = event
                     yield list(entries)
@@ -104,62 +128,54 @@ class Generator:
         finally:
             self._idle.set()
 
-    async def _run(self, tickets: Sequence[_Ticket]) -> AsyncIterator[Sequence[Event]]:
-        """One pass in the worker thread, as a stream of events, one a ticket each time."""
+    async def _run(
+        self, tickets: Sequence[_Ticket], sampled: Callable[[], object]
+    ) -> AsyncIterator[Sequence[Event]]:
+        """One pass as a stream of events, one a ticket each time; ``sampled`` is called when its latents are there."""
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Sequence[Event] | None] = asyncio.Queue()
 
         def post(item: Sequence[Event] | None) -> None:
             loop.call_soon_threadsafe(events.put_nowait, item)
 
-        work = loop.run_in_executor(self._worker, self._sample, tickets, post)
+        sampler, started = self._sampler, time.perf_counter()
+        work = loop.run_in_executor(self._worker, _sample, sampler, tickets, post)
         work.add_done_callback(lambda _: events.put_nowait(None))
         while (item := await events.get()) is not None:
             yield item
+        sampled()
         try:
-            results: Sequence[Event] = work.result()
+            files = await loop.run_in_executor(
+                self._finisher, sampler.files, work.result(), tickets[0].request
+            )
+            seconds = time.perf_counter() - started
+            results: Sequence[Event] = [
+                Result(mp4, thumbnail, seconds, len(tickets)) for mp4, thumbnail in files
+            ]
             self._failures = 0
         except _AbandonedError:
             results = [Failure("nobody waited for the video any more")] * len(tickets)
         except Exception as error:
             logger.exception("a batch of %d failed", len(tickets))
             self._failures += 1
-            results = [Failure(f"the model failed: {type(error).__name__}")] * len(tickets)
+            results = [Failure(f"the model failed: {type(error).__name__}", len(tickets))] * len(tickets)
         yield results
 
-    def _sample(self, tickets: Sequence[_Ticket], post: Callable[[Sequence[Event]], None]) -> list[Event]:
-        from hummingbird.models.video import seeded_generators, to_uint8, write_mp4
 
-        first = tickets[0].request
-        started = time.perf_counter()
+def _sample(sampler: Any, tickets: Sequence[_Ticket], post: Callable[[Sequence[Event]], None]) -> Any:
+    """Latents of requests that share a pass; each step is told.
 
-        def report(done: int) -> None:
-            if all(ticket.gone for ticket in tickets):
-                raise _AbandonedError
-            post([Progress(done, first.steps)] * len(tickets))
+    Raises:
+        _AbandonedError: nobody waits for any of them.
+    """
+    steps = tickets[0].request.steps
 
-        def on_step_end(_: object, step: int, __: int, tensors: dict[str, Any]) -> dict[str, Any]:
-            report(step + 1)
-            return tensors
+    def report(done: int) -> None:
+        if all(ticket.gone for ticket in tickets):
+            raise _AbandonedError
+        post([Progress(done, steps)] * len(tickets))
 
-        report(0)
-        output = self._model(
-            [ticket.request.prompt for ticket in tickets],
-            generator=seeded_generators(ticket.request.seed for ticket in tickets),
-            num_inference_steps=first.steps,
-            guidance_scale=first.guidance,
-            num_frames=first.num_frames,
-            fps=first.fps,
-            output_type="pt",
-            callback_on_step_end=on_step_end,
-        )
-        files = []
-        for video in to_uint8(output.frames):
-            file = io.BytesIO()
-            write_mp4(video, first.fps, file)
-            files.append(file.getvalue())
-        seconds = time.perf_counter() - started
-        return [Result(file, seconds, len(tickets)) for file in files]
+    return sampler.latents([ticket.request for ticket in tickets], report)
 
 
 def _groups(tickets: Sequence[_Ticket]) -> Iterator[list[int]]:
@@ -167,7 +183,8 @@ def _groups(tickets: Sequence[_Ticket]) -> Iterator[list[int]]:
     groups: dict[tuple[object, ...], list[int]] = {}
     for index, ticket in enumerate(tickets):
         request = ticket.request
-        key = (request.steps, request.guidance, request.num_frames, request.fps)
+        own = index if ticket.alone else None
+        key = (request.steps, request.guidance, request.num_frames, request.fps, request.quality, own)
         groups.setdefault(key, []).append(index)
     yield from groups.values()
 
@@ -179,23 +196,14 @@ def _use_threads(threads: int | None) -> None:
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
 
 
-def _load(settings: GeneratorSettings) -> Callable[..., Any]:
-    """The model, warmed up: a first pass of a single request and of a full batch."""
-    from hummingbird.compiling.package import CompiledPipeline, is_package
-    from hummingbird.models.pipeline import load_pipeline
+def _load(settings: GeneratorSettings, model: Path) -> Any:
+    """The model, warmed up: a pass of a single request and of a full batch, down to the files."""
+    from hummingbird_serve.sampler import Sampler
 
-    model: Any = (
-        CompiledPipeline.load(settings.model) if is_package(settings.model) else load_pipeline(settings.model)
+    sampler = Sampler(model)
+    request = VideoRequest(
+        "", "", 0, 1, settings.guidance, settings.num_frames, settings.fps, "", "", quality=settings.quality
     )
-    model.set_progress_bar_config(disable=True)
     for size in sorted({1, settings.max_batch_size}):
-        model(
-            [""] * size,
-            num_inference_steps=1,
-            guidance_scale=settings.guidance,
-            num_frames=settings.num_frames,
-            fps=settings.fps,
-            output_type="pt",
-        )
-    loaded: Callable[..., Any] = model
-    return loaded
+        sampler.files(sampler.latents([request] * size, lambda done: None), request)
+    return sampler

@@ -1,20 +1,23 @@
 """Which models a server offers: the package it loads, compiled where need be, and the teacher beside it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import as_path
-from hummingbird.core.model_references import is_shipped
+from hummingbird.core.model_references import SHIPPED, is_shipped, pipeline_folder, pipeline_part
 from hummingbird.core.scratch import local_copy
 from hummingbird.lake.lineage import latest_run
 from hummingbird.lake.runs import load_result
+from hummingbird.models.family import VideoUNetFamily
+from hummingbird.models.pipeline import has_small_decoder, saved_family
 
+from hummingbird_serve.background import compiled_name, compiled_package
 from hummingbird_serve.generator import GeneratorSettings
-from hummingbird_serve.requests import ServedModel
+from hummingbird_serve.requests import DECODERS, ServedModel
 
 TEACHER_MAX_STEPS = 50
 
@@ -22,20 +25,23 @@ TEACHER_MAX_STEPS = 50
 OfferedModels = dict[str, tuple[ServedModel, GeneratorSettings]]
 
 
-def offered_models(settings: Settings) -> tuple[OfferedModels, Path]:
+def offered_models(settings: Settings, wait: bool = True) -> tuple[OfferedModels, Path]:
     """The student, then, if wanted, the teacher, by name; and their tokenizer.
 
-    Compiles the student where there is no package yet.
+    Where the student has no package yet, it is compiled now, or, if ``wait`` is false, offered as it is, with the name
+    of the file that a package will have (`hummingbird_serve.background`).
 
     Raises:
         InputError: there is no such model, or its package is not for this machine.
     """
-    student = _student(settings)
+    student = _student(settings, wait)
     models = {student[0].name: student}
     if settings.serve.teacher:
         teacher = _teacher(settings, student[0])
         models.setdefault(teacher[0].name, teacher)
-    return models, student[1].model / "tokenizer" / "tokenizer.json"
+    folder = student[1].model
+    tokenizer = folder / "tokenizer" if student[0].compiled else pipeline_part(folder, "tokenizer")
+    return models, tokenizer / "tokenizer.json"
 
 
 def token_counter(tokenizer: Path) -> Callable[[str], int]:
@@ -48,23 +54,65 @@ def token_counter(tokenizer: Path) -> Callable[[str], int]:
     return lambda prompt: len(reader.encode(prompt).ids)
 
 
-def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
-    from hummingbird.compiling.package import check_machine, read_package_manifest
-    from hummingbird.models.family import VideoUNetFamily
+def _student(settings: Settings, wait: bool) -> tuple[ServedModel, GeneratorSettings]:
+    chosen = chosen_student(settings)
+    if isinstance(chosen, Path):
+        return _packaged(settings, chosen)
+    folder = pipeline_folder(chosen or f"{SHIPPED}student")
+    name = compiled_name(settings, folder)
+    package = compiled_package(name)
+    if package is not None:
+        return _packaged(settings, package)
+    if wait:
+        return _packaged(settings, _compile(settings, chosen))
+    return _eager(settings, folder, chosen or f"{SHIPPED}student", name)
 
-    own, measured = settings.serve, settings.evaluate
-    folder = student_package(settings)
+
+def _packaged(settings: Settings, folder: Path) -> tuple[ServedModel, GeneratorSettings]:
+    from hummingbird.compiling.package import check_machine, read_package_manifest
+
     manifest = read_package_manifest(folder)
     check_machine(manifest)
-    family = VideoUNetFamily(**manifest.configs)
-    few, (height, width) = family.few_steps, family.size
-    model = ServedModel(
+    if settings.serve.replica_gpus > 0 and manifest.device == "cpu":
+        raise InputError(
+            "serve.replica_gpus reserves GPUs, but the package is for the CPU: compile it with compile.device=cuda, "
+            "or set serve.replica_gpus=0"
+        )
+    model = _student_card(
+        settings,
+        VideoUNetFamily(**manifest.configs),
         name=manifest.name,
         compiled=True,
         parameters=manifest.parameters,
+        num_frames=manifest.num_frames,
+        created=int((folder / "manifest.json").stat().st_mtime),
+        qualities=_qualities(manifest.decoders),
+    )
+    return model, _generator(settings, folder, model, settings.serve.max_batch_size)
+
+
+def _eager(settings: Settings, folder: Path, chosen: str, name: str) -> tuple[ServedModel, GeneratorSettings]:
+    family = saved_family(folder)
+    model = _student_card(
+        settings,
+        family,
+        name=chosen if is_shipped(chosen) else folder.name,
+        compiled=False,
+        parameters=_parameters(folder / "unet"),
+        num_frames=settings.compile.num_frames,
+        created=int((folder / "unet" / "config.json").stat().st_mtime),
+        qualities=_qualities(("small", "full") if has_small_decoder(folder) else ("full",)),
+        compiled_name=name,
+    )
+    return model, _generator(settings, folder, model, settings.serve.max_batch_size)
+
+
+def _student_card(settings: Settings, family: VideoUNetFamily, **facts: Any) -> ServedModel:
+    own, measured = settings.serve, settings.evaluate
+    few, (height, width) = family.few_steps, family.size
+    return ServedModel(
         width=width,
         height=height,
-        num_frames=manifest.num_frames,
         fps=measured.fps,
         steps=measured.few_step_inference_steps if few else measured.num_inference_steps,
         max_steps=own.max_inference_steps if few else TEACHER_MAX_STEPS,
@@ -72,9 +120,13 @@ def _student(settings: Settings) -> tuple[ServedModel, GeneratorSettings]:
         if measured.guidance_scale is None
         else measured.guidance_scale,
         max_tokens=family.text_tokens,
-        created=int((folder / "manifest.json").stat().st_mtime),
+        **facts,
     )
-    return model, _generator(settings, folder, model, own.max_batch_size)
+
+
+def _qualities(decoders: Sequence[str]) -> tuple[str, ...]:
+    names = {decoder: quality for quality, decoder in DECODERS.items()}
+    return tuple(names[decoder] for decoder in decoders)
 
 
 def _teacher(settings: Settings, student: ServedModel) -> tuple[ServedModel, GeneratorSettings]:
@@ -100,6 +152,7 @@ def _teacher(settings: Settings, student: ServedModel) -> tuple[ServedModel, Gen
         guidance=resolved.parameters.guidance_scale,
         max_tokens=student.max_tokens,
         created=int((folder / "unet" / "config.json").stat().st_mtime),
+        qualities=("quality", "fast") if has_small_decoder(folder) else ("quality",),
     )
     return model, _generator(settings, folder, model, max_batch_size=1)
 
@@ -116,17 +169,19 @@ def _generator(
         num_frames=model.num_frames,
         fps=model.fps,
         guidance=model.guidance,
+        quality=model.qualities[0],
+        compiled=model.compiled_name,
     )
 
 
-def student_package(settings: Settings) -> Path:
-    """The folder of the package to serve, compiled now where there is none for this machine.
+def chosen_student(settings: Settings) -> Path | str | None:
+    """The folder of a package to serve, or the pipeline that is to be compiled for it; none: the shipped one.
 
     ``serve.model`` may name a package or a pipeline; without it, the student of the line that finished last in the
     storage is served, else the shipped one.
 
     Raises:
-        InputError: ``serve.model`` is neither, or a package that this machine cannot run.
+        InputError: ``serve.model`` is neither.
     """
     from hummingbird.compiling.package import MANIFEST, check_machine, read_package_manifest
 
@@ -144,7 +199,7 @@ def student_package(settings: Settings) -> Path:
             except InputError as error:
                 print(f"{error}; doing so now", flush=True)
         chosen = outputs.get("student")
-    return _compile(settings, chosen)
+    return chosen
 
 
 def line_outputs(settings: Settings) -> dict[str, Any]:
@@ -155,13 +210,23 @@ def line_outputs(settings: Settings) -> dict[str, Any]:
     return {} if last is None else dict(last["outputs"])
 
 
+def compile_settings(settings: Settings, model: str | None) -> Settings:
+    """Those that compile a student to be served: on the device that is there, with both decoders."""
+    import torch
+
+    own = {"device": "cuda" if torch.cuda.is_available() else "cpu", "decoder": "both"}
+    wanted = {name: value for name, value in own.items() if name not in settings.compile.model_fields_set}
+    return settings.model_copy(
+        update={"compile": settings.compile.model_copy(update={**wanted, "model": model})}
+    )
+
+
 def _compile(settings: Settings, model: str | None) -> Path:
     from hummingbird.compiling.compile import compile_model
 
-    chosen = settings.compile.model_copy(update={"model": model})
     started = time.monotonic()
     print("Compiling the model for this machine where that has not been done (minutes, once) ...", flush=True)
-    result = compile_model(settings.model_copy(update={"compile": chosen}))
+    result = compile_model(compile_settings(settings, model))
     print(f"Compiled and loaded ({time.monotonic() - started:.0f} s).", flush=True)
     return local_copy(load_result(result)["outputs"]["package"])
 

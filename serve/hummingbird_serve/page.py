@@ -1,6 +1,5 @@
 """The Gradio page: a prompt becomes a video, beside it the teacher's on request."""
 
-import hmac
 import html
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -10,8 +9,10 @@ from typing import Any
 import gradio as gr
 from hummingbird.core.scratch import local_copy
 
+from hummingbird_serve.guard import asker_of
+from hummingbird_serve.jobs import VideoJobs
 from hummingbird_serve.requests import MAX_SEED, APIError, Parse, ServedModel
-from hummingbird_serve.videos import Video, VideoJobs
+from hummingbird_serve.videos import Video
 
 STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 KEPT_SECONDS = 3600
@@ -37,7 +38,10 @@ def build_page(
     student, *others = models.values()
     teacher = others[0] if others else None
 
-    async def make(prompt: str, seed: float | None, steps: float, compare: bool) -> AsyncIterator[list[Any]]:
+    async def make(
+        prompt: str, seed: float | None, steps: float, compare: bool, request: gr.Request
+    ) -> AsyncIterator[list[Any]]:
+        asker = asker_of(request.request.scope)
         common: dict[str, Any] = {"prompt": prompt, "seed": int(seed) if seed is not None else None}
         requests = [{**common, "model": student.name, "steps": int(steps)}]
         if compare and teacher is not None:
@@ -46,7 +50,7 @@ def build_page(
         finished: list[Video] = []
         for index, fields in enumerate(requests):
             try:
-                video = jobs.create(parse(fields))
+                video = await jobs.create(parse(fields), asker)
             except APIError as error:
                 raise gr.Error(error.message, title="Not possible", duration=8) from error
             async for _ in jobs.watch(video):
@@ -57,7 +61,7 @@ def build_page(
             if video.status != "completed":  # deleted by another client
                 raise gr.Error("The video was deleted.", title="The video could not be made", duration=8)
             finished.append(video)
-            shown[2 * index] = str(local_copy(jobs.store.content(video), unchanging=True))
+            shown[2 * index] = str(local_copy(jobs.content(video), unchanging=True))
             shown[2 * index + 1] = _note(video)
             shown[4] = _verdict(finished)
             yield shown
@@ -123,18 +127,12 @@ def build_page(
     return page
 
 
-def mount_page(app: Any, page: gr.Blocks, token: str | None) -> Any:
-    """Mounts the page at the root of the application; with a token, behind a login that asks for it."""
-
-    def login(_: str, password: str) -> bool:
-        return hmac.compare_digest(password.encode(), str(token).encode())
-
+def mount_page(app: Any, page: gr.Blocks) -> Any:
+    """Mounts the page at the root of the application, behind its guard."""
     return gr.mount_gradio_app(
         app,
         page,
         path="/",
-        auth=login if token is not None else None,
-        auth_message="Any user name; the password is the server's token.",
         css=STYLE,
         theme=_theme(),
         max_file_size="1kb",  # the page takes no files

@@ -149,3 +149,30 @@ def test_a_run_that_is_killed_between_batches_ends_with_the_rows_of_an_unbroken_
         return [{k: v for k, v in row.items() if k != "batch_id"} for row in (*clips, *quarantined)]
 
     assert essence(broken) == essence(whole)
+
+
+@pytest.mark.slow
+def test_the_plain_loop_and_ray_curate_the_same(
+    ray_cluster: None,
+    tmp_path: Path,
+    write_video: Callable,
+    shot: Callable,
+    quality_model: Path,
+    captioner: Path,
+) -> None:
+    (tmp_path / "raw").mkdir()
+    write_video(tmp_path / "raw" / "a.mp4", shot(1, seconds=2.1, fps=12, size=(64, 48)), 12)
+    (tmp_path / "raw" / "b.mp4").write_bytes(b"no video")
+    tables = []
+    for engine in ("plain", "ray"):
+        settings = Settings(
+            storage=tmp_path / engine,
+            models={"quality": str(quality_model), "captioner": str(captioner)},
+            curate={
+                "source": tmp_path / "raw", "engine": engine, "caption_tokens": 8,
+            },
+        )  # type: ignore[arg-type]  # fmt: skip
+        curate(settings)
+        tables.append([Lake.open(settings).read(table).to_pylist() for table in ("clips", "quarantine")])
+    assert tables[0] == tables[1]
+    assert [len(rows) for rows in tables[0]] == [1, 1]

@@ -120,3 +120,13 @@ def test_stages_run_in_ray_data_as_tasks_and_as_actors(ray_cluster: None, actors
     dataset = add_stages(dataset, [Halve(actors=actors), Spread(actors=actors)])
     made = sorted((row["number"], -1 if row["part"] is None else row["part"]) for row in dataset.iter_rows())
     assert made == [(2, 0), (3, -1), (4, 0), (4, 1), (6, 0), (6, 1), (6, 2)]
+
+
+@pytest.mark.parametrize("actors", [0, 1])
+def test_the_dashboard_calls_work_by_its_stages(ray_cluster: None, actors: int) -> None:
+    import ray.data
+
+    dataset = ray.data.from_items([{"number": 2}])
+    dataset = add_stages(dataset, [Halve(batch_rows=1, actors=actors), Spread(actors=actors)])
+    described = str(dataset.materialize().stats())
+    assert ("(halve)" if actors else "(halve+spread)") in described

@@ -1,17 +1,23 @@
 """What the tests of serving share: untrained pipelines, requests, and a server on real Ray."""
 
+import asyncio
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hummingbird.config.serve import ServeSettings
 from hummingbird.config.settings import Settings
-from hummingbird_serve.requests import ServedModel, VideoRequest
+from hummingbird_serve.jobs import VideoJobs
+from hummingbird_serve.requests import Event, Failure, Progress, Result, ServedModel, VideoRequest
+from hummingbird_serve.state import FolderState, State
+from hummingbird_serve.store import JobStore
+from hummingbird_serve.videos import Generate, GeneratorLostError, ModelQueue
 
+MP4, PICTURE = bytes(range(256)) * 4, b"RIFF"
 FRAMES, SIZE, FPS = 4, 64, 8
 
 
@@ -21,6 +27,49 @@ def served(name: str = "student", **changes: Any) -> ServedModel:
         "fps": FPS, "steps": 4, "max_steps": 8, "guidance": 5.0, "max_tokens": 8, "created": 1,
     }  # fmt: skip
     return ServedModel(name=name, **facts | changes)
+
+
+class FakeGenerator:
+    """Makes videos at once, but for prompts that say otherwise; ``gate`` opens those that wait."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.begun: list[str] = []
+        self.alone: list[bool] = []
+        self.losses = 0
+        """How often "lost" still loses its generator."""
+
+    async def __call__(self, request: VideoRequest, alone: bool) -> AsyncIterator[Event]:
+        if request.prompt == "unbegun":
+            await self.gate.wait()
+        self.begun.append(request.prompt)
+        self.alone.append(alone)
+        for step in range(request.steps + 1):
+            yield Progress(step, request.steps)
+            if request.prompt == "stay":
+                await self.gate.wait()
+            if request.prompt == "slow":
+                await asyncio.sleep(0.1)
+        if request.prompt == "lost" and self.losses > 0:
+            self.losses -= 1
+            raise GeneratorLostError("the generator died")
+        if request.prompt == "fail":
+            yield Failure("no")
+        elif request.prompt == "bad company" and not alone:
+            yield Failure("no", batch_size=2)
+        else:
+            yield Result(MP4, PICTURE, 0.5, 1)
+
+
+def make_jobs(
+    folder: Path, generate: Generate | None = None, state: State | None = None, **settings: Any
+) -> VideoJobs:
+    """The jobs of one server, with one place in a pass."""
+    bounds = {"scan_seconds": 0.01, "lease_seconds": 0.3, "drain_seconds": 1.0, "max_queued": 9, **settings}
+    store = JobStore(state or FolderState(folder / "jobs"), folder / "videos")
+    return VideoJobs(
+        store, {"student": ModelQueue(generate or FakeGenerator(), 1, 1)}, ServeSettings(**bounds)
+    )
 
 
 @pytest.fixture
@@ -47,7 +96,7 @@ def server(
         port = free.getsockname()[1]
     settings = Settings(
         storage=tmp_path_factory.mktemp("storage"),
-        serve=ServeSettings(port=port, max_queued=6, batch_wait_seconds=0.05, threads=1),
+        serve=ServeSettings(port=port, max_queued=6, batch_wait_seconds=0.05, threads=1, drain_seconds=5),
     )
     offered = {}
     for name in ("student", "teacher"):
@@ -60,6 +109,6 @@ def server(
         )
     tokenizer = tiny_pipelines["student"] / "tokenizer" / "tokenizer.json"
     os.environ.pop("HUMMINGBIRD_TOKEN", None)
-    run_application(build_application(settings, offered, tokenizer, needs_token=False), settings)
+    run_application(build_application(settings, offered, tokenizer, needs_key=False), settings)
     yield f"http://127.0.0.1:{port}"
     serve.shutdown()

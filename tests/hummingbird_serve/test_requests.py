@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hummingbird_serve.requests import APIError, ServedModel, parse_request
+from hummingbird_serve.requests import APIError, ServedModel, form_values, parse_request
 
 
 def count(prompt: str) -> int:
@@ -33,9 +33,24 @@ def test_forms_send_numbers_as_text(models: dict[str, ServedModel]) -> None:
         "guidance": "2.5",
         "num_frames": "4",
         "seconds": "0.5",
+        "fps": "8",
     }
-    request = parse_request(fields, models, 100, count)
+    request = parse_request(form_values(fields), models, 100, count)
     assert (request.seed, request.steps, request.guidance) == (7, 3, 2.5)
+
+
+def test_other_servers_names_are_understood(models: dict[str, ServedModel]) -> None:
+    fields = {
+        "num_inference_steps": 3,
+        "guidance_scale": 2,
+        "width": 64,
+        "height": 64,
+        "fps": 8,
+        "user": "me",
+    }
+    request = parse_request({"prompt": "x", **fields}, models, 100, count)
+    assert (request.steps, request.guidance, request.size, request.fps) == (3, 2.0, "64x64", 8)
+    assert request.user == "me"
 
 
 @pytest.mark.parametrize(
@@ -60,6 +75,18 @@ def test_forms_send_numbers_as_text(models: dict[str, ServedModel]) -> None:
         ({"prompt": "x", "guidance": "nan"}, 400, "guidance"),
         ({"prompt": "x", "guidance": 31}, 400, "guidance"),
         ({"prompt": "x", "input_reference": "cat.png"}, 400, "input_reference"),
+        ({"prompt": "x", "negative_prompt": "blurry"}, 400, "negative_prompt"),
+        ({"prompt": "x", "seed": True}, 400, "seed"),
+        ({"prompt": "x", "seed": "7"}, 400, "seed"),
+        ({"prompt": "x", "seed": 7.0}, 400, "seed"),
+        (form_values({"prompt": "x", "seed": "\uff17"}), 400, "seed"),
+        (form_values({"prompt": "x", "guidance": "\uff17"}), 400, "guidance"),
+        ({"prompt": "\u200b\u2060\ufeff\u3164\u2800\u034f"}, 400, "prompt"),
+        ({"prompt": "x", "steps": 2, "num_inference_steps": 3}, 400, "num_inference_steps"),
+        ({"prompt": "x", "width": 65}, 400, "width"),
+        ({"prompt": "x", "fps": 24}, 400, "fps"),
+        ({"prompt": "x", "user": "u" * 65}, 400, "user"),
+        ({"prompt": "x", "n": 2}, 400, "n"),
     ],
 )
 def test_what_cannot_be_made_is_refused(

@@ -24,6 +24,7 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
 
 def test_there_is_a_script_for_every_verb() -> None:
     scripts = {path.stem: path.read_text() for path in (ROOT / "jobs").glob("*.py")}
+    assert "submission import main" in scripts.pop("submit")
     assert set(scripts) == set(VERBS)
     for name, text in scripts.items():
         assert f'run("{name}")' in text

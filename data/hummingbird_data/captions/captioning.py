@@ -96,6 +96,7 @@ def _engine(part: Literal["captioner", "rewriter"], settings: Settings) -> Capti
         part=part,
         actors=s.caption_actors,
         gpus=s.model_gpus,
+        resources=s.caption_resources,
         batch_rows=s.caption_batch,
         endpoint=endpoint,
         arguments=arguments,

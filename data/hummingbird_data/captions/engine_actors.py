@@ -67,7 +67,8 @@ class EngineActors:
         if key not in self._pools:
             log.info("starting %d actors for %s", engine.actors, engine.identity.name)
             # No core is set aside for them: they would keep it from the stages that score, for as long as the run.
-            options = {"num_cpus": 0, "num_gpus": engine.gpus, "max_restarts": -1, "max_task_retries": _TRIES}
+            options = {"num_cpus": 0, "num_gpus": engine.gpus, "resources": dict(engine.spec.resources)}
+            options |= {"max_restarts": -1, "max_task_retries": _TRIES}
             actor = ray.remote(**options)(_EngineActor)
             self._pools[key] = [actor.remote(engine) for _ in range(engine.actors)]
         return self._pools[key]

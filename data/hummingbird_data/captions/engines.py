@@ -42,6 +42,7 @@ class EngineSpec:
         max_tokens: most that it writes.
         part: which model of the settings it is.
         actors, gpus, batch_rows: actors (none: the engine decides), GPUs of each, clips at once.
+        resources: custom resources of Ray that each actor asks for.
         endpoint, arguments: of the engines http and vllm.
     """
 
@@ -53,6 +54,7 @@ class EngineSpec:
     actors: int | None = None
     gpus: float = 0.0
     batch_rows: int = 8
+    resources: Mapping[str, float] = field(default_factory=dict)
     endpoint: EndpointSettings = field(default_factory=EndpointSettings)
     arguments: Mapping[str, Any] = field(default_factory=dict)
 

@@ -10,13 +10,13 @@ Three keys, from cheap to dear:
 - the perceptual hash, then the pictures themselves (`hummingbird_data.copies.likeness`), decide.
 
 It lies in a temporary SQLite file, and is filled from the table ``clips`` one data file at a time: memory stays
-flat. Every look-up is by a cell's number or a hash, so beyond one disk it splits by key, and no step needs all clips
-in one place.
+flat. No answer needs all clips in one place, so that it splits over actors (`hummingbird_data.copies.index_shards`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 from hummingbird.core.files import AnyPath
@@ -51,6 +51,15 @@ _CHUNK = 4096  # clips in memory at once
 _CELLS_TABLES, _PROJECTIONS, _WIDTH = 12, 12, 100.0
 _RADIUS = 45.0
 _CLOSE = 15.0  # so near, pictures are compared whatever their hashes say: a crop turns the bits of a regular background
+
+
+class CopyMatch(NamedTuple):
+    """A kept clip that another one copies; of several the smallest counts: an exact copy, then the first in order."""
+
+    inexact: bool
+    source_uri: str
+    start_seconds: float
+    clip_id: str
 
 
 class DuplicateIndex(TemporaryDatabase):
@@ -102,48 +111,53 @@ class DuplicateIndex(TemporaryDatabase):
                 )
                 self.database.execute("DELETE FROM clip WHERE number = ?", (number,))
 
-    def find(self, row: Row) -> str | None:
-        """The ``clip_id`` of the kept clip that ``row`` copies, of several the one with the smallest key; or None.
+    def first_copies(
+        self, rows: Iterable[Row], without: Collection[str] = frozenset()
+    ) -> list[CopyMatch | None]:
+        """For each row the kept clip that it copies, or None; clips ``without`` do not count.
 
         Neighbors from one shot look alike without being copies: of them only exact copies count.
         """
-        same = self.database.execute(
-            "SELECT clip_id FROM clip WHERE content_hash = ? AND clip_id != ? ORDER BY source_uri, start_seconds",
+        return [self._first_copy(row, without) for row in rows]
+
+    def _first_copy(self, row: Row, without: Collection[str]) -> CopyMatch | None:
+        for clip_id, uri, start in self.database.execute(
+            "SELECT clip_id, source_uri, start_seconds FROM clip WHERE content_hash = ? AND clip_id != ? "
+            "ORDER BY source_uri, start_seconds",
             (row["content_hash"], row["clip_id"]),
-        ).fetchone()
-        if same is not None:
-            return str(same[0])
-        for known in sorted(self._alike(row), key=lambda r: (r["source_uri"], r["start_seconds"])):
-            alike = likeness(self._pictures(known["media_path"]), self._pictures(row["media_path"]))
-            if alike >= self.limits.likeness:
-                return str(known["clip_id"])
+        ):
+            if clip_id not in without:
+                return CopyMatch(False, uri, start, clip_id)
+        alike = (known for known in self._alike(row) if known["clip_id"] not in without)
+        for known in sorted(alike, key=lambda r: (r["source_uri"], r["start_seconds"])):
+            score = likeness(self._pictures(known["media_path"]), self._pictures(row["media_path"]))
+            if score >= self.limits.likeness:
+                return CopyMatch(True, known["source_uri"], known["start_seconds"], known["clip_id"])
         return None
 
     def _alike(self, row: Row) -> Iterator[Row]:
         """Clips near by embedding and by hash, but for those of the same shot."""
         if row["embedding"] is None:
             return
-        vector = vectors([row["embedding"]])
-        keys = self._cells.around(vector[0])
+        [vector] = vectors([row["embedding"]])
+        keys = self._cells.around(vector)
         marks = ", ".join("?" * len(keys))
-        found = self.database.execute(
-            f"{_SELECT} WHERE number IN (SELECT number FROM cell WHERE key IN ({marks}))", keys
+        cursor = self.database.execute(
+            "SELECT number, perceptual_hash, embedding FROM clip "
+            f"WHERE number IN (SELECT number FROM cell WHERE key IN ({marks}))",
+            keys,
         )
-        while chunk := found.fetchmany(_CHUNK):
-            rows = [dict(zip(INDEX_COLUMNS, values, strict=True)) for values in chunk]
-            apart = distances(vector[0], vectors([known["embedding"] for known in rows]))
-            for known, distance in zip(rows, apart, strict=True):
-                of_shot = all(known[name] == row[name] for name in ("source_uri", "shot_index"))
-                if (
-                    distance <= _RADIUS
-                    and known["clip_id"] != row["clip_id"]
-                    and not of_shot
-                    and (
-                        distance <= _CLOSE
-                        or near(known["perceptual_hash"], row["perceptual_hash"], self.limits)
-                    )
-                ):
-                    yield known
+        while chunk := cursor.fetchmany(_CHUNK):
+            numbers, hashes, texts = zip(*chunk, strict=True)
+            apart = distances(vector, vectors(texts))
+            within = np.flatnonzero(apart <= _RADIUS)
+            alike = near(row["perceptual_hash"], [hashes[at] for at in within], self.limits)
+            for at in within[alike | (apart[within] <= _CLOSE)]:
+                known = self.database.execute(f"{_SELECT} WHERE number = ?", (numbers[at],)).fetchone()
+                clip = dict(zip(INDEX_COLUMNS, known, strict=True))
+                of_shot = all(clip[name] == row[name] for name in ("source_uri", "shot_index"))
+                if clip["clip_id"] != row["clip_id"] and not of_shot:
+                    yield clip
 
     def _read_pictures(self, media_path: str) -> Thumbnails:
         return thumbnails(clip_frames({"storage": str(self.storage), "media_path": media_path})[0])

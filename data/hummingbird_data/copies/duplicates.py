@@ -5,12 +5,13 @@ The hash has, for each of four frames, 64 bits of luma (is it brighter to the ri
 hashes are near are compared as pictures before one is called a copy (`hummingbird_data.copies.duplicate_index`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from hummingbird_data.copies.embedding import embedding
 from hummingbird_data.reading.clip_frames import Frames, clip_frames
@@ -59,12 +60,13 @@ class CopyLimits:
     likeness: float = 0.75
 
 
-def near(one: str, other: str, limits: CopyLimits) -> bool:
-    """Whether two perceptual hashes are near enough for their clips to be worth a look."""
-    a, b = (np.frombuffer(bytes.fromhex(text), np.uint8) for text in (one, other))
-    differing = np.bitwise_count(a ^ b)
-    either = int(np.bitwise_count(a[_LUMA_BYTES:] | b[_LUMA_BYTES:]).sum())
-    luma = int(differing[:_LUMA_BYTES].sum()) / (8 * _LUMA_BYTES)
-    color = int(differing[_LUMA_BYTES:].sum()) / max(either, _FEW)
+def near(one: str, others: Sequence[str], limits: CopyLimits) -> NDArray[np.bool_]:
+    """Whether perceptual hashes (N) are near enough to ``one`` for their clips to be worth a look."""
+    own = np.frombuffer(bytes.fromhex(one), np.uint8)
+    hashes = np.frombuffer(bytes.fromhex("".join(others)), np.uint8).reshape(len(others), len(own))
+    differing = np.bitwise_count(hashes ^ own)
+    either = np.bitwise_count((hashes | own)[:, _LUMA_BYTES:]).sum(1, dtype=int)
+    luma = differing[:, :_LUMA_BYTES].sum(1, dtype=int) / (8 * _LUMA_BYTES)
+    color = differing[:, _LUMA_BYTES:].sum(1, dtype=int) / np.maximum(either, _FEW)
     # A small shift turns every luma bit of a striped background over: enough color makes up for it.
-    return (luma <= limits.luma or either >= _ENOUGH) and color <= limits.color
+    return np.asarray(((luma <= limits.luma) | (either >= _ENOUGH)) & (color <= limits.color))

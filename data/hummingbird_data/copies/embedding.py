@@ -6,6 +6,7 @@ coded again), the copy was the nearest clip every time.
 """
 
 import base64
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -36,10 +37,10 @@ def embedding(frames: Frames) -> str:
     return base64.b64encode(vector.tobytes()).decode()
 
 
-def vectors(texts: list[str]) -> Vectors:
+def vectors(texts: Sequence[str]) -> Vectors:
     """Embeddings as they stand in the table, as (N, 192)."""
-    joined = b"".join(base64.b64decode(text) for text in texts)
-    return np.frombuffer(joined, np.int8).reshape(len(texts), SIZE)
+    # 192 bytes are 256 characters without padding: joined texts decode as one.
+    return np.frombuffer(base64.b64decode("".join(texts)), np.int8).reshape(len(texts), SIZE)
 
 
 def distances(vector: Vectors, others: Vectors) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from hummingbird.core.files import AnyPath, write_atomically
+from hummingbird.core.shared_folder import SharedFolder
 from hummingbird.training.latent_cache import CACHE_SCHEMA
 
 from hummingbird_data.latents.buckets import Bucket
@@ -36,9 +37,12 @@ class LatentStage(Stage):
     folder: AnyPath
     actors: int = 0
     gpus: float = 0.0
+    shared: SharedFolder | None = None  # the storage, where it is a folder that nodes must share
     _pipeline: Any = field(default=None, init=False, repr=False)
 
     def setup(self) -> None:
+        if self.shared is not None:
+            self.shared.check()
         import torch
         from hummingbird.models.pipeline import load_pipeline
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import as_path
+from hummingbird.core.shared_folder import SharedFolder
 from hummingbird.lake.media import store_media
 
 from hummingbird_data.reading.child import ChildProcess
@@ -46,8 +47,11 @@ class ReadStage(Stage):
     clips: ClipSettings = field(default_factory=ClipSettings)
     seconds: float = 300.0  # of processor time, and more by what the file holds
     megabytes: int = 2048
+    shared: SharedFolder | None = None  # the storage, where it is a folder that nodes must share
 
     def setup(self) -> None:
+        if self.shared is not None:
+            self.shared.check()
         sweep()
         _child(_EXTRACT[self.shots.engine], self.seconds, self.megabytes).start()
 

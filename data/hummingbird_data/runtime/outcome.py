@@ -1,14 +1,39 @@
 """What became of a batch: its rows, committed and counted."""
 
+import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import pyarrow as pa
+from hummingbird.core.files import AnyPath
+from hummingbird.core.masking import mask_text
+from hummingbird.core.shared_folder import NotSharedError, SharedFolder
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.schemas import QUARANTINE
 
 from hummingbird_data.runtime.metrics import count
 from hummingbird_data.stage import Row
+
+
+def check_media(storage: AnyPath, scored: Mapping[str, Iterable[Row]]) -> None:
+    """Whether the files of clips that were just made, by source, are in a storage folder as this machine sees it.
+
+    Raises:
+        NotSharedError: they are not; nothing of the batch may be committed.
+    """
+    if not isinstance(storage, Path):
+        return
+    paths = {row["media_path"] for rows in scored.values() for row in rows if not row.get("error")}
+    missing = sorted(path for path in paths if not (storage / path).is_file())
+    if missing:
+        shared = SharedFolder.mark(storage)
+        if shared is not None and "ray" in sys.modules and sys.modules["ray"].is_initialized():
+            shared.check_nodes()  # which knows the node's name
+        raise NotSharedError(
+            f"{len(missing)} clips that a node has stored are not in {storage} ({missing[0]}, ...): every node must "
+            "see the same folder there; nothing of them was committed"
+        )
 
 
 def commit(lake: Lake, batch_id: str, clips: list[Row], quarantined: list[Row]) -> None:
@@ -27,7 +52,7 @@ def _table(rows: list[Row], schema: pa.Schema, batch_id: str) -> pa.Table:
 
 def failure(row: Row) -> Row:
     """The row of quarantine of a row that carries an error."""
-    return {"source_uri": row["source_uri"], "stage": row["error_stage"], "error": row["error"]}
+    return {"source_uri": row["source_uri"], "stage": row["error_stage"], "error": mask_text(row["error"])}
 
 
 def publish(clips: Iterable[Row], quarantined: Iterable[Row]) -> None:

@@ -9,7 +9,7 @@ from threading import RLock
 from types import TracebackType
 from typing import Any
 
-from tqdm import tqdm
+from hummingbird.core.progress import ProgressBar
 
 SECONDS = "seconds_"
 """Columns ``seconds_STAGE`` of rows on their way: the time that a stage has worked for the row."""
@@ -25,7 +25,7 @@ class CurationProgress:
 
     def __init__(self, files: int, work: "Work | None" = None) -> None:
         # Without smoothing, the time left follows from the mean rate: batches come in bursts.
-        self._bar = tqdm(
+        self._bar = ProgressBar(
             total=files, unit="file", desc="curate", mininterval=1.0, dynamic_ncols=True, smoothing=0
         )
         self.counts: Counter[str] = Counter()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import file_system, is_uri
+from hummingbird.core.shared_folder import NotSharedError, this_machine
 from pyarrow import fs
 
 from hummingbird_data.stage import StageError
@@ -23,10 +24,18 @@ def local_file(uri: str, folder: Path, megabytes: float) -> Iterator[Path]:
     """The file as a local path: itself, or for a URI a copy in ``folder`` that is deleted in the end.
 
     Raises:
+        NotSharedError: this node does not see the folder of the file.
         StageError: it cannot be read, or is larger than ``megabytes``, of which no more is copied.
     """
     if not is_uri(uri):
-        yield Path(uri)
+        path = Path(uri)
+        if not path.exists() and not (path.parent.is_dir() and any(path.parent.iterdir())):
+            # The driver found it there: one file may have gone since, but not the folder with all that is in it.
+            raise NotSharedError(
+                f"the node {this_machine()} does not see the source folder {path.parent}: mount it there as it is "
+                "on the others, or name the source by its URI"
+            )
+        yield path
         return
     target = folder / "source"
     try:

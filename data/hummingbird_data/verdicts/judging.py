@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from hummingbird_data.captions.caption_stages import write_captions
 from hummingbird_data.captions.repeated_captions import RepeatedCaptions
-from hummingbird_data.copies.duplicate_index import DuplicateIndex
+from hummingbird_data.copies.batch_copies import BatchCopies, KeptClips
 from hummingbird_data.curation_plan import CurationPlan
 from hummingbird_data.runtime.committed import order
 from hummingbird_data.runtime.outcome import failure
@@ -16,7 +16,7 @@ from hummingbird_data.verdicts.verdict import score_reasons, with_verdict
 def judge(
     clips: list[Row],
     plan: CurationPlan,
-    index: DuplicateIndex,
+    index: KeptClips,
     repeated: RepeatedCaptions,
     progress: CurationProgress,
     stands: Callable[[Row], bool],
@@ -41,22 +41,36 @@ def judge(
     Raises:
         InputError: an engine is down, or gives clips that are nothing like each other the same captions.
     """
+    clips = sorted(clips, key=order)
+    with BatchCopies(index, clips, plan.copy_limits, plan.storage) as copies:
+        return _judge(clips, plan, copies, repeated, progress, stands)
+
+
+def _judge(
+    clips: list[Row],
+    plan: CurationPlan,
+    copies: BatchCopies,
+    repeated: RepeatedCaptions,
+    progress: CurationProgress,
+    stands: Callable[[Row], bool],
+) -> tuple[list[Row], dict[str, Row]]:
+    """See `judge`; clips are in order."""
     done: dict[str, Row] = {}
     failures: dict[str, Row] = {}
     originals: dict[str, str] = {}
-    waiting = clips = sorted(clips, key=order)
+    waiting = clips
     while waiting:
         judged = []
         for row in waiting:
             reasons = score_reasons(row, plan.filters, plan.limits)
             stays = row.get("verdict") == "kept" and stands(row)
-            original = None if stays else index.find(row)
+            original = None if stays else copies.find(row)
             originals.pop(row["clip_id"], None)
             if original is not None:
                 originals[row["clip_id"]] = original
                 reasons.append("duplicate")
             if not reasons:
-                index.add([row])
+                copies.add(row)
             judged.append(with_verdict(row, reasons))
         wanted = [row for row in judged if row["verdict"] == "kept" and not row.get("caption_model")]
         captions: dict[str, Row] = {}
@@ -77,7 +91,7 @@ def judge(
             for clip_id, row in done.items()
             if row["verdict"] != "kept" or row["source_uri"] in failures
         }
-        index.remove(lost)
+        copies.remove(lost)
         waiting = [
             row
             for row in clips

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from hummingbird.core.parallel import ParallelMap
+from hummingbird.core.progress import ProgressBar
 from hummingbird.models.pipeline import TextToVideoPipeline
 from hummingbird.shapes.scene import FPS, draw_clip
 from hummingbird.training.latent_cache import CACHE_SCHEMA, CACHE_VERSION, encoder_hashes, finish_cache
@@ -50,7 +50,7 @@ def draw_cache(
     folder.mkdir(parents=True, exist_ok=True)
     chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
     shape: list[int] = []
-    with tqdm(total=count, desc="draw and encode", unit="clip") as bar:
+    with ProgressBar(total=count, desc="draw and encode", unit="clip") as bar:
         for number, (frames, captions) in enumerate(parallel(partial(draw_captioned_clips, seed), chunks)):
             rows, shape = _rows(pipeline, chunks[number], frames, captions)
             pq.write_table(pa.Table.from_pylist(rows, CACHE_SCHEMA), folder / f"part-{number:05d}.parquet")

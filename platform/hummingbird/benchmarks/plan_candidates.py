@@ -7,13 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import write_atomically
 from hummingbird.core.hashes import public_config
 from hummingbird.core.parallel import ParallelMap
+from hummingbird.core.progress import ProgressBar
 from hummingbird.models.pipeline import TextToVideoPipeline
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.planner.cost import Cost, InputShape, model_cost, pass_milliseconds
@@ -90,7 +89,7 @@ def find_plans(
         budgets |= {matched_name(name, match): {match: equal[match]} for match in s.match}
     budgets |= {f"params-{share:g}": {"params": share} for share in s.budgets}
     plans, unmet = {**whole, **paper}, {}
-    for name, budget in tqdm(budgets.items(), desc="plans", unit="plan"):
+    for name, budget in ProgressBar(budgets.items(), desc="plans", unit="plan"):
         path = folder / f"{name}.yaml"
         if not path.is_file():
             try:

@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from hummingbird.benchmarks.drawn_cache import draw_cache
 from hummingbird.benchmarks.plan_candidates import PlanCandidate, find_plans
 from hummingbird.benchmarks.plan_students import StudentRun, StudyContext, run_student
@@ -24,6 +22,7 @@ from hummingbird.core.files import write_atomically
 from hummingbird.core.hashes import weights_hash
 from hummingbird.core.model_references import pipeline_folder
 from hummingbird.core.parallel import parallel_map
+from hummingbird.core.progress import ProgressBar
 from hummingbird.evaluation.suites.shapes.suite import ShapesSuite
 from hummingbird.lake.runs import open_run
 from hummingbird.models.pipeline import load_pipeline
@@ -105,7 +104,7 @@ def run_study(settings: Settings, folder: Path) -> dict[str, Any]:
             for name, candidate in candidates.items()
         ]  # a seed after the other: what is cut off has whole seeds to show
         students = parallel(partial(run_student, study), runs)
-        results = list(tqdm(students, total=len(runs), desc="students", unit="student"))
+        results = list(ProgressBar(students, total=len(runs), desc="students", unit="student"))
     metrics = _metrics(settings, candidates, runs, results)
     metrics |= {"unmet": unmet, "inputs": inputs, "device": describe_device(), "suite": SUITE}
     print(text_table(metrics))

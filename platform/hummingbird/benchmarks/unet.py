@@ -26,11 +26,8 @@ from hummingbird.config.unet_benchmark import UnetBenchmarkSettings
 from hummingbird.core.devices import describe_device, resolve_device
 from hummingbird.core.files import write_atomically
 from hummingbird.core.timing import seconds_of, time_in_turns
+from hummingbird.evaluation.work import matmul_rate
 from hummingbird.lake.runs import open_run
-
-MATMUL_SIZE = {"cpu": 2048, "cuda": 8192}
-"""Side of the square matrices whose product gives the device's rate; on a CPU smaller ones where these take long."""
-_LONG = 0.1  # seconds
 
 Task = Callable[[nn.Module, Inputs], None]
 
@@ -80,7 +77,7 @@ def compare(s: UnetBenchmarkSettings, seed: int) -> dict[str, Any]:
         "largest_difference": largest_difference(ours, theirs, inputs),
         "tflop": flop / 1e12,
     }
-    rate = matmul_rate(s)
+    rate = matmul_rate(s.device, getattr(torch, s.precision))
     if s.compile:
         compile_pair(s, ours, theirs)
     seconds: dict[str, dict[str, float]] = {}
@@ -172,21 +169,6 @@ def count_flop(model: nn.Module, inputs: Inputs) -> float:
     with FlopCounterMode(display=False) as counter:
         predicted_noise(model, inputs)
     return float(counter.get_total_flops())
-
-
-def matmul_rate(s: UnetBenchmarkSettings, repeats: int = 5) -> float:
-    """Operations a second of a large matrix product in the same type: what the device can do."""
-    size, dtype = MATMUL_SIZE[s.device], getattr(torch, s.precision)
-    if s.device == "cpu":  # one without instructions for bfloat16 takes minutes for what others do in a blink
-        size = next((n for n in (256, 512, 1024) if _product(n, dtype, s.device) > _LONG), size)
-    times = [_product(size, dtype, s.device) for _ in range(repeats + 1)]
-    return 2 * size**3 / statistics.median(times[1:])
-
-
-def _product(size: int, dtype: torch.dtype, device: str) -> float:
-    """Seconds of the product of two square matrices."""
-    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    return seconds_of(lambda: a @ b)
 
 
 def _step(unet: TimedUNet, run: Task, inputs: Inputs, s: UnetBenchmarkSettings, task: str) -> None:

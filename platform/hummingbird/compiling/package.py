@@ -3,14 +3,14 @@
     manifest.json     what was compiled for what, and how far its outputs are from eager ones
     unet.pt2          noise prediction
     text_encoder.pt2  text embeddings
-    decoder.pt2       latents to pixels
+    decoder.pt2       latents to pixels; decoder_full.pt2: the same by the autoencoder, where there are both
     tokenizer/
 
 `CompiledPipeline` is the pipeline itself with other parts, so sampling has one implementation.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, Self
@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
+from hummingbird.compiling.parts import decoder_part
 from hummingbird.core.devices import device_capability
 from hummingbird.core.errors import InputError
 from hummingbird.core.hashes import public_config
@@ -41,18 +42,28 @@ class PartReport(BaseModel):
     """Largest absolute value of the eager output."""
 
 
-class Manifest(BaseModel):
-    """What a package holds, and the machine it is for."""
+class PackageFacts(BaseModel):
+    """What any package of a pipeline holds, compiled or exported."""
 
     model_config = ConfigDict(extra="forbid")
 
-    schema_version: Literal[3] = 3
     name: str
     """What clients call the model."""
-    model_id: str | None
-    """The model's id in the lake, none for a package made outside of a run."""
     weights_hash: str
     """SHA-256 of the U-Net's weights."""
+    decoders: tuple[Literal["small", "full"], ...]
+    """Those that it has; a call that names none takes the first."""
+    num_frames: int
+    configs: dict[str, dict[str, Any]]
+    """Configurations of unet, vae, text_encoder and scheduler."""
+
+
+class Manifest(PackageFacts):
+    """What a compiled package holds, and the machine it is for."""
+
+    schema_version: Literal[4] = 4
+    model_id: str | None
+    """The model's id in the lake, none for a package made outside of a run."""
     parameters: int
     """Of the U-Net."""
     device: Literal["cpu", "cuda"]
@@ -62,13 +73,9 @@ class Manifest(BaseModel):
     """Instruction sets of the processor, or the GPU's compute capability: what the code may use."""
     torch_version: str
     precision: Literal["float32", "bfloat16"]
-    decoder: Literal["small", "full"]
     max_batch_size: int
-    num_frames: int
     settings_hash: str
     """SHA-256 of the settings of compilation."""
-    configs: dict[str, dict[str, Any]]
-    """Configurations of unet, vae, text_encoder and scheduler."""
     parts: dict[str, PartReport]
     """By name of the part, measured when the package was made."""
 
@@ -79,7 +86,8 @@ def is_package(folder: Path) -> bool:
 
 
 def read_package_manifest(folder: Path) -> Manifest:
-    """The manifest of a package; one of version 2, whose scheduler said it in other words, as one of today.
+    """The manifest of a package; one of an earlier version as one of today (2: the scheduler said it in other words;
+    3: there was one decoder).
 
     Raises:
         InputError: there is none, or one that this version cannot read.
@@ -93,6 +101,8 @@ def read_package_manifest(folder: Path) -> Manifest:
                 current_config(configs["scheduler"], bool(configs["unet"]["guidance_size"]))
             )
             fields["schema_version"] = 3
+        if isinstance(fields, dict) and fields.get("schema_version") == 3:
+            fields["decoders"], fields["schema_version"] = (fields.pop("decoder"),), 4
         return Manifest.model_validate(fields)
     except OSError as error:
         raise InputError(f"there is no compiled package in {folder}") from error
@@ -120,15 +130,24 @@ def check_machine(manifest: Manifest) -> None:
         raise InputError(f"{origin}; this machine lacks {', '.join(missing)}: {again}")
 
 
-class _Part(nn.Module):
-    """Stands for a part of the pipeline: its configuration, and its compiled forward pass."""
+def part_names(manifest: PackageFacts) -> list[str]:
+    """The parts of a package, as its files are called."""
+    decoders = [decoder_part(manifest.decoders, kind) for kind in manifest.decoders]
+    return ["text_encoder", "unet", *decoders]
 
-    def __init__(self, config: dict[str, Any], path: Path, device: str, max_batch_size: int) -> None:
+
+Run = Callable[..., Tensor]
+"""A part's forward pass: tensors in, a tensor out."""
+
+
+class _Part(nn.Module):
+    """Stands for a part of the pipeline: its configuration, and its forward pass outside of torch's modules."""
+
+    def __init__(self, config: dict[str, Any], run: Run, device: str, max_batch_size: int) -> None:
         super().__init__()
         self.config = FrozenDict(config)
         self.device, self.dtype = torch.device(device), torch.float32
-        self._max_batch_size = max_batch_size
-        self._run: Callable[..., Tensor] = torch._inductor.aoti_load_package(str(path))
+        self._max_batch_size, self._run = max_batch_size, run
 
     def run(self, *inputs: Tensor) -> Tensor:
         """Passes of at most the package's batch size. Compiled code takes strides as it was shown them."""
@@ -185,8 +204,67 @@ class _Absent(nn.Module):
         raise ValueError(f"this package has the {self._other} decoder alone: compile.decoder chooses which")
 
 
-class CompiledPipeline(TextToVideoPipeline):
-    """The pipeline of a compiled package: called like any other, with the package's frames and decoder."""
+class PackagedPipeline(TextToVideoPipeline):
+    """The pipeline of a package: called like any other, with the package's frames and decoder.
+
+    Attributes:
+        manifest: what the package holds.
+    """
+
+    manifest: PackageFacts
+
+    @classmethod
+    def assemble(
+        cls,
+        manifest: PackageFacts,
+        runs: Mapping[str, Run],
+        tokenizer: Path,
+        device: str,
+        max_batch_size: int,
+    ) -> Self:
+        """A pipeline of the forward passes of its parts."""
+        configs = manifest.configs
+        unet = CompiledUNet(configs["unet"], runs["unet"], device, max_batch_size)
+        decoders: dict[str, nn.Module] = {
+            kind: CompiledDecoder(
+                configs["vae"], runs[decoder_part(manifest.decoders, kind)], device, DECODE_BATCH
+            )
+            for kind in manifest.decoders
+        }
+        absent = _Absent(configs["vae"], device, manifest.decoders[0])
+        parts: dict[str, Any] = {
+            "unet": unet,
+            "vae": decoders.get("full", absent),
+            "decoder": decoders.get("small", absent),
+            "text_encoder": CompiledTextEncoder(
+                configs["text_encoder"], runs["text_encoder"], device, max_batch_size
+            ),
+            "tokenizer": PreTrainedTokenizerFast.from_pretrained(tokenizer),
+            "scheduler": VideoScheduler.from_config(configs["scheduler"]),
+        }
+        pipeline = cls(**parts)
+        unet.shape = (unet.config.in_channels, manifest.num_frames, *pipeline.latent_shape())
+        pipeline.manifest = manifest
+        return pipeline
+
+    def __call__(
+        self, *args: Any, num_frames: int | None = None, decoder: str | None = None, **kwargs: Any
+    ) -> Any:
+        """See `TextToVideoPipeline`; ``num_frames`` and ``decoder`` default to the package's own."""
+        own = self.manifest
+        return super().__call__(
+            *args, num_frames=num_frames or own.num_frames, decoder=decoder or own.decoders[0], **kwargs
+        )
+
+    def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
+        """Raises NotImplementedError: compiled code is no weights."""
+        raise NotImplementedError(
+            "a compiled package is no pipeline folder: copy the package's folder instead"
+        )
+
+
+class CompiledPipeline(PackagedPipeline):
+    """The pipeline of a compiled package."""
 
     manifest: Manifest
 
@@ -199,39 +277,8 @@ class CompiledPipeline(TextToVideoPipeline):
         """
         manifest = read_package_manifest(folder)
         check_machine(manifest)
-        configs, device, size = manifest.configs, manifest.device, manifest.max_batch_size
-        unet = CompiledUNet(configs["unet"], folder / "unet.pt2", device, size)
-        text_encoder = CompiledTextEncoder(configs["text_encoder"], folder / "text_encoder.pt2", device, size)
-        decoder = CompiledDecoder(configs["vae"], folder / "decoder.pt2", device, DECODE_BATCH)
-        absent = _Absent(configs["vae"], device, manifest.decoder)
-        parts: dict[str, Any] = {
-            "unet": unet,
-            "vae": decoder if manifest.decoder == "full" else absent,
-            "decoder": decoder if manifest.decoder == "small" else absent,
-            "text_encoder": text_encoder,
-            "tokenizer": PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer"),
-            "scheduler": VideoScheduler.from_config(configs["scheduler"]),
+        runs = {
+            part: torch._inductor.aoti_load_package(str(folder / f"{part}.pt2"))
+            for part in part_names(manifest)
         }
-        pipeline = cls(**parts)
-        unet.shape = (
-            unet.config.in_channels,
-            manifest.num_frames,
-            *pipeline.latent_shape(),
-        )
-        pipeline.manifest = manifest
-        return pipeline
-
-    def __call__(
-        self, *args: Any, num_frames: int | None = None, decoder: str | None = None, **kwargs: Any
-    ) -> Any:
-        """See `TextToVideoPipeline`; ``num_frames`` and ``decoder`` default to the package's own."""
-        own = self.manifest
-        return super().__call__(
-            *args, num_frames=num_frames or own.num_frames, decoder=decoder or own.decoder, **kwargs
-        )
-
-    def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
-        """Raises NotImplementedError: compiled code is no weights."""
-        raise NotImplementedError(
-            "a compiled package is no pipeline folder: copy the package's folder instead"
-        )
+        return cls.assemble(manifest, runs, folder / "tokenizer", manifest.device, manifest.max_batch_size)

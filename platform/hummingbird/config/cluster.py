@@ -7,6 +7,8 @@ import threading
 from pydantic import Field, PositiveInt, field_validator
 
 from hummingbird.config.section import Section
+from hummingbird.core.masking import has_password, is_secret_name
+from hummingbird.core.resources import keep_cpu_work_to
 
 # Ray reads these when it is imported, so they are set before anything can import it. It turns token mode on by itself
 # where nothing is said, and a client that says nothing is then refused: so the mode is stated, and children inherit it.
@@ -18,8 +20,6 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 # On a busy machine Serve's proxy needs more than its 5 seconds, and is killed for good after three times that.
 os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")
 
-SECRET_WORDS = ("secret", "token", "password", "credential")
-
 
 class CatalogSettings(Section):
     """The Iceberg catalog. Default: SQLite and a local warehouse in the storage folder."""
@@ -28,17 +28,26 @@ class CatalogSettings(Section):
     properties: dict[str, str] = Field(
         default_factory=dict,
         description="pyiceberg catalog properties, e.g. {type: rest, uri: ..., warehouse: s3://...}; "
-        "empty: SQLite at <storage>/catalog.db and the warehouse <storage>/warehouse; credentials come from "
-        "the environment (PYICEBERG_CATALOG__HUMMINGBIRD__TOKEN, ...__S3__SECRET_ACCESS_KEY, ...)",
+        "empty: SQLite at <storage>/catalog.db and the warehouse <storage>/warehouse; credentials come from the "
+        "environment (AWS_ACCESS_KEY_ID, ..., PGPASSWORD, or PYICEBERG_CATALOG__HUMMINGBIRD__TOKEN, ...)",
     )
 
     @field_validator("properties")
     @classmethod
     def _hold_no_secret(cls, properties: dict[str, str]) -> dict[str, str]:
         """Settings are printed and stored with every run, so credentials must not be among them."""
-        secret = [key for key in properties if any(word in key.lower() for word in SECRET_WORDS)]
+        secret = [key for key in properties if is_secret_name(key)]
         if secret:
-            raise ValueError(f"{', '.join(secret)} must not stand in settings: use the environment")
+            name = secret[0].upper().replace(".", "__").replace("-", "_")
+            raise ValueError(
+                f"{', '.join(secret)} must not stand in settings: use the environment "
+                f"(PYICEBERG_CATALOG__HUMMINGBIRD__{name})"
+            )
+        if any(map(has_password, properties.values())):
+            raise ValueError(
+                "a URI must not hold a password: of PostgreSQL it comes from the environment variable PGPASSWORD, of "
+                "others as part of PYICEBERG_CATALOG__HUMMINGBIRD__URI"
+            )
         return properties
 
 
@@ -48,6 +57,11 @@ class RaySettings(Section):
     address: str | None = Field(
         None, description="cluster to connect to; none: RAY_ADDRESS if set, else a local instance"
     )
+    cpu_nodes: dict[str, str] = Field(
+        default_factory=dict,
+        description="labels of the nodes that work without a GPU keeps to, so that it takes, and starts, none with "
+        "GPUs: {ray.io/node-group: cpu}; empty: all nodes",
+    )
     num_cpus: PositiveInt | None = Field(None, description="CPUs of a local instance; none: all")
     dashboard: bool = Field(False, description="start the dashboard of a local instance")
 
@@ -56,6 +70,7 @@ def connect(settings: RaySettings) -> None:
     """Connects this process to Ray, or starts a local instance; does nothing when already connected."""
     import ray
 
+    keep_cpu_work_to(settings.cpu_nodes)
     if ray.is_initialized():
         return
     on_termination = signal.getsignal(signal.SIGTERM)
@@ -67,6 +82,7 @@ def connect(settings: RaySettings) -> None:
             "local",  # never join a cluster that happens to run on this machine
             num_cpus=settings.num_cpus,
             include_dashboard=settings.dashboard,
+            _node_ip_address="127.0.0.1",  # else its ports, metrics among them, are open to other machines
             log_to_driver=True,
             runtime_env={"worker_process_setup_hook": "hummingbird.config.quiet_ray.quiet_worker"},
         )

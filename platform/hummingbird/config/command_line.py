@@ -2,12 +2,10 @@
 
 import argparse
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import yaml
@@ -16,12 +14,18 @@ from hummingbird.config.loading import load_settings
 from hummingbird.config.section import Section
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
+from hummingbird.core.interruption import interrupt_on_termination
+from hummingbird.core.logs import configure_logs
+from hummingbird.core.masking import mask, mask_text
 from hummingbird.core.scratch import origin
+from hummingbird.core.source_version import check_submitted
 
 Main = Callable[[Settings, argparse.Namespace], Path | None]
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+_JOB_FOLDERS = "/runtime_resources/working_dir_files/"
+"""Part of the path of the folder that Ray unpacks what was submitted with a job in."""
 
 
 def run_verb(
@@ -60,7 +64,8 @@ def run_verb(
         arguments(parser)
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="overrides of settings")
     args = parser.parse_intermixed_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
+    configure_logs()
+    interrupt_on_termination()
     sys.exit(_run(main, args, flags, defaults))
 
 
@@ -73,8 +78,10 @@ def _run(
     try:
         settings = _settings(args, flags, defaults(args) if defaults is not None else None)
         if args.print_settings:
-            print(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), end="")
+            print(yaml.safe_dump(mask(settings.model_dump(mode="json")), sort_keys=False), end="")
             return 0
+        check_submitted()
+        _refuse_passing_storage(settings)
         result = main(settings, args)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -85,13 +92,22 @@ def _run(
     except Exception as error:
         bad_input = _bad_input(error)
         if bad_input is None:
-            traceback.print_exc()
+            print(mask_text(traceback.format_exc()), end="", file=sys.stderr)
             return 1
-        print(f"error: {bad_input}", file=sys.stderr)
+        # Ray Data adds advice of its own to what comes from its workers.
+        print(f"error: {mask_text(str(bad_input).partition(chr(10))[0])}", file=sys.stderr)
         return BAD_INPUT
     if result is not None:
         print(origin(result), flush=True)
     return 0
+
+
+def _refuse_passing_storage(settings: Settings) -> None:
+    if _JOB_FOLDERS in str(settings.storage):
+        raise InputError(
+            f"the storage {settings.storage} is in the folder of the job, which goes with it: name one with --storage "
+            "by its whole path, or by a URI"
+        )
 
 
 def _bad_input(error: BaseException) -> InputError | None:
@@ -123,7 +139,9 @@ def _parser(
     parser.add_argument(
         "--storage", metavar="PLACE", help="root of lake, media and runs: folder or URI (runs/)"
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file with settings")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="YAML file with settings, or a folder of such files"
+    )
     parser.add_argument("--print-settings", action="store_true", help="print the full settings and stop")
     for flag, key in flags.items():
         parser.add_argument(flag, dest=key, metavar="VALUE", help=f"short for {key}=VALUE")
@@ -149,8 +167,3 @@ def _shown(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(list(value)) if isinstance(value, tuple) else str(value)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """A polite kill is an interruption: the run's state is written before the process ends."""
-    raise KeyboardInterrupt

@@ -15,8 +15,9 @@ class CompileSettings(Section):
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="type of U-Net and decoder; the text encoder stays in float32"
     )
-    decoder: Literal["small", "full"] = Field(
-        "small", description="the decoder in the package: the small one or the autoencoder's"
+    decoder: Literal["small", "full", "both"] = Field(
+        "small",
+        description="the decoder in the package: the small one, the autoencoder's, or both (of a model with one, that)",
     )
     max_batch_size: PositiveInt = Field(4, description="most videos in one pass")
     num_frames: PositiveInt = Field(16, description="frames of a video")

@@ -16,10 +16,13 @@ from pydantic import (
 from hummingbird.config.endpoint import EndpointSettings
 from hummingbird.config.plugins import PluginChoice, PluginTable
 from hummingbird.config.section import AbsolutePath, Section
+from hummingbird.core.masking import has_password
 
 
 def _place(place: str | Path) -> str | Path:
     """A URI stays what it is; a path is made absolute once, on the driver: workers run in other folders."""
+    if has_password(str(place)):
+        raise ValueError("a URI must not hold a password: credentials come from the environment")
     return str(place) if "://" in str(place) else Path(place).expanduser().absolute()
 
 
@@ -135,6 +138,11 @@ class CurateSettings(Section):
         0.4, description="most luma bits of the perceptual hashes that differ in possible copies, as a share"
     )
     copy_color: NonNegativeFloat = Field(0.55, description="the same of their color bits")
+    index_actors: NonNegativeInt | None = Field(
+        None,
+        description="actors that hold the index of kept clips; 0: this process; none: one for each 16 cores, with "
+        "engine plain none",
+    )
     copy_likeness: float = Field(
         0.75, ge=-1, le=1, description="least correlation of the pictures of near copies: duplicate"
     )
@@ -194,6 +202,11 @@ class CurateSettings(Section):
         None, description="actors that hold the captioner or the rewriter; none: as quality_actors"
     )
     model_gpus: NonNegativeFloat = Field(0.0, description="GPUs of each of these actors")
+    caption_resources: dict[str, PositiveFloat] = Field(
+        default_factory=dict,
+        description="custom resources of Ray that an actor of captions asks for beside them, such as {caption: 0.01}: "
+        "it then runs on nodes that have them alone",
+    )
 
     @model_validator(mode="after")
     def _some_length_is_allowed(self) -> Self:

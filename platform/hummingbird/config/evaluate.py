@@ -37,7 +37,11 @@ class EvaluateSettings(Section):
     )
     prompts: PositiveInt | AbsolutePath = Field(
         200,
-        description='how many of the suite\'s own prompts, or a file with lines {"prompt": "...", "seed": 3}',
+        description='how many of the suite\'s own prompts, or a file with lines {"prompt": "...", "seed": 3}, '
+        "or VBench_full_info.json",
+    )
+    seeds_per_prompt: PositiveInt = Field(
+        1, description="videos of a prompt that names no seeds of its own; VBench makes 5"
     )
     seed: NonNegativeInt = Field(0, description="seed of prompts, of noise and of the intervals")
     num_inference_steps: PositiveInt = Field(
@@ -54,6 +58,10 @@ class EvaluateSettings(Section):
     batch_size: PositiveInt = Field(4, description="videos a pass of the model")
     mixed_precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="of the U-Net, the same for all models; auto: bf16 where the device is fast at it"
+    )
+    timed_videos: NonNegativeInt = Field(
+        0,
+        description="videos a model that are timed one by one, all models in turn: the report's frontier; 0: none",
     )
     resamples: int = Field(1000, ge=100, description="bootstrap samples behind the 95 % intervals")
 

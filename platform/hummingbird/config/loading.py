@@ -17,6 +17,7 @@ from hummingbird.config.renamed import explain_renamed
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import RemotePath
+from hummingbird.core.masking import MASK, is_secret_name, mask, mask_text
 
 
 class _Loader(yaml.SafeLoader):
@@ -36,7 +37,7 @@ def load_settings(
     """The tree of class defaults, then ``defaults``, then the YAML file, then overrides.
 
     Args:
-        config: a YAML file with any part of the tree.
+        config: a YAML file with any part of the tree, or a folder of such files, taken by their names in order.
         overrides: each ``section.key=value``; the value is read as YAML ("null", "3", "[a, b]").
         defaults: a nested mapping that replaces class defaults, such as a recipe.
 
@@ -48,7 +49,7 @@ def load_settings(
     if defaults is not None:
         merge_settings(tree, defaults)
     if config is not None:
-        merge_settings(tree, read_yaml(config))
+        merge_settings(tree, read_config(config))
     for override in overrides:
         merge_settings(tree, _parse_override(override))
     _refuse_unknown_keys(tree)
@@ -57,6 +58,21 @@ def load_settings(
         return Settings.model_validate_json(json.dumps(tree, default=str), strict=True)
     except ValidationError as error:
         raise InputError("; ".join(_explain(detail) for detail in error.errors())) from error
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings of a YAML file, or of a folder of them (a mounted ConfigMap), the later names winning.
+
+    Raises:
+        InputError: as `read_yaml`, or a folder without any.
+    """
+    files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+    if not files:
+        raise InputError(f"the folder of settings {path} holds no *.yaml file")
+    tree: dict[str, Any] = {}
+    for file in files:
+        merge_settings(tree, read_yaml(file))
+    return tree
 
 
 def verb_settings(settings: Settings, verb: str) -> Settings:
@@ -101,7 +117,7 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise InputError(f"cannot read the settings file {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path} is no valid YAML: {mask_text(' '.join(str(error).split()))}") from error
     if content is None:
         return {}
     if not isinstance(content, Mapping):
@@ -112,12 +128,12 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
 def _parse_override(override: str) -> Mapping[str, Any]:
     key, separator, text = override.partition("=")
     if not separator or not key.strip():
-        raise InputError(f"'{override}' is no setting: write section.key=value")
+        raise InputError(f"'{mask_text(override)}' is no setting: write section.key=value")
     try:
         value: Any = yaml.load(text, _Loader) if text else ""
     except yaml.YAMLError as error:
         if not _takes_text(key.strip()):
-            raise InputError(f"the value of '{key}' is no valid YAML: {text}") from error
+            raise InputError(f"the value of '{key}' is no valid YAML: {mask_text(text)}") from error
         value = text
     if value is not None and not isinstance(value, list) and _takes_text(key.strip()):
         value = text  # a folder named 2024 or "a: b" is no number and no mapping
@@ -200,5 +216,7 @@ def _suggestion(key: str) -> str:
 
 def _explain(detail: ErrorDetails) -> str:
     key = ".".join(str(part) for part in detail["loc"])
-    value = re.sub(r"://[^/@]*@", "://***@", repr(detail["input"]))  # a URI may hold a password
-    return f"setting '{key}': {detail['msg'][:1].lower()}{detail['msg'][1:]} (given: {value})"
+    value = MASK if is_secret_name(key.rpartition(".")[2]) else repr(mask(detail["input"]))
+    return (
+        mask_text(f"setting '{key}': {detail['msg'][:1].lower()}{detail['msg'][1:]}") + f" (given: {value})"
+    )

@@ -46,6 +46,7 @@ RENAMED = {
     "plan_benchmark.warmup": "plan_benchmark.warmup_passes",
     "pretrain.rate": "pretrain.learning_rate",
     "serve.max_steps": "serve.max_inference_steps",
+    "serve.replicas": "serve.max_replicas",
     "training.average": "training.ema_decay",
     "training.checkpointing": "training.gradient_checkpointing",
     "training.clip": "training.max_grad_norm",

@@ -16,6 +16,7 @@ from hummingbird.config.curate_benchmark import CurateBenchmarkSettings
 from hummingbird.config.distill import DistillSettings
 from hummingbird.config.encode import EncodeSettings
 from hummingbird.config.evaluate import EvaluateSettings
+from hummingbird.config.export import ExportSettings
 from hummingbird.config.feedback import FeedbackSettings
 from hummingbird.config.footage import FootageSettings
 from hummingbird.config.import_checkpoint import ImportCheckpointSettings
@@ -25,6 +26,7 @@ from hummingbird.config.plan import PlanSettings
 from hummingbird.config.plan_benchmark import PlanBenchmarkSettings
 from hummingbird.config.pretrain import PretrainSettings
 from hummingbird.config.prune import PruneSettings
+from hummingbird.config.publish import PublishSettings
 from hummingbird.config.section import Section
 from hummingbird.config.serve import ServeSettings
 from hummingbird.config.training import TrainingSettings
@@ -61,11 +63,13 @@ class Settings(Section):
     feedback: FeedbackSettings = FeedbackSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     compile: CompileSettings = CompileSettings()
+    export: ExportSettings = ExportSettings()
     benchmark: BenchmarkSettings = BenchmarkSettings()
     plan_benchmark: PlanBenchmarkSettings = PlanBenchmarkSettings()
     unet_benchmark: UnetBenchmarkSettings = UnetBenchmarkSettings()
     curate_benchmark: CurateBenchmarkSettings = CurateBenchmarkSettings()
     serve: ServeSettings = ServeSettings()
+    publish: PublishSettings = PublishSettings()
     pretrain: PretrainSettings = PretrainSettings()
 
 

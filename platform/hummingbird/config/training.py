@@ -46,7 +46,9 @@ class TrainingSettings(Section):
     ema_decay: float = Field(
         0.99, ge=0, lt=1, description="decay of the moving average of weights that is saved"
     )
-    max_failures: NonNegativeInt = Field(2, description="restarts after a lost worker")
+    max_failures: NonNegativeInt = Field(
+        2, description="restarts after a lost worker without a checkpoint between them"
+    )
     checkpoint_minutes: PositiveFloat | None = Field(
         5.0, description="minutes of training between checkpoints; none: by steps alone"
     )

@@ -39,6 +39,14 @@ def file_system(uri: str) -> "tuple[fs.FileSystem, str]":
     import pyarrow as pa
     from pyarrow import fs
 
+    scheme, _, rest = uri.partition("://")
+    if scheme in ("s3", "s3a"):
+        # Not from the URI: pyarrow would ask AWS where the bucket is. The keys it takes from the environment itself,
+        # so that they do not travel where a file system is sent to workers.
+        where = {
+            name: value for name, value in s3_options().items() if name in ("region", "endpoint_override")
+        }
+        return fs.S3FileSystem(**where), rest.rstrip("/")
     try:
         native, path = fs.FileSystem.from_uri(uri)
         return native, str(path)
@@ -51,6 +59,25 @@ def file_system(uri: str) -> "tuple[fs.FileSystem, str]":
     except (ImportError, ValueError) as error:
         raise InputError(f"cannot open {uri}: {' '.join(str(error).split())}") from error
     return fs.PyFileSystem(fs.FSSpecHandler(other)), str(path)
+
+
+def s3_options() -> dict[str, Any]:
+    """What AWS's standard variables say, as options of `pyarrow.fs.S3FileSystem`; of what they do not say there is none
+    (credentials then come from profiles or the machine's role)."""
+    variables = {
+        "access_key": ("AWS_ACCESS_KEY_ID",),
+        "secret_key": ("AWS_SECRET_ACCESS_KEY",),
+        "session_token": ("AWS_SESSION_TOKEN",),
+        "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+        "endpoint_override": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+    }
+    values = {
+        option: next((value for name in names if (value := os.environ.get(name))), None)
+        for option, names in variables.items()
+    }
+    if values["access_key"] is None or values["secret_key"] is None:
+        values |= {"access_key": None, "secret_key": None, "session_token": None}
+    return {option: value for option, value in values.items() if value is not None}
 
 
 @cache

@@ -1,5 +1,6 @@
 """From what settings call a model to its folder: names of shipped weights ("shapes-teacher"), or paths."""
 
+import sys
 from pathlib import Path
 
 from huggingface_hub import ModelCard
@@ -11,7 +12,17 @@ from hummingbird.core.scratch import local_copy
 
 SHIPPED = "shapes-"
 """How names of shipped weights begin."""
-SHIPPED_WEIGHTS = Path(hummingbird.__file__).parent / "shapes" / "weights"
+_PLACE = Path("shapes", "weights")
+
+
+def _shipped_weights() -> Path:
+    """In the package, or, where code was sent to a cluster without them, in the one that is installed there."""
+    own = Path(hummingbird.__file__).parent / _PLACE
+    installed = (Path(entry, "hummingbird") / _PLACE for entry in sys.path)
+    return own if own.is_dir() else next((folder for folder in installed if folder.is_dir()), own)
+
+
+SHIPPED_WEIGHTS = _shipped_weights()
 """Resources of the package, found without importing the small world that they belong to."""
 
 

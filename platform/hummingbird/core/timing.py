@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from hummingbird.core.devices import synchronized_time
+from hummingbird.core.progress import ProgressBar
 
 T = TypeVar("T")
 
@@ -45,7 +44,7 @@ def measure_in_turns(
     """
     results: dict[str, list[T]] = {name: [] for name in measures}
     total = len(measures) * (warmup + repeats)
-    with tqdm(total=total, desc=label, unit=unit, disable=label is None) as bar:
+    with ProgressBar(total=total, desc=label, unit=unit, disable=label is None) as bar:
         for turn in range(warmup + repeats):
             for name, measure in measures.items():
                 result = measure(turn)

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hummingbird.config.cluster import connect
@@ -14,8 +15,11 @@ from hummingbird.config.settings import Settings
 from hummingbird.core.devices import describe_device
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import as_path
+from hummingbird.core.hashes import weights_path_hash
 from hummingbird.core.scratch import origin
 from hummingbird.evaluation.evaluated_models import ResolvedModel, resolve_models
+from hummingbird.evaluation.evaluated_speed import time_models
+from hummingbird.evaluation.file_measures import with_file_values
 from hummingbird.evaluation.generation import evaluate_model
 from hummingbird.evaluation.intervals import ModelScore, Scale, ValueTable, score_models
 from hummingbird.evaluation.results import (
@@ -46,9 +50,10 @@ def evaluate(settings: Settings, folder: Path | None = None) -> Path:
     ``result.json``.
 
     Metrics: ``models`` by name (`ModelScore`, the ``figures`` of the suite, ``failed``: videos that could not be made,
-    with their errors), ``missing`` dimensions with the reasons, ``suite`` (name, version, settings, and what it
-    declares), ``prompts`` and ``videos`` (how many), ``seeds``, ``stamps`` by model (what its videos depend on),
-    ``versions``, ``device``. Outputs: ``videos`` (a folder), ``rows`` (Parquet, one row a video), ``prompts`` (ids to
+    with their errors), ``missing`` dimensions with the reasons, ``suite`` (name, version, settings, what it declares,
+    hashes of its models), ``prompts``, ``rewritten_prompts`` and ``videos`` (how many), ``seeds``, ``stamps`` by model
+    (what its videos depend on), ``versions``, ``device``, and with ``evaluate.timed_videos`` ``speed`` (``rows`` by
+    model, ``device``). Outputs: ``videos`` (a folder), ``rows`` (Parquet, one row a video), ``prompts`` (ids to
     prompts). Interrupted and run again, it goes on where it was.
 
     Raises:
@@ -65,22 +70,27 @@ def evaluate(settings: Settings, folder: Path | None = None) -> Path:
             f"evaluate.num_frames={s.num_frames}: the suite {plugin.name} measures videos of at least "
             f"{suite.min_frames} frames"
         )
+    suite.check()
     prompts = evaluation_prompts(s, suite)
     models = resolve_models(settings)
     tasks = tasks_of(prompts)
+    judges = {name: weights_path_hash(path) for name, path in suite.models.items()}
     inputs = {
         "models": {m.name: m.key for m in models},
-        "suite": {"name": plugin.name, "version": suite.version},
+        "suite": {"name": plugin.name, "version": suite.version, "models": judges},
         "prompts": _prompts_hash(tasks),
     }
     with open_run(settings, "evaluate", inputs=inputs, folder=folder) as run:
         connect(settings.ray)
         _quiet_ray_data()
-        results = {m.name: evaluate_model(m, plugin, tasks, run.folder, s.batch_size) for m in models}
+        made = {m.name: evaluate_model(m, plugin, tasks, run.folder, s.batch_size) for m in models}
+        results, unmeasured = with_file_values(suite, tasks, made, run.folder)
         scale = Scale(suite.dimensions, suite.parts)
+        videos = [(r.prompt.id, r.seed) for r in tasks]
+        absent = suite.missing.keys() | unmeasured.keys()
+        asked = [suite.prompt_dimensions(r.prompt) - absent for r in tasks]
         tables = {
-            name: ValueTable(scale, [r.values for r in rows], [(r.prompt.id, r.seed) for r in tasks])
-            for name, rows in results.items()
+            name: ValueTable(scale, [r.values for r in rows], videos, asked) for name, rows in results.items()
         }
         scores = score_models(tables, s.resamples, s.seed)
         write_prompts(prompts, run.folder / "prompts.jsonl")
@@ -91,9 +101,10 @@ def evaluate(settings: Settings, folder: Path | None = None) -> Path:
                 | {"figures": _figures(suite, tasks, results[name]), "failed": _failed(results[name])}
                 for name, score in scores.items()
             },
-            missing=missing_dimensions(suite, prompts),
-            suite=suite_declaration(plugin, suite),
+            missing=missing_dimensions(suite, prompts, unmeasured),
+            suite=suite_declaration(plugin, suite) | {"models": judges},
             prompts=len(prompts),
+            rewritten_prompts=sum(prompt.original is not None for prompt in prompts),
             videos=len(tasks),
             seeds=[r.seed for r in tasks],
             stamps={m.name: m.stamp | _made_by(results[m.name]) for m in models},
@@ -107,15 +118,24 @@ def evaluate(settings: Settings, folder: Path | None = None) -> Path:
         )
         for model in models:
             _record_scores(run.lake, model, scores[model.name], plugin.name, suite.version)
+        if s.timed_videos:
+            texts = [prompt.text for prompt in prompts]
+            run.metrics["speed"] = time_models(models, texts, s.timed_videos)
         print("\n".join(score_lines(run.metrics)), flush=True)
     return run.result_path
 
 
-def missing_dimensions(suite: Suite, prompts: Sequence[EvaluationPrompt]) -> dict[str, str]:
-    """Dimensions that have no value here, and why."""
+def missing_dimensions(
+    suite: Suite, prompts: Sequence[EvaluationPrompt], unmeasured: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
+    """Dimensions that have no value here, and why.
+
+    Args:
+        unmeasured: those that turned out so when finished videos were measured.
+    """
     covered = frozenset().union(*(suite.prompt_dimensions(prompt) for prompt in prompts))
     uncovered = {d.name: "no prompt asks for it" for d in suite.dimensions if d.name not in covered}
-    reasons = {**uncovered, **suite.missing}
+    reasons = {**uncovered, **suite.missing, **unmeasured}
     return {d.name: reasons[d.name] for d in suite.dimensions if d.name in reasons}
 
 
@@ -132,7 +152,17 @@ def suite_declaration(plugin: Plugin[Suite], suite: Suite) -> dict[str, Any]:
 
 
 def _prompts_hash(tasks: Sequence[VideoTask]) -> str:
-    content = [[r.id, r.prompt.text, r.seed, sorted(r.prompt.asks or ())] for r in tasks]
+    content = [
+        [
+            r.id,
+            r.prompt.text,
+            r.seed,
+            sorted(r.prompt.asks or ()),
+            dict(r.prompt.auxiliary_info),
+            r.prompt.original,
+        ]
+        for r in tasks
+    ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from hummingbird.config.plugins import Plugin
 from hummingbird.core.devices import resolve_device
 from hummingbird.core.files import write_atomically
+from hummingbird.core.metrics import count
+from hummingbird.core.progress import ProgressBar
+from hummingbird.core.resources import placement, reachable_resources
 from hummingbird.evaluation.evaluated_models import ResolvedModel
 from hummingbird.evaluation.results import VideoResult, VideoTask, read_results
 from hummingbird.evaluation.suites.base import (
@@ -54,13 +56,15 @@ def evaluate_model(
     done = {row.key: row for row in read_results(file) if row.key in expected and _is_there(row, folder)}
     missing = [task for key, task in expected.items() if key not in done]
     file.parent.mkdir(parents=True, exist_ok=True)
-    bar = tqdm(total=len(expected), initial=len(done), desc=f"evaluate {model.name}", unit="video")
+    bar = ProgressBar(total=len(expected), initial=len(done), desc=f"evaluate {model.name}", unit="video")
     with bar, file.open("a", encoding="utf-8") as out:
         for row in _stream(model, plugin, missing, batch_size) if missing else ():
             result = _result(row, name, folder)
             out.write(json.dumps(vars(result)) + "\n")
             out.flush()
             done[result.key] = result
+            outcome = "made" if result.error is None else "failed"
+            count("hummingbird_evaluated_videos", 1, {"model": model.name, "outcome": outcome})
             bar.update()
     absent = [task.id for key, task in expected.items() if key not in done]
     if absent:
@@ -100,7 +104,7 @@ def _stream(
 ) -> Iterable[Row]:
     import ray
 
-    cluster = ray.cluster_resources()
+    cluster = reachable_resources()
     gpus, cpus = int(cluster.get("GPU", 0)), int(cluster.get("CPU", 1))
     blocks = math.ceil(len(tasks) / batch_size)
     return (
@@ -111,12 +115,15 @@ def _stream(
             batch_size=batch_size,
             num_cpus=_GENERATE_CPU,
             num_gpus=1 if gpus else 0,
-            compute=ray.data.ActorPoolStrategy(size=min(blocks, gpus or cpus)),
+            **placement(gpus),
+            # It grows with the cluster, and begins with what there is.
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, min(blocks, gpus or cpus))),
         )
         .map(
             measure_row,
             fn_kwargs={"plugin": plugin, "model": model.name, "fps": model.parameters.fps},
             num_cpus=_MEASURE_CPU,
+            **placement(0),
         )
         .iter_rows()
     )
@@ -125,7 +132,14 @@ def _stream(
 def task_rows(tasks: Sequence[VideoTask]) -> list[Row]:
     """What generator and measuring need of each task."""
     return [
-        {"id": r.id, "prompt": r.prompt.text, "seed": r.seed, "asks": json.dumps(sorted(r.prompt.asks or ()))}
+        {
+            "id": r.id,
+            "prompt": r.prompt.text,
+            "seed": r.seed,
+            "asks": json.dumps(sorted(r.prompt.asks or ())),
+            "auxiliary_info": json.dumps(dict(r.prompt.auxiliary_info)),
+            "original": json.dumps(r.prompt.original),
+        }
         for r in tasks
     ]
 
@@ -194,7 +208,12 @@ def measure_row(row: Row, plugin: Plugin[Suite], model: str, fps: int) -> Row:
     error = row.pop("error") or None
     asks = json.loads(row.pop("asks"))
     prompt = EvaluationPrompt(
-        str(row["id"]), str(row["prompt"]), (int(row["seed"]),), frozenset(asks) if asks else None
+        str(row["id"]),
+        str(row["prompt"]),
+        (int(row["seed"]),),
+        frozenset(asks) if asks else None,
+        json.loads(row.pop("auxiliary_info")),
+        json.loads(row.pop("original")),
     )
     file = io.BytesIO()
     if error is None:

@@ -39,17 +39,30 @@ class ValueTable:
         values: by dimension, a mapping a video.
         videos: the prompt and the seed of every video, the same for all models that are compared; none: a video a
             prompt, known by its place.
+        asked: the dimensions that every video is for; none: those that it has values of. A definition may leave a
+            video out of a dimension that it is for.
     """
 
-    def __init__(self, scale: Scale, values: Values, videos: Sequence[tuple[str, int]] | None = None) -> None:
+    def __init__(
+        self,
+        scale: Scale,
+        values: Values,
+        videos: Sequence[tuple[str, int]] | None = None,
+        asked: Sequence[frozenset[str]] | None = None,
+    ) -> None:
         self.scale = scale
         self.videos = tuple(videos or ((str(place), 0) for place in range(len(values))))
         names = [d.name for d in scale.dimensions]
         self._values = np.array([[row.get(name, np.nan) for name in names] for row in values], np.float64)
+        self._unasked = (
+            np.isnan(self._values)
+            if asked is None
+            else np.array([[name not in own for name in names] for own in asked], bool)
+        )
 
     def is_of_the_same_videos(self, other: "ValueTable") -> bool:
         """Whether both have the same prompts and seeds, asking for the same dimensions."""
-        return self.videos == other.videos and bool((np.isnan(self._values) == np.isnan(other._values)).all())
+        return self.videos == other.videos and bool((self._unasked == other._unasked).all())
 
     @cached_property
     def _prompts(self) -> list[NDArray[np.intp]]:
@@ -62,7 +75,7 @@ class ValueTable:
     @cached_property
     def _strata(self) -> list[NDArray[np.intp]]:
         """Prompts that ask for the same dimensions belong together."""
-        first = np.isnan(self._values[[own[0] for own in self._prompts]])
+        first = self._unasked[[own[0] for own in self._prompts]]
         _, kinds = np.unique(first, axis=0, return_inverse=True)
         kinds = kinds.ravel()
         return [np.flatnonzero(kinds == kind) for kind in range(int(kinds.max()) + 1)]
@@ -145,12 +158,14 @@ def _model_score(
     model: str,
     base: str,
 ) -> ModelScore:
+    # A draw may hold no video that a dimension does not leave out: it says nothing of that dimension.
     def interval(name: str) -> Interval:
-        return interval_of(scores[model][name], [sample[name] for sample in samples[model]])
+        return interval_of(scores[model][name], [s[name] for s in samples[model] if name in s])
 
     def difference(name: str) -> Interval:
         pairs = zip(samples[model], samples[base], strict=True)
-        return interval_of(scores[model][name] - scores[base][name], [a[name] - b[name] for a, b in pairs])
+        both = [a[name] - b[name] for a, b in pairs if name in a and name in b]
+        return interval_of(scores[model][name] - scores[base][name], both)
 
     own = scores[model]
     return ModelScore(
@@ -158,7 +173,7 @@ def _model_score(
         parts={part: interval(part) for part in table.scale.parts if part in own},
         dimensions={d.name: interval(d.name) for d in table.scale.dimensions if d.name in own},
         raw=table.means(),
-        differences={} if model == base else {name: difference(name) for name in own},
+        differences={} if model == base else {name: difference(name) for name in own if name in scores[base]},
     )
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from functools import partial
 
-from tqdm import tqdm
-
 from hummingbird.core.parallel import ParallelMap
+from hummingbird.core.progress import ProgressBar
 from hummingbird.evaluation.results import tasks_of
 from hummingbird.evaluation.sampling import SamplingParameters, sample_videos
 from hummingbird.evaluation.suites.base import EvaluationPrompt, Measurement, Suite, measure_pair
@@ -30,7 +29,7 @@ def evaluate_here(
     """
     measured: list[Measurement] = []
     tasks = tasks_of(prompts)
-    with tqdm(total=len(tasks), desc=name, unit="video", leave=False, disable=name is None) as bar:
+    with ProgressBar(total=len(tasks), desc=name, unit="video", leave=False, disable=name is None) as bar:
         for start in range(0, len(tasks), batch_size):
             batch = tasks[start : start + batch_size]
             frames = sample_videos(

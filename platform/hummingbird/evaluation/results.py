@@ -84,7 +84,16 @@ def read_results(file: Path) -> list[VideoResult]:
 def write_prompts(prompts: Iterable[EvaluationPrompt], file: Path) -> None:
     """The map from ids to prompts, a line of JSON each."""
     lines = [
-        json.dumps({"id": p.id, "prompt": p.text, "seeds": p.seeds, "dimensions": sorted(p.asks or ())})
+        json.dumps(
+            {
+                "id": p.id,
+                "prompt": p.text,
+                "seeds": p.seeds,
+                "dimensions": sorted(p.asks or ()),
+                **({"auxiliary_info": dict(p.auxiliary_info)} if p.auxiliary_info else {}),
+                **({} if p.original is None else {"original": p.original}),
+            }
+        )
         for p in prompts
     ]
     file.write_text("\n".join([*lines, ""]), encoding="utf-8")

@@ -31,6 +31,8 @@ def score_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
                 f"{name}: {len(model['failed'])} of {metrics['videos']} videos could not be made and count as the "
                 f"worst; the first, {first_error['id']}: {first_error['error']}"
             )
+    for name, row in metrics.get("speed", {}).get("rows", {}).items():
+        yield f"{name}: {row['seconds']:.3g} s a video, {row['mfu']:.0%} of the matrix rate ({row['precision']})"
     for name, reason in metrics["missing"].items():
         yield f"missing: {name} ({reason})"
     if all(model["total"] is None for model in models.values()):

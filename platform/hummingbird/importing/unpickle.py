@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-CONTAINERS = ("state_dict", "module")
-"""Keys under which training frameworks keep the weights: Lightning's and DeepSpeed's."""
+CONTAINERS = ("state_dict", "module", "model")
+"""Keys under which training frameworks keep the weights: Lightning's, DeepSpeed's, and plain scripts'."""
 
 
 def main(source: str, target: str, shapes: bool = False) -> dict[str, Any]:
@@ -41,7 +41,9 @@ def main(source: str, target: str, shapes: bool = False) -> dict[str, Any]:
     ) as error:  # whatever else the bytes brought about ends here: that is what the process is for
         return {"error": "damaged", "detail": f"{type(error).__name__}: {error}"}
     opened: list[str] = []
-    while isinstance(content, dict) and (key := next((k for k in CONTAINERS if k in content), None)):
+    while isinstance(content, dict) and (
+        key := next((k for k in CONTAINERS if isinstance(content.get(k), (dict, list, tuple))), None)
+    ):
         opened.append(key)
         content, around = content[key], [str(k) for k in content if k != key]
         opened += around

@@ -1,50 +1,45 @@
-"""The one committer: what is written to the lake is written here, one writer at a time.
+"""The one committer: what is written to the lake is written here.
 
 Iceberg commits are atomic for one table, a batch touches two. So a batch is first written on the branch
 "pending" of ``clips`` and ``quarantine``; then its ledger row in ``runs`` names the two new snapshots, which
 is the moment it counts; then the tables' main branches follow. A writer that dies before the ledger row
 leaves nothing that a reader sees; one that dies after it is finished by the next writer. Now and then the states
 between batches that nothing names are taken away (`hummingbird.lake.retention`).
+
+Where the catalog is no SQLite file there is no lock: each writer has a branch of its own, and a ledger row counts only
+if ``runs`` is as it was when the batch was put on top of the newest one. Else another was first, and the batch is put
+on top of that.
 """
 
 import fcntl
+import json
+import uuid
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.catalog import Catalog
-from pyiceberg.expressions import And, BooleanExpression, EqualTo, GreaterThanOrEqual, In, LessThanOrEqual
+from pyiceberg.expressions import And, BooleanExpression, GreaterThanOrEqual, In, LessThanOrEqual
 from pyiceberg.table import Table
 from pyiceberg.types import DoubleType
 
-from hummingbird.lake.retention import EXPIRE_INTERVAL, expire, name_snapshot
+from hummingbird.lake.conflicts import CONFLICTS, attempts, unchanged_since_loaded, until_committed
+from hummingbird.lake.pins import Pins, equal_to, pins_of, pins_property
+from hummingbird.lake.retention import EXPIRE_INTERVAL, PENDING, expire, name_snapshot
+from hummingbird.lake.rows import check_batch, conform, declared_reasons, one_row, stamped
 from hummingbird.lake.schemas import (
-    ARROW,
     QUARANTINE,
     REASONS,
     REASONS_PROPERTY,
-    VERDICTS,
     TableName,
     arrow_schema,
     with_all_columns,
 )
-
-PENDING = "pending"
-_PINS = "hummingbird.pins"
-
-
-@dataclass(frozen=True)
-class Pins:
-    """What the newest ledger row says is visible: a snapshot of each of the two tables of data."""
-
-    sequence: int
-    clips: int
-    quarantine: int
 
 
 @contextmanager
@@ -66,6 +61,7 @@ class Committer:
         self._catalog = catalog
         self._namespace = namespace
         self._lock = lock
+        self._branch = PENDING if lock is not None else f"{PENDING}-{uuid.uuid4().hex[:12]}"
 
     def table(self, name: TableName) -> Table:
         """The table as it is now."""
@@ -73,20 +69,7 @@ class Committer:
 
     def pins(self) -> Pins:
         """The state that readers see; before the first batch: the empty tables."""
-        runs = self.table("runs")
-        newest = runs.current_snapshot()
-        named = {} if newest is None or newest.summary is None else newest.summary.additional_properties
-        if _PINS in named:
-            return Pins(*map(int, named[_PINS].split()))
-        # Not the last to write there was a committer (or one of before this property): read the ledger itself.
-        rows = runs.scan(
-            row_filter=_equal("kind", "batch"),
-            selected_fields=("sequence", "clips_snapshot", "quarantine_snapshot"),
-        ).to_arrow()
-        if rows.num_rows == 0:
-            return Pins(0, *(self.table(name).history()[0].snapshot_id for name in ("clips", "quarantine")))
-        last = rows.slice(pc.index(rows["sequence"], pc.max(rows["sequence"])).as_py(), 1).to_pylist()[0]
-        return Pins(last["sequence"], last["clips_snapshot"], last["quarantine_snapshot"])
+        return pins_of(self.table("runs"), self.table)
 
     def commit_batch(self, batch_id: str, clips: pa.Table | None, quarantine: pa.Table | None) -> int:
         """Replaces all rows of the batch's sources; returns the snapshot of clips that holds them.
@@ -94,41 +77,102 @@ class Committer:
         The same batch again changes nothing and returns the current snapshot.
 
         Raises:
-            ValueError: rows that break the tables' rules (see `conform` and `_check`).
+            ValueError: rows that break the tables' rules (see `conform` and `check_batch`).
         """
         stamp = pa.scalar(batch_id)
         table = self.table("clips")
         schema = arrow_schema("clips", table)
-        new_clips = conform("clips", _stamped(clips, stamp, schema), schema)
-        new_quarantine = conform("quarantine", _stamped(quarantine, stamp, QUARANTINE))
-        _check(new_clips, new_quarantine, declared_reasons(table))
+        new_clips = conform("clips", stamped(clips, stamp, schema), schema)
+        new_quarantine = conform("quarantine", stamped(quarantine, stamp, QUARANTINE))
+        check_batch(new_clips, new_quarantine, declared_reasons(table))
         sources = set(new_clips["source_uri"].to_pylist()) | set(new_quarantine["source_uri"].to_pylist())
         if not sources:
             raise ValueError(f"batch {batch_id} holds no row: every source gives a clip or a quarantine row")
         which = _of_sources(sources)
+        kept = pc.sum(pc.equal(new_clips["verdict"], "kept")).as_py() or 0
+        metrics = {"kept": kept, "dropped": new_clips.num_rows - kept, "quarantined": new_quarantine.num_rows}
         with locked(self._lock):
-            pins = self.pins()
-            self._publish(pins)
-            old_clips = self._rows_at("clips", pins.clips, which)
-            old_quarantine = self._rows_at("quarantine", pins.quarantine, which)
-            if old_clips.equals(_sorted("clips", new_clips)) and old_quarantine.equals(
-                _sorted("quarantine", new_quarantine)
-            ):
-                return pins.clips
-            after = Pins(
-                pins.sequence + 1,
-                self._write_pending("clips", pins.clips, which, old_clips, new_clips),
-                self._write_pending("quarantine", pins.quarantine, which, old_quarantine, new_quarantine),
-            )
-            self._write_ledger(batch_id, after, new_clips, new_quarantine)
+            base: Pins | None = None
+            after: Pins | None = None
+            for _ in attempts():
+                runs = unchanged_since_loaded(self.table("runs"))
+                pins = pins_of(runs, self.table)
+                if after is None or pins != base:
+                    base, after = pins, self._pending(pins, which, new_clips, new_quarantine)
+                    if after is None:
+                        return pins.clips
+                try:
+                    self._write_ledger(runs, batch_id, after, metrics)
+                    break
+                except CONFLICTS:
+                    continue
+            assert after is not None
             self._publish(after)
             if after.sequence % EXPIRE_INTERVAL == 0:
-                expire(self._catalog, self.table, after.sequence)
+                self._expire(after)
             return after.clips
+
+    def expire(self) -> None:
+        """See `hummingbird.lake.lake.Lake.expire`."""
+        with locked(self._lock):
+            self._expire(self.pins())
+
+    def _expire(self, pins: Pins) -> None:
+        until_committed(lambda: expire(self._catalog, self.table, pins.sequence))
+
+    def compact(self, name: TableName) -> dict[str, int]:
+        """See `hummingbird.lake.lake.Lake.compact`. Readers see the same rows under a new snapshot."""
+
+        def compact() -> tuple[int, int]:
+            runs = unchanged_since_loaded(self.table("runs"))
+            pins = pins_of(runs, self.table)
+            table = runs if name == "runs" else unchanged_since_loaded(self.table(name))
+            base = {"clips": pins.clips, "quarantine": pins.quarantine}.get(name)
+            files = list(table.scan(snapshot_id=base).plan_files())
+            if len(files) < 2:
+                return len(files), len(files)
+            branch, properties = "main", pins_property(pins) if name == "runs" else {}
+            if base is not None:
+                self._publish(pins)
+                table = self.table(name)
+                table.manage_snapshots().create_branch(base, self._branch).commit()
+                table, branch = unchanged_since_loaded(self.table(name)), self._branch
+            rows = table.scan(snapshot_id=base).to_arrow_batch_reader()
+            table.overwrite(rows, branch=branch, snapshot_properties=properties)
+            made = table.snapshot_by_name(branch)
+            assert made is not None
+            if base is not None:
+                after = replace(pins, sequence=pins.sequence + 1, **{name: made.snapshot_id})
+                self._write_ledger(runs, f"compact-{name}-{after.sequence}", after, {})
+                self._publish(after)
+            return len(files), len(list(table.scan(snapshot_id=made.snapshot_id).plan_files()))
+
+        with locked(self._lock):
+            before, after = until_committed(compact)
+        return {"before": before, "after": after}
+
+    def _pending(
+        self, pins: Pins, which: BooleanExpression, clips: pa.Table, quarantine: pa.Table
+    ) -> Pins | None:
+        """What readers would see with these rows on top of ``pins``; none: what they see already."""
+        self._publish(pins)
+        old_clips = self._rows_at("clips", pins.clips, which)
+        old_quarantine = self._rows_at("quarantine", pins.quarantine, which)
+        same = old_clips.equals(_sorted("clips", clips)) and old_quarantine.equals(
+            _sorted("quarantine", quarantine)
+        )
+        if same:
+            return None
+        return Pins(
+            pins.sequence + 1,
+            self._write_pending("clips", pins.clips, which, old_clips, clips),
+            self._write_pending("quarantine", pins.quarantine, which, old_quarantine, quarantine),
+        )
 
     def declare_scores(self, columns: Mapping[str, str], reasons: Iterable[str]) -> None:
         """See `hummingbird.lake.lake.Lake.declare_scores`."""
-        with locked(self._lock):
+
+        def declare() -> None:
             table = self.table("clips")
             missing = {name: doc for name, doc in columns.items() if name not in table.schema().column_names}
             if missing:
@@ -141,15 +185,24 @@ class Committer:
                 property_ = {REASONS_PROPERTY: ",".join(dict.fromkeys(further))}
                 table.refresh().transaction().set_properties(property_).commit_transaction()
 
+        reasons = tuple(reasons)
+        with locked(self._lock):
+            until_committed(declare)
+
     def put(self, name: TableName, key: str, row: dict[str, object]) -> None:
         """Writes one row of ``runs`` or ``models``, in place of the row with the same key."""
-        rows = _one_row(name, row)
+        rows = one_row(name, row)
+        named = row.get("input_snapshot" if name == "runs" else "snapshot_id")
+
+        def put() -> None:
+            table = unchanged_since_loaded(self.table(name))
+            properties = pins_property(pins_of(table, self.table)) if name == "runs" else {}
+            _overwrite(table, rows, equal_to(key, row[key]), properties=properties)
+
         with locked(self._lock):
-            named = row.get("input_snapshot" if name == "runs" else "snapshot_id")
             if isinstance(named, int):
-                name_snapshot(self.table("clips"), named)
-            properties = _as_property(self.pins()) if name == "runs" else {}
-            _overwrite(self.table(name), rows, _equal(key, row[key]), properties=properties)
+                until_committed(lambda: name_snapshot(self.table("clips"), named))
+            until_committed(put)
 
     def _rows_at(self, name: TableName, snapshot_id: int, which: BooleanExpression) -> pa.Table:
         table = self.table(name)
@@ -159,126 +212,50 @@ class Committer:
     def _write_pending(
         self, name: TableName, base: int, which: BooleanExpression, old: pa.Table, new: pa.Table
     ) -> int:
-        """The snapshot of branch "pending" that has ``new`` in place of ``old``, the rows of ``base`` that are
+        """The snapshot of our branch that has ``new`` in place of ``old``, the rows of ``base`` that are
         ``which``."""
         if not old.num_rows and not new.num_rows:
             return base
-        table = self.table(name)
-        table.manage_snapshots().create_branch(base, PENDING).commit()
-        if old.num_rows:
-            _overwrite(table, new, which, PENDING)
-        else:
-            table.append(new, branch=PENDING)
-        snapshot = table.snapshot_by_name(PENDING)
-        assert snapshot is not None
-        return snapshot.snapshot_id
 
-    def _write_ledger(self, batch_id: str, pins: Pins, clips: pa.Table, quarantine: pa.Table) -> None:
+        def write() -> int:
+            table = self.table(name)
+            table.manage_snapshots().create_branch(base, self._branch).commit()
+            if old.num_rows:
+                _overwrite(table, new, which, self._branch)
+            else:
+                table.append(new, branch=self._branch)
+            snapshot = table.snapshot_by_name(self._branch)
+            assert snapshot is not None
+            return snapshot.snapshot_id
+
+        return until_committed(write)
+
+    def _write_ledger(self, runs: Table, batch_id: str, pins: Pins, metrics: Mapping[str, int]) -> None:
         now = datetime.now(UTC)
-        kept = pc.sum(pc.equal(clips["verdict"], "kept")).as_py() or 0
         row = {
             "run_id": f"batch-{batch_id}",
             "kind": "batch",
             "state": "finished",
-            "metrics": f'{{"kept": {kept}, "dropped": {clips.num_rows - kept}, '
-            f'"quarantined": {quarantine.num_rows}}}',
+            "metrics": json.dumps(metrics),
             "started": now,
             "finished": now,
             "sequence": pins.sequence,
             "clips_snapshot": pins.clips,
             "quarantine_snapshot": pins.quarantine,
         }
-        self.table("runs").append(_one_row("runs", row), snapshot_properties=_as_property(pins))
+        runs.append(one_row("runs", row), snapshot_properties=pins_property(pins))
 
     def _publish(self, pins: Pins) -> None:
         """Lets the main branches, which other Iceberg readers follow, name exactly what the ledger names."""
-        for name, snapshot_id in (("clips", pins.clips), ("quarantine", pins.quarantine)):
-            table = self.table(name)  # type: ignore[arg-type]
+
+        def follow(name: TableName, snapshot_id: int) -> None:
+            table = self.table(name)
             current = table.current_snapshot()
             if current is None or current.snapshot_id != snapshot_id:
                 table.manage_snapshots().set_current_snapshot(snapshot_id).commit()
 
-
-def conform(name: TableName, rows: pa.Table, schema: pa.Schema | None = None) -> pa.Table:
-    """Rows in the table's own columns and types; columns that are not given are null.
-
-    Args:
-        schema: the table's; none: that of `ARROW`.
-
-    Raises:
-        ValueError: unknown columns, a required value missing, or a value of the wrong type.
-    """
-    schema = ARROW[name] if schema is None else schema
-    unknown = sorted(set(rows.column_names) - set(schema.names))
-    if unknown:
-        raise ValueError(f"table {name} has no column {', '.join(unknown)}; it has {', '.join(schema.names)}")
-    columns = []
-    for field in schema:
-        if field.name in rows.column_names:
-            column = rows[field.name]
-        else:
-            column = pa.chunked_array([pa.nulls(rows.num_rows, field.type)])
-        if not field.nullable and column.null_count:
-            raise ValueError(f"column {field.name} of table {name} must not be null")
-        try:
-            columns.append(column.cast(field.type))
-        except pa.ArrowInvalid as error:
-            raise ValueError(f"column {field.name} of table {name}: {error}") from error
-    return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _stamped(rows: pa.Table | None, batch_id: pa.Scalar, schema: pa.Schema) -> pa.Table:
-    if rows is None:
-        return schema.empty_table()
-    if "batch_id" in rows.column_names:
-        rows = rows.drop_columns(["batch_id"])
-    return rows.append_column("batch_id", pa.chunked_array([pa.repeat(batch_id, rows.num_rows)]))
-
-
-def declared_reasons(clips: Table) -> tuple[str, ...]:
-    """Why a clip can be dropped: the lake's own reasons, and those of filters from outside."""
-    further = clips.properties.get(REASONS_PROPERTY, "")
-    return (*REASONS, *(reason for reason in further.split(",") if reason))
-
-
-def _check(clips: pa.Table, quarantine: pa.Table, reasons: Sequence[str]) -> None:
-    """The rules of a batch that types cannot say.
-
-    Raises:
-        ValueError: a key twice; a source with clips and in quarantine; a verdict or reason that is not in the
-            fixed lists; a kept clip with reasons or a dropped one without.
-    """
-    _refuse_doubles("clips", clips["clip_id"].to_pylist())
-    _refuse_doubles("quarantine", quarantine["source_uri"].to_pylist())
-    both = set(clips["source_uri"].to_pylist()) & set(quarantine["source_uri"].to_pylist())
-    if both:
-        raise ValueError(f"a source has clips and is in quarantine too: {sorted(both)[:3]}")
-    for row in clips.select(["clip_id", "verdict", "reasons"]).to_pylist():
-        if row["verdict"] not in VERDICTS:
-            raise ValueError(f"clip {row['clip_id']}: verdict {row['verdict']!r} is none of {VERDICTS}")
-        if set(row["reasons"]) - set(reasons):
-            raise ValueError(f"clip {row['clip_id']}: reasons {row['reasons']} are not all in {reasons}")
-        if (row["verdict"] == "dropped") != bool(row["reasons"]):
-            raise ValueError(f"clip {row['clip_id']} is {row['verdict']} for the reasons {row['reasons']}")
-
-
-def _refuse_doubles(name: str, keys: Sequence[str]) -> None:
-    if len(set(keys)) < len(keys):
-        doubles = sorted({key for key in keys if keys.count(key) > 1})
-        raise ValueError(f"rows of {name} with the same key in one batch: {doubles[:3]}")
-
-
-def _one_row(name: TableName, row: dict[str, object]) -> pa.Table:
-    schema = ARROW[name]
-    fields = [
-        schema.field(column) if column in schema.names else pa.field(column, pa.null()) for column in row
-    ]
-    values = {column: value if column in schema.names else None for column, value in row.items()}
-    return conform(name, pa.Table.from_pylist([values], schema=pa.schema(fields)))
-
-
-def _equal(column: str, value: object) -> BooleanExpression:
-    return EqualTo(column, value)  # type: ignore[call-arg]  # pyiceberg's own constructor, not pydantic's
+        until_committed(lambda: follow("clips", pins.clips))
+        until_committed(lambda: follow("quarantine", pins.quarantine))
 
 
 def _of_sources(sources: set[str]) -> BooleanExpression:
@@ -304,11 +281,6 @@ def _overwrite(
         # Replacing nothing is what a first commit does.
         warnings.filterwarnings("ignore", message="Delete operation did not match any records")
         table.overwrite(rows, overwrite_filter=which, branch=branch, snapshot_properties=properties or {})
-
-
-def _as_property(pins: Pins) -> dict[str, str]:
-    """Every snapshot of ``runs`` carries the pins, so that finding them does not take reading the ledger."""
-    return {_PINS: f"{pins.sequence} {pins.clips} {pins.quarantine}"}
 
 
 def _sorted(name: TableName, rows: pa.Table) -> pa.Table:

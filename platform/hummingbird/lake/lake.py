@@ -8,41 +8,23 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import BooleanExpression, EqualTo
 
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import AnyPath, RemotePath
 from hummingbird.core.scratch import origin
+from hummingbird.lake.catalogs import catalog_properties, open_catalog, sqlite_file
 from hummingbird.lake.committer import Committer, locked
+from hummingbird.lake.conflicts import until_committed
 from hummingbird.lake.scans import Scan
 from hummingbird.lake.schemas import (
-    ARROW,
-    ICEBERG,
     JSON_COLUMNS,
-    SCHEMA_VERSION,
     TABLES,
-    VERSION_PROPERTY,
     TableName,
     arrow_schema,
 )
-
-PROPERTIES = {
-    VERSION_PROPERTY: str(SCHEMA_VERSION),
-    # Without it, 8 concurrent writers lose up to a quarter of their commits.
-    "commit.retry.num-retries": "30",
-    # Each commit writes the list of all snapshots anew: kept for good, the lists of 10,000 commits take 50 GB.
-    "write.metadata.delete-after-commit.enabled": "true",
-    "write.metadata.previous-versions-max": "20",
-    # Each commit adds a manifest, and each read reads them all.
-    "commit.manifest-merge.enabled": "true",
-    "commit.manifest.min-count-to-merge": "25",
-    # By their ranges files are passed over; the first 16 letters, as by default, most sources have in common.
-    "write.metadata.metrics.column.source_uri": "full",
-    "write.metadata.metrics.column.batch_id": "full",
-}
+from hummingbird.lake.tables import check_version, create_tables
 
 
 class Lake:
@@ -65,31 +47,30 @@ class Lake:
                 URI without a catalog, or the tables were written by another schema version.
         """
         storage, catalog_settings = settings.storage, settings.catalog
-        if isinstance(storage, RemotePath):
-            if not catalog_settings.properties:
-                raise InputError(
-                    f"the storage {storage} is no local folder, where SQLite could keep the catalog: name one in "
-                    "catalog.properties (type: rest or sql, uri, warehouse)"
-                )
-        elif create:
-            try:
-                storage.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise InputError(f"cannot make the storage folder {storage}: {error.strerror}") from error
-        elif not storage.is_dir():
-            raise InputError(f"there is no storage folder {storage}; name the right one with --storage")
-        elif not catalog_settings.properties and not (storage / "catalog.db").is_file():
-            raise InputError(f"there is no lake in {storage} yet; jobs/curate.py makes one")
-        lock = _lock_of(settings)
+        properties = catalog_properties(settings)
+        if isinstance(storage, Path):
+            if create:
+                try:
+                    storage.mkdir(parents=True, exist_ok=True)
+                except OSError as error:
+                    raise InputError(f"cannot make the storage folder {storage}: {error.strerror}") from error
+            elif not storage.is_dir():
+                raise InputError(f"there is no storage folder {storage}; name the right one with --storage")
+            elif (
+                properties["uri"] == f"sqlite:///{storage / 'catalog.db'}"
+                and not (storage / "catalog.db").is_file()
+            ):
+                raise InputError(f"there is no lake in {storage} yet; jobs/curate.py makes one")
+        lock = _lock_of(properties)
         if create:
             # The SQL catalog makes its own tables when it is opened, which two processes must not do at once.
             with locked(lock):
-                catalog = _load_catalog(settings)
-                _create_tables(catalog, catalog_settings.namespace)
+                catalog = open_catalog(settings)
+                until_committed(lambda: create_tables(catalog, catalog_settings.namespace))
         else:
-            catalog = _load_catalog(settings)
+            catalog = open_catalog(settings)
         committer = Committer(catalog, catalog_settings.namespace, lock)
-        _check_version(committer)
+        check_version(committer.table)
         return cls(committer, storage)
 
     def commit_batch(self, batch_id: str, clips: pa.Table | None, quarantine: pa.Table | None) -> int:
@@ -161,6 +142,18 @@ class Lake:
         for path in sorted(set(table.inspect.all_data_files()["file_path"].to_pylist())):
             with table.io.new_input(path).open() as file:
                 yield pq.read_table(file, columns=["media_path"])["media_path"].drop_null().to_pylist()
+
+    def compact(self, table: TableName) -> dict[str, int]:
+        """Writes a table's rows into as few files as they need; returns how many there are ``before`` and ``after``."""
+        return self._committer.compact(table)
+
+    def expire(self) -> None:
+        """Takes the snapshots away that no run and no model names, but for the newest."""
+        self._committer.expire()
+
+    def snapshots(self, table: TableName) -> int:
+        """How many states of a table there are."""
+        return len(self._committer.table(table).metadata.snapshots)
 
     def kept_clips(self, snapshot_id: int) -> pa.Table:
         """The clips of one snapshot that may be learned from, ordered by ``clip_id``."""
@@ -278,49 +271,8 @@ def _with_json(row: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-def _lock_of(settings: Settings) -> Path | None:
-    """The file that writers lock: in the storage folder (which machines may share if they share its locks), or beside
-    an SQLite catalog. None for a URI with any other catalog, where no more than one process may commit at a time."""
-    if isinstance(settings.storage, Path):
-        return settings.storage / "lake.lock"
-    _, is_sqlite, file = settings.catalog.properties.get("uri", "").partition("sqlite:///")
-    return Path(file).absolute().with_suffix(".lock") if is_sqlite and file != ":memory:" else None
-
-
-def _load_catalog(settings: Settings) -> Catalog:
-    properties = settings.catalog.properties or {
-        "type": "sql",
-        "uri": f"sqlite:///{settings.storage / 'catalog.db'}",
-        "warehouse": f"file://{settings.storage / 'warehouse'}",
-    }
-    try:
-        return load_catalog("hummingbird", **properties)
-    except Exception as error:  # each catalog type has errors of its own
-        raise InputError(
-            f"cannot open the {properties.get('type')} catalog: {str(error).splitlines()[0]}"
-        ) from error
-
-
-def _create_tables(catalog: Catalog, namespace: str) -> None:
-    catalog.create_namespace_if_not_exists(namespace)
-    for name in TABLES:
-        table = catalog.create_table_if_not_exists((namespace, name), ICEBERG[name], properties=PROPERTIES)
-        missing = {key: value for key, value in PROPERTIES.items() if key not in table.properties}
-        if missing and VERSION_PROPERTY not in missing:  # an earlier version made the table
-            table.transaction().set_properties(missing).commit_transaction()
-            table.refresh()
-        if len(table.schema().fields) < len(ICEBERG[name].fields):  # a later version added optional columns
-            with table.update_schema() as update:
-                update.union_by_name(ICEBERG[name])
-        if table.current_snapshot() is None:
-            table.append(ARROW[name].empty_table())  # so that there is a snapshot to go back to
-
-
-def _check_version(committer: Committer) -> None:
-    for name in TABLES:
-        try:
-            version = committer.table(name).properties.get(VERSION_PROPERTY)
-        except NoSuchTableError as error:
-            raise InputError(f"the lake has no table {name} yet; jobs/curate.py makes one") from error
-        if version != str(SCHEMA_VERSION):
-            raise InputError(f"table {name} has schema version {version}, this code reads {SCHEMA_VERSION}")
+def _lock_of(properties: Mapping[str, str]) -> Path | None:
+    """The file beside an SQLite catalog that its writers lock, which machines may share if they share its locks. Any
+    other catalog decides itself who comes first."""
+    file = sqlite_file(properties)
+    return None if file is None else file.parent / "lake.lock"

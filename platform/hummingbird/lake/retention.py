@@ -7,6 +7,7 @@ those. What a run or a model names has a tag, and stays.
 Data files and lists of manifests are left where they are: a reader that has just begun may still want them.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 from pyiceberg.catalog import Catalog
@@ -18,9 +19,12 @@ from hummingbird.lake.schemas import TABLES, TableName
 
 NEWEST = 50
 """States of the data that stay, named or not: time enough for a job that asked for the current one to name it."""
+PENDING = "pending"
+"""How branches begin on which batches are written; a writer without a lock has one of its own."""
 EXPIRE_INTERVAL = 25
 """Batches from one clean-up to the next."""
 _ROWS_NEWEST = 10  # snapshots of `runs` and `models`, which nobody can name
+_BRANCH_SECONDS = 86400.0
 _VALUES = 200  # beyond as many, pyiceberg reads every file for an "in"
 
 Tables = Callable[[TableName], Table]
@@ -41,6 +45,8 @@ def expire(catalog: Catalog, table: Tables, sequence: int) -> None:
         table: loads one.
         sequence: of the newest batch.
     """
+    for name in ("clips", "quarantine"):
+        _remove_left_branches(table(name))
     clips, quarantine, runs, models = (table(name) for name in TABLES)
     # What was named before there were tags has none.
     named = _referred(clips) | _values(runs, "input_snapshot") | _values(models, "snapshot_id")
@@ -69,6 +75,16 @@ def _keep(catalog: Catalog, table: Table, kept: set[int]) -> None:
             (AssertTableUUID(uuid=table.metadata.table_uuid),),
             (RemoveSnapshotsUpdate(snapshot_ids=gone),),
         )
+
+
+def _remove_left_branches(table: Table) -> None:
+    """Writers without a lock leave their branch behind."""
+    for name, ref in table.metadata.refs.items():
+        snapshot = table.snapshot_by_id(ref.snapshot_id)
+        age = 0.0 if snapshot is None else time.time() - snapshot.timestamp_ms / 1000
+        if name.startswith(f"{PENDING}-") and age > _BRANCH_SECONDS:
+            table.manage_snapshots().remove_branch(name).commit()
+            table.refresh()
 
 
 def _referred(table: Table) -> set[int]:

@@ -3,8 +3,10 @@
 import fcntl
 import hashlib
 import json
+import logging
 import math
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,14 +18,19 @@ from typing import TYPE_CHECKING, Any
 
 import hummingbird
 from hummingbird.config.settings import Settings, settings_hash
+from hummingbird.core import interruption
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import AnyPath, RemotePath, as_path, write_atomically
+from hummingbird.core.logs import logged_as
+from hummingbird.core.masking import mask, mask_text
 from hummingbird.core.scratch import download, keep_as_copy, origin, upload, work_folder
 
 if TYPE_CHECKING:  # opened where a run is
     from hummingbird.lake.lake import Lake
 
 RESULT_SCHEMA_VERSION = 1
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -112,7 +119,9 @@ def load_result(path: str | AnyPath) -> dict[str, Any]:
 def _recorded(run: Run, settings: Settings) -> Iterator[Run]:
     started, clock = datetime.now(UTC), time.monotonic()
 
-    def record(state: str, error: str | None = None) -> None:
+    interrupted = threading.Event()
+
+    def record(state: str, error: str | None = None, lake: "Lake | None" = None) -> None:
         finished = None if state == "running" else datetime.now(UTC)
         result = {
             "schema_version": RESULT_SCHEMA_VERSION,
@@ -122,15 +131,15 @@ def _recorded(run: Run, settings: Settings) -> Iterator[Run]:
             "settings_hash": run.settings_hash,
             "code_version": code_version(),
             "input_snapshot": run.snapshot_id,
-            "inputs": _jsonable(run.inputs),
+            "inputs": mask(_jsonable(run.inputs)),
             "outputs": _jsonable(run.outputs),
             "metrics": _jsonable(run.metrics),
-            "error": error,
+            "error": None if error is None else mask_text(error),
             "started": started,
             "finished": finished,
         }
         row = {key: value for key, value in result.items() if key != "schema_version"}
-        run.lake.put_run({**row, "settings": settings.model_dump(mode="json")})
+        (lake or run.lake).put_run({**row, "settings": mask(settings.model_dump(mode="json"))})
         if finished is not None:
             result |= {
                 "started": started.isoformat(),
@@ -141,17 +150,29 @@ def _recorded(run: Run, settings: Settings) -> Iterator[Run]:
                 origin(run.result_path), (json.dumps(result, indent=2, allow_nan=False) + "\n").encode()
             )
 
+    def record_interruption() -> None:
+        from hummingbird.lake.lake import Lake
+
+        interrupted.set()
+        record(
+            "interrupted", lake=Lake.open(settings, create=False)
+        )  # the other thread may be using run.lake
+
     record("running")
     place = origin(run.folder)
     try:
-        yield run
-        if isinstance(place, RemotePath):
-            upload(run.folder, place)
-    except KeyboardInterrupt:
-        record("interrupted")
-        raise
+        with interruption.first(record_interruption), logged_as(run.run_id):
+            log.info("began in %s, code %s", place, code_version())
+            yield run
+            if isinstance(place, RemotePath):
+                upload(run.folder, place)
     except BaseException as error:
-        record("failed", f"{type(error).__name__}: {error}")
+        if interrupted.is_set():
+            interruption.finish()
+        elif isinstance(error, KeyboardInterrupt):
+            record("interrupted")
+        else:
+            record("failed", f"{type(error).__name__}: {error}")
         raise
     record("finished")
     if isinstance(place, RemotePath):

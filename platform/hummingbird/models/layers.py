@@ -87,14 +87,14 @@ def image_conv(conv: nn.Conv2d, x: Tensor) -> Tensor:
     return out.contiguous().unflatten(0, (b, t))
 
 
-def time_conv(conv: nn.Conv3d, x: Tensor) -> Tensor:
+def time_conv(conv: nn.Module, x: Tensor) -> Tensor:
     """A (3, 1, 1) convolution of tokens (B, T, H, W, C), as a (3, 1) one of images of T rows and H W columns.
 
     torch's 3D convolution on a CPU wants another layout, and falls back to an unfused path.
     """
     if not isinstance(conv, nn.Conv3d):  # an adapter around one, which must see the input itself
-        out = conv(x.permute(0, 4, 1, 2, 3)).permute(0, 2, 3, 4, 1)
-        return out.contiguous()
+        wrapped: Tensor = conv(x.permute(0, 4, 1, 2, 3)).permute(0, 2, 3, 4, 1)
+        return wrapped.contiguous()
     columns = x.flatten(2, 3).permute(0, 3, 1, 2)
     out = F.conv2d(columns, conv.weight.squeeze(-1), conv.bias, padding=(1, 0))
     return out.permute(0, 2, 3, 1).contiguous().view(*x.shape[:-1], -1)

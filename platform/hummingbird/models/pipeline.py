@@ -10,6 +10,7 @@ from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
 from hummingbird.core.errors import InputError
 from hummingbird.core.model_references import pipeline_folder, pipeline_part
+from hummingbird.models.family import VideoUNetFamily
 from hummingbird.models.loading import load_pretrained
 from hummingbird.models.pipeline_text_to_video import (
     DECODE_BATCH,
@@ -72,6 +73,28 @@ def load_parts(folder: Path) -> dict[str, Any]:
             "tokenizer": PreTrainedTokenizerFast.from_pretrained(home["tokenizer"]),
             "scheduler": VideoScheduler.from_config(scheduler_config(folder)),
         }
+
+
+def has_small_decoder(folder: Path) -> bool:
+    """Whether the pipeline of a folder has a small decoder, as its index says."""
+    index = folder / "model_index.json"
+    named = json.loads(index.read_text(encoding="utf-8")) if index.is_file() else {}
+    return named.get("decoder") != [None, None] and pipeline_part(folder, "decoder").is_dir()
+
+
+def saved_family(folder: Path) -> VideoUNetFamily:
+    """What the parts of a pipeline folder look like, by their configurations; no weights are read.
+
+    Raises:
+        InputError: a part is missing.
+    """
+    configs = {}
+    for part in ("unet", "vae", "text_encoder"):
+        path = pipeline_part(folder, part) / "config.json"
+        if not path.is_file():
+            raise InputError(f"the pipeline in {folder} lacks {part}")
+        configs[part] = json.loads(path.read_text(encoding="utf-8"))
+    return VideoUNetFamily(**configs, scheduler=scheduler_config(folder))
 
 
 def scheduler_config(folder: Path) -> dict[str, Any]:

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
-from tqdm import tqdm
 
 from hummingbird.config.settings import Settings
+from hummingbird.core.progress import ProgressBar
 from hummingbird.models.dover import DOVER
 from hummingbird.models.dover_views import aesthetic_view, normalize, technical_view
 from hummingbird.pretraining.card import ship, write_card
@@ -127,7 +127,7 @@ def load_clips(cache: Path, seed: int, count: int, model: DOVER) -> Arrays:
     """
     cache.mkdir(parents=True, exist_ok=True)
     chunks = []
-    for start in tqdm(range(0, count, _CHUNK), desc="clips", unit=f"{_CHUNK} clips"):
+    for start in ProgressBar(range(0, count, _CHUNK), desc="clips", unit=f"{_CHUNK} clips"):
         path = cache / f"seed-{seed}-{start:06d}.safetensors"
         if not path.exists():
             rows = [_row(draw_sample((seed, _TRAIN, i)), model, i) for i in range(start, start + _CHUNK)]
@@ -203,7 +203,7 @@ def judge(model: DOVER, seed: int, count: int) -> dict[str, Any]:
     A group is a world and a defect, or the sound clips with one distractor. Quantiles: 0, 1, 50, 99, 100 %.
     """
     rows = []
-    for index in tqdm(range(count), desc="held-out clips", unit="clip"):
+    for index in ProgressBar(range(count), desc="held-out clips", unit="clip"):
         sample = draw_sample((seed, _HELD_OUT, index))
         rows.append((sample, model.score(sample.frames, seed=index)))
     threshold = model.config["threshold"]

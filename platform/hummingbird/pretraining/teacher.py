@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor
-from tqdm import tqdm
 
 from hummingbird.config.pretrain import PretrainSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.devices import resolve_device
 from hummingbird.core.files import write_atomically
+from hummingbird.core.progress import ProgressBar
 from hummingbird.models.architectures import shapes_teacher_config
 from hummingbird.models.pipeline import TextToVideoPipeline, load_parts
 from hummingbird.models.scheduler import VideoScheduler
@@ -98,7 +98,7 @@ def encode_clips(
     folder.mkdir(parents=True, exist_ok=True)
     shards, captions = [], []
     with prefetched(partial(draw_clips, seed), processes) as draw:
-        for shard in tqdm(range(math.ceil(count / SHARD)), desc="latents", unit="shard"):
+        for shard in ProgressBar(range(math.ceil(count / SHARD)), desc="latents", unit="shard"):
             path, texts = folder / f"clips-{seed}-{shard}.safetensors", folder / f"clips-{seed}-{shard}.json"
             if not path.exists():
                 clips, shown = draw(shard)

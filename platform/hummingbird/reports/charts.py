@@ -16,22 +16,22 @@ def series_color(index: int) -> str:
     return f"var(--series-{index % 6})"
 
 
-def _svg(width: float, height: float, body: str, label: str) -> Markup:
+def svg(width: float, height: float, body: str, label: str) -> Markup:
     return Markup(
         f'<svg class="chart" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" role="img" '
         f'aria-label="{escape(label)}">{body}</svg>'
     )
 
 
-def _text(x: float, y: float, text: object, kind: str = "", anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}">{escape(text)}</text>'
+def text(x: float, y: float, content: object, kind: str = "", anchor: str = "start") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}">{escape(content)}</text>'
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str = "grid") -> str:
+def line(x1: float, y1: float, x2: float, y2: float, kind: str = "grid") -> str:
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
 
 
-def _rect(
+def rect(
     x: float, y: float, width: float, height: float, fill: str, title: str = "", radius: float = 3
 ) -> str:
     hint = f"<title>{escape(title)}</title>" if title else ""
@@ -51,10 +51,10 @@ def bars(values: Mapping[str, float], label: str, color: str = "var(--accent)") 
     for index, (name, value) in enumerate(rows):
         y = index * step + 6
         length = (width - left - 60) * value / largest
-        body.append(_text(left - 10, y + 13, name, anchor="end"))
-        body.append(_rect(left, y, length, 18, color, f"{name}: {value:g}"))
-        body.append(_text(left + length + 8, y + 13, f"{value:g}", "strong"))
-    return _svg(width, len(rows) * step + 6, "".join(body), label)
+        body.append(text(left - 10, y + 13, name, anchor="end"))
+        body.append(rect(left, y, length, 18, color, f"{name}: {value:g}"))
+        body.append(text(left + length + 8, y + 13, f"{value:g}", "strong"))
+    return svg(width, len(rows) * step + 6, "".join(body), label)
 
 
 def histogram(
@@ -81,24 +81,24 @@ def histogram(
     above, below = counts(kept), counts(dropped)
     most = max([*above, *below, 1])
     column = (width - 8) / bins
-    body = [_line(4, middle, width - 4, middle, "axis")]
+    body = [line(4, middle, width - 4, middle, "axis")]
     for index in range(bins):
         x = 4 + index * column + 1
         for count, color, up in ((above[index], "var(--good)", True), (below[index], "var(--bad)", False)):
             tall = 48.0 * count / most
             if count:
                 body.append(
-                    _rect(x, middle - tall if up else middle, column - 2, tall, color, str(count), 1.5)
+                    rect(x, middle - tall if up else middle, column - 2, tall, color, str(count), 1.5)
                 )
-    body.append(_text(4, height - 4, f"{low:.3g}", "small"))
-    body.append(_text(width - 4, height - 4, f"{high:.3g}", "small", "end"))
+    body.append(text(4, height - 4, f"{low:.3g}", "small"))
+    body.append(text(width - 4, height - 4, f"{high:.3g}", "small", "end"))
     if threshold is not None:
         x = 4 + min(max((threshold - low) / span, 0.0), 1.0) * (width - 8)
-        body.append(_line(x, 8, x, height - 18, "threshold"))
-    return _svg(width, height, "".join(body), label)
+        body.append(line(x, 8, x, height - 18, "threshold"))
+    return svg(width, height, "".join(body), label)
 
 
-def _ticks(low: float, high: float, count: int = 5) -> list[float]:
+def axis_ticks(low: float, high: float, count: int = 5) -> list[float]:
     """About ``count`` round values from ``low`` to ``high``."""
     span = (high - low) or 1.0
     rough = span / count
@@ -108,7 +108,7 @@ def _ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [i * step for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _decades(low: float, high: float) -> list[float]:
+def decades(low: float, high: float) -> list[float]:
     """The values 1, 2 and 5 of every decade within the range; 1 alone where that is still many."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1, 2, 5) if len(powers) <= 4 else (1,)
@@ -128,7 +128,7 @@ def curves(curve: Curve) -> Markup:
     points = [(s, v) for steps, values in curve.series.values() for s, v in zip(steps, values, strict=True)]
     points = [(s, v) for s, v in points if math.isfinite(v)]
     if not points:
-        return _svg(width, 40, _text(8, 24, "no values were logged"), curve.title)
+        return svg(width, 40, text(8, 24, "no values were logged"), curve.title)
     logarithmic = curve.logarithmic and min(v for _, v in points) > 0
 
     def scaled(value: float) -> float:
@@ -144,12 +144,12 @@ def curves(curve: Curve) -> Markup:
         return x, top + (height - bottom - top) * (1 - (scaled(value) - y_low) / (y_high - y_low))
 
     body = []
-    for value in _decades(10.0**y_low, 10.0**y_high) if logarithmic else _ticks(y_low, y_high):
+    for value in decades(10.0**y_low, 10.0**y_high) if logarithmic else axis_ticks(y_low, y_high):
         y = at(x_low, value)[1]
-        body += [_line(left, y, width - 8, y), _text(left - 8, y + 4, f"{value:.3g}", "small", "end")]
-    for tick in _ticks(x_low, x_high):
+        body += [line(left, y, width - 8, y), text(left - 8, y + 4, f"{value:.3g}", "small", "end")]
+    for tick in axis_ticks(x_low, x_high):
         x = at(tick, 10.0**y_low if logarithmic else y_low)[0]
-        body.append(_text(x, height - 8, f"{tick:g}", "small", "middle"))
+        body.append(text(x, height - 8, f"{tick:g}", "small", "middle"))
     for index, (name, (steps, values)) in enumerate(curve.series.items()):
         pairs = [(s, v) for s, v in zip(steps, values, strict=True) if math.isfinite(v)]
         for kind, shown in (("faint", [v for _, v in pairs]), ("", _smooth([v for _, v in pairs]))):
@@ -161,7 +161,7 @@ def curves(curve: Curve) -> Markup:
                 f'<polyline points="{path}" class="line {kind}" stroke="{color}">'
                 f"<title>{escape(name)}</title></polyline>"
             )
-    return _svg(width, height, "".join(body), curve.title)
+    return svg(width, height, "".join(body), curve.title)
 
 
 def intervals(
@@ -180,11 +180,11 @@ def intervals(
     body = []
     for tick in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
         x = left + scale * tick
-        body += [_line(x, top - 4, x, height - 6), _text(x, 12, f"{100 * tick:.0f}", "small", "middle")]
+        body += [line(x, top - 4, x, height - 6), text(x, 12, f"{100 * tick:.0f}", "small", "middle")]
     for index, row in enumerate(rows):
         y = top + index * block
         strong = "strong" if row in summary else ""
-        body.append(_text(left - 12, y + thick * len(models) / 2 + 4, row, strong, "end"))
+        body.append(text(left - 12, y + thick * len(models) / 2 + 4, row, strong, "end"))
         for place, model in enumerate(models):
             interval = values[model].get(row)
             if interval is None:
@@ -192,13 +192,13 @@ def intervals(
             here = y + place * thick
             middle = here + thick / 2 - 1
             hint = f"{model}, {row}: {100 * interval.value:.1f} ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
-            body.append(_rect(left, here, scale * interval.value, thick - 2, series_color(place), hint, 2))
+            body.append(rect(left, here, scale * interval.value, thick - 2, series_color(place), hint, 2))
             low, high = left + scale * interval.low, left + scale * interval.high
-            body.append(_line(low, middle, high, middle, "whisker"))
-            body += [_line(x, middle - 3, x, middle + 3, "whisker") for x in (low, high)]
+            body.append(line(low, middle, high, middle, "whisker"))
+            body += [line(x, middle - 3, x, middle + 3, "whisker") for x in (low, high)]
             end = max(left + scale * interval.value, high) + 6
-            body.append(_text(end, middle + 3.5, f"{100 * interval.value:.1f}", "tiny"))
-    return _svg(width, height, "".join(body), "scores with 95 % intervals")
+            body.append(text(end, middle + 3.5, f"{100 * interval.value:.1f}", "tiny"))
+    return svg(width, height, "".join(body), "scores with 95 % intervals")
 
 
 def speed(data: Speed) -> Markup:
@@ -210,16 +210,16 @@ def speed(data: Speed) -> Markup:
     body = []
     for index, entry in enumerate(entries):
         y = index * step + 4
-        body.append(_text(left - 12, y + 13, entry.name, "strong", "end"))
-        body.append(_text(left - 12, y + 28, entry.note, "small", "end"))
+        body.append(text(left - 12, y + 13, entry.name, "strong", "end"))
+        body.append(text(left - 12, y + 28, entry.note, "small", "end"))
         x = left
         for place, part in enumerate(data.parts):
             seconds = entry.parts.get(part, 0.0)
             length = (width - left - 130) * seconds / longest
             if seconds:
                 hint = f"{entry.name}, {part}: {seconds:.3g} s"
-                body.append(_rect(x, y + 2, length, 24, series_color(place), hint, 2))
+                body.append(rect(x, y + 2, length, 24, series_color(place), hint, 2))
             x += length
         gain = f"  ({entries[0].seconds / entry.seconds:.3g}×)" if index and entry.seconds else ""
-        body.append(_text(x + 8, y + 19, f"{entry.seconds:.3g} s{gain}", "strong"))
-    return _svg(width, len(entries) * step + 4, "".join(body), "seconds per video")
+        body.append(text(x + 8, y + 19, f"{entry.seconds:.3g} s{gain}", "strong"))
+    return svg(width, len(entries) * step + 4, "".join(body), "seconds per video")

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 from hummingbird.core.scratch import local_copy
 from hummingbird.evaluation.intervals import Interval
 from hummingbird.models.stages import UNetSpec
-from hummingbird.reports.embed import video_uri
 from hummingbird.reports.report_data import (
     Curve,
+    Failure,
     GridVideo,
     PlanBlock,
     PlanPicture,
@@ -29,6 +29,7 @@ from hummingbird.reports.report_data import (
 
 Result = Mapping[str, Any]
 """A ``result.json``."""
+_FAILURES = 20  # of a model, that the page shows
 
 
 def plan_part(
@@ -98,7 +99,7 @@ def grid_part(evaluated: Result, rows: int = 6) -> VideoGrid:
             checks = {k.removeprefix("check "): v for k, v in row.items() if k.startswith("check ")}
             known = {name: right for name, right in checks.items() if right is not None}
             wrong = tuple(name for name, right in known.items() if not right) if known else None
-            video = GridVideo(video_uri(folder / row["video"]), wrong)
+            video = GridVideo(folder / row["video"], wrong)
         lines[row["id"]] = replace(line, videos={**line.videos, row["model"]: video})
     notes = {
         name: f"{stamp['num_inference_steps']} steps, guidance {stamp['guidance_scale']:g}"
@@ -137,7 +138,44 @@ def scores_part(evaluated: Result) -> Scores:
         definitions={d["name"]: d["definition"] for d in dimensions},
         missing=metrics["missing"],
         left_out=suite["left_out"],
+        failures=tuple(
+            Failure(name, one["prompt"], one["seed"], one["error"])
+            for name, model in models.items()
+            for one in model["failed"][:_FAILURES]
+        ),
+        differences={
+            name: {row: Interval(**interval) for row, interval in model["differences"].items()}
+            for name, model in models.items()
+            if model["differences"]
+        },
+        stamps={name: _stamp(stamp) for name, stamp in metrics["stamps"].items()},
+        stamp=_scores_stamp(metrics),
     )
+
+
+def _stamp(stamp: Mapping[str, Any]) -> dict[str, str]:
+    sizes = ", ".join(f"{s['frames']} frames of {s['width']} x {s['height']}" for s in stamp["sizes"])
+    return {
+        "weights": stamp["weights_hash"][:12],
+        "steps": str(stamp["num_inference_steps"]),
+        "guidance scale": f"{stamp['guidance_scale']:g}",
+        "decoder": stamp["decoder"],
+        "videos": sizes,
+        "precision": ", ".join(stamp["precisions"]),
+        "device": ", ".join(stamp["devices"]),
+    }
+
+
+def _scores_stamp(metrics: Mapping[str, Any]) -> dict[str, str]:
+    suite, rewritten = metrics["suite"], metrics.get("rewritten_prompts", 0)
+    judges = {f"{name} of the suite": value[:12] for name, value in suite.get("models", {}).items()}
+    return {
+        "suite": f"{suite['name']}, version {suite['version']}",
+        "prompts": f"{metrics['prompts']}, {metrics['videos']} videos a model",
+        "rewritten prompts": f"{rewritten} of {metrics['prompts']}" if rewritten else "none",
+        **judges,
+        **{name: str(value)[:40] for name, value in metrics["versions"].items()},
+    }
 
 
 def speed_part(benchmarked: Result) -> Speed:

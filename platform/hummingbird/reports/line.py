@@ -20,6 +20,7 @@ from hummingbird.reports.from_runs import (
     scores_part,
     speed_part,
 )
+from hummingbird.reports.frontier import frontier_part
 from hummingbird.reports.page import duration, millions
 from hummingbird.reports.report_data import Captions, Curation, Headline, PlanPicture, ReportData
 from hummingbird.shapes.truth import read_truth
@@ -70,6 +71,9 @@ def line_report(
         grid=grid_part(results["evaluate"]) if "evaluate" in results else None,
         scores=scores_part(results["evaluate"]) if "evaluate" in results else None,
         speed=speed_part(results["benchmark"]) if "benchmark" in results else None,
+        frontier=frontier_part(results["evaluate"], results.get("benchmark"))
+        if "evaluate" in results
+        else None,
         lineage=() if served is None else lineage_part(lake, served),
         runs=runs_part(results.values()),
     )
@@ -100,7 +104,7 @@ def _headlines(metrics: Mapping[str, Any]) -> Iterator[Headline]:
         seconds = metrics["seconds_per_video"]
         times = f"{duration(seconds['teacher'])} to {duration(seconds['student'])} a video, end to end"
         yield Headline("faster", f"{metrics['speedup']:.1f}×", times)
-    if "total" in metrics:
+    if metrics.get("total"):
         first, *_, last = metrics["total"]
         low, high = (100 * bound for bound in metrics["total_interval"][last])
         yield Headline(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hummingbird.evaluation.intervals import Interval
 
@@ -112,12 +113,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class GridVideo:
-    """An mp4 as a data URI; ``wrong`` names what the suite did not find, None where it looks for nothing.
+    """An mp4, as a file or a data URI; ``wrong`` names what the suite did not find, None where it looks for nothing.
 
     A video that could not be made has an ``error`` in place of a source.
     """
 
-    source: str | None
+    source: str | Path | None
     wrong: tuple[str, ...] | None = None
     error: str | None = None
 
@@ -141,12 +142,24 @@ class VideoGrid:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A video that could not be made."""
+
+    model: str
+    prompt: str
+    seed: int
+    error: str
+
+
+@dataclass(frozen=True)
 class Scores:
     """What an evaluation found, by the declaration of its suite.
 
     ``values``: model to row (total, parts, dimensions) to interval, as far as they were measured. ``summary``: the
     rows above the dimensions. ``parts``: dimension to part. ``weights``: of the parts in the total. ``failed``: how
-    many videos of a model could not be made. ``missing``: dimensions without values, and why.
+    many videos of a model could not be made; ``failures``: some of them, with their errors. ``differences``: model to
+    row to its difference from the first model. ``missing``: dimensions without values, and why. ``stamps``: model to
+    what its videos depend on; ``stamp``: what all scores depend on.
     """
 
     suite: str
@@ -162,6 +175,15 @@ class Scores:
     definitions: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
+    differences: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
+    stamps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    stamp: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The rows that are no summary."""
+        return tuple(row for row in self.rows if row not in self.summary)
 
     @property
     def formula(self) -> str:
@@ -196,6 +218,43 @@ class Speed:
     def parts(self) -> list[str]:
         """The names of all parts, in the order of the bars."""
         return list(dict.fromkeys(name for bar in self.bars for name in bar.parts))
+
+
+@dataclass(frozen=True)
+class FrontierPoint:
+    """One model at one setting: seconds a video, and its quality in 0..1.
+
+    ``mfu`` is the share of the device's matrix rate that a whole video reaches, ``limit`` in words what takes its time.
+    """
+
+    name: str
+    model: str
+    seconds: float
+    quality: Interval
+    precision: str
+    mfu: float
+    peak_gib: float
+    limit: str
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """Everything of which quality (``measure``) and time were measured, on one ``device``."""
+
+    points: tuple[FrontierPoint, ...]
+    measure: str
+    device: str
+
+    @property
+    def undominated(self) -> tuple[FrontierPoint, ...]:
+        """Those that nothing beats in one and equals in the other, from the fastest on."""
+
+        def beats(a: FrontierPoint, b: FrontierPoint) -> bool:
+            own, other = (a.seconds, -a.quality.value), (b.seconds, -b.quality.value)
+            return own != other and own[0] <= other[0] and own[1] <= other[1]
+
+        best = [p for p in self.points if not any(beats(other, p) for other in self.points)]
+        return tuple(sorted(best, key=lambda point: point.seconds))
 
 
 @dataclass(frozen=True)
@@ -234,5 +293,6 @@ class ReportData:
     grid: VideoGrid | None = None
     scores: Scores | None = None
     speed: Speed | None = None
+    frontier: Frontier | None = None
     lineage: tuple[LineageNode, ...] = ()
     runs: tuple[RunRow, ...] = ()

@@ -16,10 +16,10 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from hummingbird.config.footage import FootageSettings
 from hummingbird.core.errors import InputError
+from hummingbird.core.progress import ProgressBar
 from hummingbird.shapes.coding import write_footage, write_tone
 from hummingbird.shapes.defects import ZOOM_MARGIN, apply_defect, near_copy
 from hummingbird.shapes.footage_plan import FilePlan, ShotPlan, plan_footage
@@ -53,7 +53,7 @@ def make_footage(folder: Path, settings: FootageSettings) -> Path:
     context, workers = get_context("spawn"), min(settings.processes, len(jobs))
     with ProcessPoolExecutor(workers, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         running = [pool.submit(_write_file, folder / names[n], files[n], n, settings.seed) for n in jobs]
-        for done in tqdm(as_completed(running), total=len(running), desc="footage", unit="file"):
+        for done in ProgressBar(as_completed(running), total=len(running), desc="footage", unit="file"):
             done.result()
     for name, file in zip(names, files, strict=True):
         if file.copy_of is not None:

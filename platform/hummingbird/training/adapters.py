@@ -4,6 +4,7 @@ The U-Net stays the object that it was; adapters stand in for its layers.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,16 @@ def add_lora(unet: nn.Module, settings: LoRASettings, fresh: Sequence[str] = ())
     inject_adapter_in_model(config, unet)
     for name in fresh:
         unet.get_submodule(name).requires_grad_(True)
+
+
+def adapter_parameters(unet: nn.Module, settings: LoRASettings) -> int:
+    """How many values a model's adapters would have; the model may be on the device ``meta``, and stays as it is."""
+    count = 0
+    for name in target_layers(unet, settings):
+        layer: Any = unet.get_submodule(name)
+        outputs, inputs, *kernel = layer.weight.shape
+        count += settings.rank * (inputs * math.prod(kernel) + outputs)
+    return count
 
 
 def has_lora(unet: nn.Module) -> bool:

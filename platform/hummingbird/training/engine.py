@@ -175,8 +175,11 @@ class EMA:
     def update(self, model: nn.Module) -> None:
         """One step of the model; buffers are copied."""
         decay = min(self._decay, (1 + self._updates) / (10 + self._updates)) if self._updates else 0.0
-        pairs = zip(self.module.parameters(), model.parameters(), strict=True)
-        pairs = [(ours, weights) for ours, weights in pairs if weights.requires_grad]
+        pairs = [
+            (ours, weights)
+            for ours, weights in zip(self.module.parameters(), model.parameters(), strict=True)
+            if weights.requires_grad
+        ]
         if any(hasattr(weights, "ds_id") for _, weights in pairs):  # shared out by ZeRO 3
             import deepspeed
 
@@ -184,8 +187,8 @@ class EMA:
                 with deepspeed.zero.GatheredParameters([weights]):
                     ours.data.lerp_(weights.detach(), 1 - decay)
         else:
-            ours, theirs = [ours.data for ours, _ in pairs], [weights.detach() for _, weights in pairs]
-            torch._foreach_lerp_(ours, theirs, 1 - decay)
+            averages, theirs = [ours.data for ours, _ in pairs], [weights.detach() for _, weights in pairs]
+            torch._foreach_lerp_(averages, theirs, 1 - decay)
         for average, buffer in zip(self.module.buffers(), model.buffers(), strict=True):
             average.copy_(buffer)
         self._updates += 1

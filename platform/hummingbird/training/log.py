@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from hummingbird.core.metrics import count, gauge, observe
 from hummingbird.training.engine import Pace
 
 LOSSES = "losses.jsonl"
@@ -73,7 +75,7 @@ class StepLog:
 
 class LossFile:
     """JSON lines, one a step, in a file that stays open; lines after ``start`` are those of a run that was cut off, and
-    go."""
+    go. Ray's metrics get the numbers too."""
 
     def __init__(self, path: Path, start: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,6 +91,8 @@ class LossFile:
         rounded = [{name: round(value, 7) for name, value in line.items()} for line in lines]
         self._file.write("".join(json.dumps(line) + "\n" for line in rounded))
         self._file.flush()
+        for line in rounded:
+            _measure(line)
 
     def __enter__(self) -> Self:
         return self
@@ -97,3 +101,13 @@ class LossFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def _measure(line: Mapping[str, float]) -> None:
+    """A step in Ray's metrics."""
+    count("hummingbird_training_steps", 1)
+    observe("hummingbird_training_step_seconds", line["seconds"])
+    gauge("hummingbird_training_learning_rate", line["learning_rate"])
+    for term, value in line.items():
+        if term not in ("step", "seconds", "learning_rate"):
+            gauge("hummingbird_training_loss", value, {"term": term})

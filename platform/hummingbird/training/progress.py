@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+from hummingbird.core.progress import ProgressBar
 
 POLL_SECONDS = 0.5
 _LONGEST_LINE = 8192  # bytes
+_NOT_LOSSES = frozenset({"step", "total", "learning_rate", "seconds"})
 
 
 @contextmanager
@@ -18,7 +19,7 @@ def training_bar(name: str, steps: int, log: Path) -> Iterator[None]:
     """While open, a bar follows ``log`` (JSON lines with ``step`` and ``total``), wherever its writer runs."""
     stop = threading.Event()
     last = last_line(log)
-    with tqdm(total=steps, initial=int(last["step"]) if last else 0, desc=name, unit="step") as bar:
+    with ProgressBar(total=steps, initial=int(last["step"]) if last else 0, desc=name, unit="step") as bar:
 
         def follow() -> None:
             while not stop.wait(POLL_SECONDS):
@@ -49,4 +50,7 @@ def _show(bar: Any, log: Path) -> None:
     if last is not None and last["step"] != bar.n:
         bar.n = int(last["step"])  # a worker that was lost takes the run back to its last checkpoint
         if "total" in last:  # a step may have updated another network than the student
-            bar.set_postfix(loss=f"{last['total']:.4f}")
+            terms = {name: value for name, value in last.items() if name not in _NOT_LOSSES}
+            bar.set_postfix(
+                {"loss": f"{last['total']:.4f}", **{name: f"{v:.4g}" for name, v in terms.items()}}
+            )

@@ -16,9 +16,10 @@ from hummingbird.config.plugins import Plugin, PluginChoice, resolve_plugin
 from hummingbird.config.settings import Settings
 from hummingbird.config.training import UNSEEN_IN_RESULTS
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import AnyPath, as_path
+from hummingbird.core.files import AnyPath, as_path, remove_tree
 from hummingbird.core.hashes import count_parameters, folder_hash, identify, public_config, weights_hash
 from hummingbird.core.model_references import pipeline_folder
+from hummingbird.core.scratch import origin
 from hummingbird.lake.lineage import (
     find_model,
     latest_output,
@@ -157,6 +158,7 @@ def run_stage(settings: Settings, stage: TrainingStage) -> Path:
         _record(run, stage, pipeline, parent)
         for scaffold in ("unet", "ray", "checkpoint"):
             shutil.rmtree(run.folder / scaffold, ignore_errors=True)
+            remove_tree(origin(run.folder) / scaffold)
     return run.result_path
 
 

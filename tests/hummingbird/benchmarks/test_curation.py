@@ -55,28 +55,3 @@ def test_the_peak_is_of_a_process_and_its_children() -> None:
     with module._Peak(process.pid) as peak:
         process.wait()
     assert 300 < peak.mib < 500
-
-
-@pytest.mark.slow
-def test_the_plain_loop_and_ray_curate_the_same(
-    ray_cluster: None, tmp_path: Path, write_video: Any, shot: Any, quality_model: Path, captioner: Path
-) -> None:
-    from hummingbird.lake.lake import Lake
-    from hummingbird_data.curate import curate
-
-    (tmp_path / "raw").mkdir()
-    write_video(tmp_path / "raw" / "a.mp4", shot(1, seconds=2.1, fps=12, size=(64, 48)), 12)
-    (tmp_path / "raw" / "b.mp4").write_bytes(b"no video")
-    tables = []
-    for engine in ("plain", "ray"):
-        settings = Settings(
-            storage=tmp_path / engine,
-            models={"quality": str(quality_model), "captioner": str(captioner)},
-            curate={
-                "source": tmp_path / "raw", "engine": engine, "caption_tokens": 8,
-            },
-        )  # type: ignore[arg-type]  # fmt: skip
-        curate(settings)
-        tables.append([Lake.open(settings).read(table).to_pylist() for table in ("clips", "quarantine")])
-    assert tables[0] == tables[1]
-    assert [len(rows) for rows in tables[0]] == [1, 1]

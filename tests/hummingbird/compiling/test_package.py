@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny
 from hummingbird.compiling import package
 from hummingbird.compiling.compile import compile_pipeline, package_inputs
 from hummingbird.compiling.package import (
@@ -15,70 +14,17 @@ from hummingbird.compiling.package import (
     Manifest,
     check_machine,
     is_package,
+    part_names,
     read_package_manifest,
 )
+from hummingbird.compiling.parts import chosen_decoders
 from hummingbird.config.compile import CompileSettings
 from hummingbird.core.errors import InputError
-from hummingbird.models.architectures import unet_config
-from hummingbird.models.pipeline import TextToVideoPipeline
 from hummingbird.models.scheduler import VideoScheduler
-from hummingbird.models.unet import VideoUNet
 from hummingbird.models.video import seeded_generators
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
-from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+from tiny_student import tiny_student
 
 FRAMES = 4
-
-
-def tiny_student() -> TextToVideoPipeline:
-    """One stage, one layer, 16 x 16 pixels: untrained, but every kind of part is there."""
-    torch.manual_seed(0)
-    words = ["<pad>", "<start>", "<end>", "<unknown>", "red", "circle"]
-    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unknown>"))
-    tokenizer.pre_tokenizer = Whitespace()
-    config: dict[str, Any] = unet_config(
-        (8,), down_layers=1, attention=(True,), in_channels=4, head_size=8, text_width=16, norm_groups=4
-    )
-    unet = VideoUNet(
-        **config | {"guidance_size": 16, "first_temporal_heads": 1, "middle": False, "embed_places": True}
-    )
-    for weight in unet.parameters():  # layers that start at zero would hide what follows them
-        torch.nn.init.normal_(weight, std=0.1)
-    return TextToVideoPipeline(
-        unet=unet.eval(),
-        vae=AutoencoderKL(
-            block_out_channels=(4, 4),
-            sample_size=16,
-            norm_num_groups=2,
-            down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2,
-        ).eval(),
-        decoder=AutoencoderTiny(
-            encoder_block_out_channels=(4, 4),
-            decoder_block_out_channels=(4, 4),
-            num_encoder_blocks=(1, 1),
-            num_decoder_blocks=(1, 1),
-        ).eval(),
-        text_encoder=CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=6,
-                hidden_size=16,
-                intermediate_size=16,
-                num_hidden_layers=1,
-                num_attention_heads=2,
-                max_position_embeddings=8,
-                pad_token_id=0,
-                bos_token_id=1,
-                eos_token_id=2,
-            )
-        ).eval(),
-        tokenizer=PreTrainedTokenizerFast(
-            tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unknown>"
-        ),
-        scheduler=VideoScheduler(sampling="consistency"),
-    )
 
 
 def manifest(**changes: Any) -> Manifest:
@@ -92,7 +38,7 @@ def manifest(**changes: Any) -> Manifest:
         "capability": package.device_capability("cpu"),
         "torch_version": torch.__version__,
         "precision": "float32",
-        "decoder": "small",
+        "decoders": ("small",),
         "max_batch_size": 2,
         "num_frames": FRAMES,
         "settings_hash": "0" * 64,
@@ -125,7 +71,7 @@ def test_a_folder_without_a_package_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_manifest_of_another_version_is_refused(tmp_path: Path) -> None:
-    fields = manifest().model_dump() | {"schema_version": 4}
+    fields = manifest().model_dump() | {"schema_version": 5}
     (tmp_path / "manifest.json").write_text(json.dumps(fields))
     with pytest.raises(InputError, match="compile the model again"):
         read_package_manifest(tmp_path)
@@ -134,10 +80,26 @@ def test_a_manifest_of_another_version_is_refused(tmp_path: Path) -> None:
 def test_a_package_of_version_2_says_its_sampling_in_todays_words(tmp_path: Path) -> None:
     scheduler = {"timesteps": 1000, "steps": 4, "guidance": 2.0, "prediction": "velocity", "phases": 4}
     configs = {"unet": {"guidance_size": 64}, "scheduler": scheduler}
-    fields = manifest(configs=configs).model_dump() | {"schema_version": 2}
+    fields = manifest(configs=configs).model_dump() | {"schema_version": 2, "decoder": "full"}
+    del fields["decoders"]
     (tmp_path / "manifest.json").write_text(json.dumps(fields))
     own = read_package_manifest(tmp_path).configs["scheduler"]
     assert (own["sampling"], own["guidance_scale"], own["num_inference_steps"]) == ("phased", 3.0, 4)
+
+
+def test_a_package_of_version_3_has_its_one_decoder(tmp_path: Path) -> None:
+    fields = manifest().model_dump() | {"schema_version": 3, "decoder": "full"}
+    del fields["decoders"]
+    (tmp_path / "manifest.json").write_text(json.dumps(fields))
+    own = read_package_manifest(tmp_path)
+    assert (own.decoders, part_names(own)) == (("full",), ["text_encoder", "unet", "decoder"])
+
+
+def test_both_decoders_of_a_pipeline_that_has_one_are_that_one() -> None:
+    pipeline = tiny_student()
+    assert chosen_decoders(pipeline, "both") == ("small", "full")
+    pipeline.decoder = None
+    assert chosen_decoders(pipeline, "both") == ("full",)
 
 
 def test_a_package_depends_on_how_its_model_is_sampled() -> None:
@@ -149,29 +111,29 @@ def test_a_package_depends_on_how_its_model_is_sampled() -> None:
 
 @pytest.mark.slow
 def test_the_compiled_student_makes_the_eager_students_videos(tmp_path: Path) -> None:
-    settings = CompileSettings(max_batch_size=2, num_frames=FRAMES)
+    settings = CompileSettings(max_batch_size=2, num_frames=FRAMES, decoder="both")
     messages: list[str] = []
     eager = tiny_student()
     manifest = compile_pipeline(eager, tmp_path / "package", settings, "tiny", log=messages.append)
-    assert len(messages) == 3
+    assert len(messages) == 4
     assert [path.name for path in tmp_path.iterdir()] == ["package"]
-    assert set(manifest.parts) == {"unet", "text_encoder", "decoder"}
+    assert set(manifest.parts) == {"unet", "text_encoder", "decoder", "decoder_full"}
 
     compiled = CompiledPipeline.load(tmp_path / "package")
     assert compiled.manifest == manifest
     prompts = ["red circle", "circle", ""]
     options: dict[str, Any] = {"num_inference_steps": 2, "guidance_scale": 3.0}
-    expected = eager(prompts, generator=seeded_generators((1, 2, 3)), num_frames=FRAMES, **options).frames
-    # Three videos in passes of at most two.
-    videos = compiled(prompts, generator=seeded_generators((1, 2, 3)), **options).frames
-    assert videos.shape == expected.shape == (3, FRAMES, 16, 16, 3)
-    np.testing.assert_allclose(videos, expected, atol=1 / 255)
-    assert not np.array_equal(videos[0], videos[1])
+    for decoder in ("small", "full"):
+        options["decoder"] = decoder
+        expected = eager(prompts, generator=seeded_generators((1, 2, 3)), num_frames=FRAMES, **options).frames
+        # Three videos in passes of at most two.
+        videos = compiled(prompts, generator=seeded_generators((1, 2, 3)), **options).frames
+        assert videos.shape == expected.shape == (3, FRAMES, 16, 16, 3)
+        np.testing.assert_allclose(videos, expected, atol=1 / 255)
+        assert not np.array_equal(videos[0], videos[1])
 
     with pytest.raises(ValueError, match="compile again with other"):
         compiled("red", num_frames=8)
-    with pytest.raises(ValueError, match="small decoder alone"):
-        compiled("red", decoder="full")
     with pytest.raises(NotImplementedError, match="copy the package's folder"):
         compiled.save_pretrained(tmp_path / "saved")
 

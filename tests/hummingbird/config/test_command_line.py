@@ -56,6 +56,29 @@ def test_bad_input_found_by_a_ray_worker_is_one_line_too(
     assert capsys.readouterr().err == "error: no such prompt\n"
 
 
+def test_a_storage_that_goes_with_its_job_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "runtime_resources" / "working_dir_files" / "_ray_pkg_1"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    assert run(lambda settings, args: None, "--storage", "runs") == 2
+    assert "name one with --storage by its whole path" in capsys.readouterr().err
+    assert run(lambda settings, args: None, "--storage", str(tmp_path / "runs")) == 0
+
+
+def test_secrets_are_masked_in_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    def main(settings: Settings, args: argparse.Namespace) -> None:
+        raise (InputError if settings.seed else OSError)("cannot reach postgresql://ada:hunter2@db/lake")
+
+    own = "curate.filters={mine:Score: {api_key: hunter2, least: 1}}"
+    assert [run(main, "seed=1"), run(main, "seed=0"), run(main, "--print-settings", own)] == [2, 1, 0]
+    out, err = capsys.readouterr()
+    assert "hunter2" not in out + err
+    assert err.count("postgresql://ada:***@db/lake") == 3  # the traceback quotes its line
+    assert yaml.safe_load(out)["curate"]["filters"] == {"mine:Score": {"api_key": "***", "least": 1}}
+
+
 def test_a_defect_shows_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     def main(settings: Settings, args: argparse.Namespace) -> None:
         raise ZeroDivisionError

@@ -83,6 +83,31 @@ def test_wrong_settings_are_named(override: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("override", "instead"),
+    [
+        (
+            "catalog.properties={s3.secret-access-key: hunter2}",
+            "PYICEBERG_CATALOG__HUMMINGBIRD__S3__SECRET_ACCESS_KEY",
+        ),
+        ("catalog.properties={type: sql, uri: 'postgresql+psycopg2://ada:hunter2@db/lake'}", "PGPASSWORD"),
+        (
+            "catalog.properties={type: rest, credential: [hunter2]}",
+            "given: {'type': 'rest', 'credential': '***'}",
+        ),
+        ("catalog.properties={credential: hunter2", "no valid YAML"),
+        ("credential: hunter2", "write section.key=value"),
+        ("storage=s3://ada:hunter2@bucket/runs", "credentials come from the environment"),
+        ("curate.source=https://ada:hunter2@host/videos", "credentials come from the environment"),
+    ],
+)
+def test_a_secret_is_refused_without_printing_it(override: str, instead: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_settings(None, [override])
+    assert instead in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         ("seed: [", "no valid YAML"),
@@ -150,3 +175,14 @@ def test_every_setting_is_described() -> None:
         for section in sections:
             model = model.model_fields[section].annotation  # type: ignore[attr-defined]
         assert model.model_fields[leaf].description, f"{key} has no description"  # type: ignore[attr-defined]
+
+
+def test_a_folder_of_settings_is_taken_file_by_file(tmp_path: Path) -> None:
+    (tmp_path / "10.yaml").write_text("seed: 1\nserve: {port: 1, host: 0.0.0.0}\n")
+    (tmp_path / "20.yaml").write_text("serve: {port: 2}\n")
+    (tmp_path / "notes.txt").write_text("no settings")
+    settings = load_settings(tmp_path)
+    assert (settings.seed, settings.serve.port, settings.serve.host) == (1, 2, "0.0.0.0")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"holds no \*\.yaml file"):
+        load_settings(tmp_path / "empty")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,8 @@ from hummingbird.evaluation.evaluated_models import resolve_models
 from hummingbird.evaluation.suites.shapes.dimensions import SHAPES
 from hummingbird.lake.runs import load_result
 from hummingbird.models.video import read_mp4
+from hummingbird.reports import write_report
+from hummingbird.reports.evaluation import evaluation_report
 from hummingbird.reports.from_runs import grid_part, scores_part
 
 HARD_PROMPTS = (
@@ -166,6 +169,50 @@ def test_any_prompts_are_evaluated_with_what_can_be_measured(
     assert len(page.missing) == 15
 
 
+def test_dimensions_of_finished_videos_join_the_others(
+    small: Settings, in_process: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    # In place of VBench's package: it sees no color in the second of three, and no action at all.
+    package = tmp_path / "python"
+    package.write_text(
+        f"""#!{sys.executable}
+import json, sys
+paths = [path for row in json.load(open(sys.argv[2])) for path in row["video_list"]]
+for name in sys.argv[4:]:
+    if name != "human_action":
+        value = 1.7 if "1.7" in paths[0] and name == "color" else 0.25
+        found = [{{"video_path": p, "video_results": value}} for p in paths if name != "color" or "green" not in p]
+        json.dump({{name: [0, found]}}, open(sys.argv[3] + "/" + name + "_eval_results.json", "w"))
+"""
+    )
+    package.chmod(0o755)
+    names = ["color", "human action", "temporal flickering"]
+    lines = [
+        {"prompt": f"a {color} car", "dimensions": names, "auxiliary_info": {"color": {"color": color}}}
+        for color in ("red", "green", "blue")
+    ]
+    file = tmp_path / "mine.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    suite = {"vbench": {"official": str(package), "official_dimensions": names[:2]}}
+    with_suite = changed(small, prompts=file, suite=suite, num_frames=2)
+    in_process(lambda model, prompt: (model, prompt) == ("student", "a blue car"))
+    result = load_result(evaluate(with_suite))
+    models = result["metrics"]["models"]
+    assert models["teacher"]["raw"]["color"] == 0.25
+    assert models["student"]["raw"]["color"] == pytest.approx(
+        (0.25 + 0) / 2
+    )  # what could not be made counts as 0
+    assert set(models["teacher"]["dimensions"]) == {"color", "temporal flickering"}
+    assert result["metrics"]["missing"]["human action"].startswith(
+        "VBench's own package could not measure it"
+    )
+    assert load_result(evaluate(with_suite))["metrics"] == result["metrics"]
+    lines[0]["prompt"] = "a 1.7 car"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    with pytest.raises(ValueError, match=r"teacher, video 0001: color is 1\.7, outside its range"):
+        evaluate(with_suite)
+
+
 def test_one_prompt_is_enough(small: Settings, in_process: Callable[..., list[str]], tmp_path: Path) -> None:
     file = tmp_path / "one.jsonl"
     file.write_text('{"prompt": "a dog runs", "seed": 1}\n')
@@ -174,6 +221,23 @@ def test_one_prompt_is_enough(small: Settings, in_process: Callable[..., list[st
     metrics = load_result(evaluate(changed(small, prompts=file, models=models, num_frames=2)))["metrics"]
     assert (metrics["videos"], metrics["seeds"]) == (1, [1])
     assert 0 <= metrics["models"]["student"]["raw"]["temporal flickering"] <= 1
+
+
+def test_models_are_timed_as_they_were_scored_and_the_page_draws_the_frontier(
+    small: Settings, in_process: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    in_process(lambda model, prompt: False)
+    result = load_result(evaluate(changed(small, timed_videos=1)))
+    speed = result["metrics"]["speed"]
+    teacher, student = (speed["rows"][name] for name in ("teacher", "student"))
+    assert (teacher["num_inference_steps"], student["num_inference_steps"]) == (2, 1)
+    assert (teacher["precision"], student["mode"]) == ("fp32", "eager")
+    page = evaluation_report(result)
+    assert page.frontier is not None
+    assert [p.name for p in page.frontier.points] == ["teacher", "student"]
+    text = write_report(page, tmp_path / "report.html").read_text()
+    assert 'id="frontier"' in text
+    assert result["metrics"]["stamps"]["student"]["weights_hash"][:12] in text
 
 
 def test_a_failed_video_counts_as_the_worst_and_is_shown(

@@ -31,6 +31,18 @@ def test_published_rows_give_the_published_quality(percent: tuple[float, ...], q
     assert result.total is None
 
 
+def test_a_published_row_of_all_dimensions_gives_its_semantic_part_and_its_total() -> None:
+    # VideoCrafter2 on VBench's own table
+    percent = (96.85, 98.22, 98.41, 97.73, 63.13, 67.22, 42.50, 92.55, 40.66, 95.00, 92.92, 35.86, 55.29, 25.13, 25.84,
+               28.23)  # fmt: skip
+    names = (*QUALITY, *(d.name for d in VBENCH if d.part == "semantic"))
+    raw = {name: value / 100 for name, value in zip(names, percent, strict=True)}
+    result = score(raw, VBENCH, VBENCH_PARTS)
+    assert result.total is not None
+    assert 100 * result.parts["semantic"] == pytest.approx(73.42, abs=0.01)
+    assert 100 * result.total == pytest.approx(80.44, abs=0.01)
+
+
 def test_the_total_weighs_quality_four_times() -> None:
     # VideoCrafter2's published total and quality leave this for its semantic part.
     assert 100 * total_score({"quality": 0.8220, "semantic": 0.7340}) == pytest.approx(80.44, abs=0.01)

@@ -6,8 +6,9 @@ import pyarrow as pa
 import pytest
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
-from hummingbird.lake.lake import PROPERTIES, Lake
+from hummingbird.lake.lake import Lake
 from hummingbird.lake.schemas import CLIPS, ICEBERG, QUARANTINE, TABLES
+from hummingbird.lake.tables import PROPERTIES
 from pyiceberg.catalog import load_catalog
 
 from .conftest import broken, clip, clips

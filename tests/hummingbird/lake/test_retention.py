@@ -6,7 +6,8 @@ import pytest
 from hummingbird.core.errors import InputError
 from hummingbird.lake import committer, retention
 from hummingbird.lake.committer import _of_sources
-from hummingbird.lake.lake import PROPERTIES, Lake
+from hummingbird.lake.lake import Lake
+from hummingbird.lake.tables import PROPERTIES
 
 from .conftest import broken, clip, clips
 

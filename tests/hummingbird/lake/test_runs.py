@@ -1,6 +1,9 @@
 """Runs: folders that come back, states, result.json."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +90,48 @@ def test_the_code_version_names_the_commit() -> None:
     version, _, commit = code_version().partition("+")
     assert version
     assert commit
+
+
+def test_secrets_are_stored_masked(tmp_path: Path) -> None:
+    settings = load_settings(None, [f"storage={tmp_path}", "curate.filters={mine:Score: {api_key: hunter2}}"])
+
+    def fail() -> None:
+        with open_run(settings, "prune"):
+            raise OSError("cannot reach postgresql://ada:hunter2@db/lake")
+
+    with pytest.raises(OSError, match="hunter2"):
+        fail()
+    (row,) = Lake.open(settings).read("runs").to_pylist()
+    assert "***" in row["settings"]
+    assert row["error"] == "OSError: cannot reach postgresql://ada:***@db/lake"
+    everything = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(b"hunter2" in content for content in everything)
+
+
+def test_a_polite_kill_is_recorded_before_the_work_has_ended(tmp_path: Path) -> None:
+    script = """
+import sys, time
+from hummingbird.config.loading import load_settings
+from hummingbird.core.interruption import interrupt_on_termination
+from hummingbird.lake.runs import open_run
+interrupt_on_termination()
+with open_run(load_settings(None, [f"storage={sys.argv[1]}"]), "prune") as run:
+    print("begun", flush=True)
+    try:
+        time.sleep(600)
+    finally:
+        time.sleep(600)  # workers that take their time to end
+"""
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"begun\n"
+        child.terminate()
+        (folder,) = (tmp_path / "prune").iterdir()
+        deadline = time.monotonic() + 60
+        while not (folder / "result.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert json.loads((folder / "result.json").read_text())["state"] == "interrupted"
+        assert child.poll() is None
+        child.kill()
+    lake = Lake.open(load_settings(None, [f"storage={tmp_path}"]))
+    assert lake.read("runs")["state"].to_pylist() == ["interrupted"]

@@ -16,6 +16,9 @@ from hummingbird.reports.report_data import (
     Captions,
     Curation,
     Curve,
+    Failure,
+    Frontier,
+    FrontierPoint,
     GridVideo,
     Headline,
     LineageNode,
@@ -138,6 +141,59 @@ def make_example() -> ReportData:
             34.1,
             "AMD EPYC 9654, 2 threads, torch 2.13.0",
         ),
+        frontier=Frontier(
+            tuple(
+                FrontierPoint(
+                    name,
+                    name.split(",")[0],
+                    seconds,
+                    Interval(q, q - 0.015, q + 0.014),
+                    "fp32",
+                    mfu,
+                    0.4,
+                    limit,
+                )
+                for name, seconds, q, mfu, limit in (
+                    (
+                        "teacher",
+                        9.85,
+                        0.83,
+                        0.62,
+                        "denoising, 97% of the time, at 64% of the matrix rate: its arithmetic",
+                    ),
+                    (
+                        "pruned",
+                        4.1,
+                        0.75,
+                        0.55,
+                        "denoising, 96% of the time, at 57% of the matrix rate: its arithmetic",
+                    ),
+                    (
+                        "distilled",
+                        2.2,
+                        0.78,
+                        0.5,
+                        "denoising, 95% of the time, at 52% of the matrix rate: its arithmetic",
+                    ),
+                    (
+                        "feedback",
+                        0.4,
+                        0.79,
+                        0.41,
+                        "denoising, 77% of the time, at 42% of the matrix rate: how its code runs",
+                    ),
+                    (
+                        "feedback, compiled, fp32",
+                        0.27,
+                        0.79,
+                        0.6,
+                        "denoising, 74% of the time: its arithmetic",
+                    ),
+                )
+            ),
+            "total",
+            "AMD EPYC 9654, 2 threads, torch 2.13.0",
+        ),
         lineage=(
             LineageNode("served", "student package", "", (("device", "cpu"),)),
             LineageNode("model", "feedback", "compile", (("id", "b31c9d0f"), ("total", "91.2"))),
@@ -197,4 +253,16 @@ def _scores(rng: np.random.Generator) -> Scores:
         failed={"pruned": 1},
         definitions={d.name: d.definition for d in SHAPES},
         left_out=LEFT_OUT,
+        failures=(Failure("pruned", "a red <circle> moving left", 3, "OutOfMemoryError: no memory"),),
+        differences={
+            model: {
+                row: Interval(v.value - 0.6, v.low - 0.6, v.high - 0.6) for row, v in values[model].items()
+            }
+            for model in MODELS[1:]
+        },
+        stamps={
+            model: {"weights": "0c1144feb31c", "steps": "50", "precision": "fp32", "device": "AMD EPYC 9654"}
+            for model in MODELS
+        },
+        stamp={"suite": "shapes, version 3", "rewritten prompts": "none", "torch": "2.13.0"},
     )

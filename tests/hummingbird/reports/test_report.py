@@ -4,15 +4,27 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from hummingbird.reports import ReportData, write_report
+from hummingbird.reports import ReportData, page, write_report
 from hummingbird.reports.charts import bars, curves
 from hummingbird.reports.embed import strip_uris
 from hummingbird.reports.page import duration
-from hummingbird.reports.report_data import Curve
+from hummingbird.reports.report_data import Curve, GridVideo, VideoGrid, VideoRow
 
-SECTIONS = ("videos", "scores", "speed", "curation", "captions", "plan", "training", "lineage", "runs")
+SECTIONS = (
+    "videos",
+    "scores",
+    "frontier",
+    "speed",
+    "curation",
+    "captions",
+    "plan",
+    "training",
+    "lineage",
+    "runs",
+)
 VOID = {"meta", "img", "br", "link", "input"}
 
 
@@ -41,18 +53,18 @@ class Outline(HTMLParser):
 
 def test_a_full_report_has_every_part_and_loads_nothing(example_report: ReportData, tmp_path: Path) -> None:
     text = write_report(example_report, tmp_path / "report.html").read_text()
-    page = Outline(text)
-    assert page.sections == list(SECTIONS)
-    assert all(s.startswith(("data:", "#")) for s in page.sources)
+    outline = Outline(text)
+    assert outline.sections == list(SECTIONS)
+    assert all(s.startswith(("data:", "#")) for s in outline.sources)
     assert not re.search(r"url\(|@import|https?://", text.replace("url(#head)", ""))
     assert text.count("<video") == 16
 
 
 def test_a_report_of_curation_alone_is_shorter(example_report: ReportData, tmp_path: Path) -> None:
     alone = ReportData("Review", "", "now", curation=example_report.curation)
-    page = Outline(write_report(alone, tmp_path / "report.html").read_text())
-    assert page.sections == ["curation"]
-    assert [s for s in page.sources if s.startswith("#")] == ["#curation"]
+    outline = Outline(write_report(alone, tmp_path / "report.html").read_text())
+    assert outline.sections == ["curation"]
+    assert [s for s in outline.sources if s.startswith("#")] == ["#curation"]
 
 
 def test_text_from_outside_is_escaped(example_report: ReportData, tmp_path: Path) -> None:
@@ -62,7 +74,22 @@ def test_text_from_outside_is_escaped(example_report: ReportData, tmp_path: Path
     text = write_report(
         replace(example_report, title=bad, curation=curation), tmp_path / "r.html"
     ).read_text()
-    assert "<script" not in text
+    assert "<script>alert" not in text
+
+
+def test_many_videos_lie_beside_the_page(
+    example_report: ReportData, tmp_path: Path, monkeypatch: Any
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"x" * 1000)
+    rows = (VideoRow("a dog", 1, {"a": GridVideo(clip), "b": GridVideo(clip)}),)
+    report = replace(example_report, grid=VideoGrid(("a", "b"), rows))
+    inside = write_report(report, tmp_path / "report.html").read_text()
+    assert inside.count('src="data:video/mp4') == 2
+    monkeypatch.setattr(page, "EMBEDDED_BYTES", 999)
+    beside = write_report(report, tmp_path / "report.html").read_text()
+    assert beside.count('src="report-videos/0000.mp4"') == 2
+    assert (tmp_path / "report-videos/0000.mp4").read_bytes() == clip.read_bytes()
 
 
 def test_charts_take_values_that_are_hard_to_draw() -> None:

@@ -14,7 +14,14 @@ from hummingbird.config.lora import LoRASettings
 from hummingbird.core.errors import InputError
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.unet import VideoUNet
-from hummingbird.training.adapters import add_lora, has_lora, merge_lora, save_lora, target_layers
+from hummingbird.training.adapters import (
+    adapter_parameters,
+    add_lora,
+    has_lora,
+    merge_lora,
+    save_lora,
+    target_layers,
+)
 from hummingbird.training.checkpoint import TrainingState
 from hummingbird.training.engine import EMA
 from hummingbird.training.log import read_losses
@@ -83,6 +90,14 @@ def test_adapters_on_every_layer_change_the_output_and_merge_into_it(tmp_path: P
     assert not has_lora(model)
     assert model.state_dict().keys() == unet().state_dict().keys()
     torch.testing.assert_close(output(model), changed, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kinds", ["all", "linear", "convolution"])
+def test_adapters_are_counted_before_they_are_there(kinds: Any) -> None:
+    settings = LoRASettings(rank=3, kinds=kinds)
+    model, counted = unet(), adapter_parameters(unet(), settings)
+    add_lora(model, settings)
+    assert counted == sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def test_new_layers_are_trained_in_full() -> None:

@@ -135,7 +135,7 @@ def test_videos_begin_where_the_students_own_steps_lead(batch: Batch) -> None:
 def test_the_planner_counts_all_networks_and_passes() -> None:
     settings = DistributionMatchingSettings(steps=4, fake_updates=5)
     alone = DistributionMatching.cost(settings, 2, False)
-    assert alone.networks == ("student", "teacher")
+    assert (alone.networks, alone.other_updates) == (("student", "teacher"), 5)
     assert (alone.teacher_passes, alone.student_passes, alone.trained_passes) == (3, 6 * 1.5 + 5, 1)
     both = DistributionMatching.cost(settings.model_copy(update={"consistency_weight": 1.0}), 2, False)
     assert (both.teacher_passes, both.trained_passes) == (5, 2)

@@ -22,7 +22,8 @@ from hummingbird.lake.lake import Lake
 from hummingbird.models.pipeline import load_pipeline
 from hummingbird.training.loop import TrainingJob
 from hummingbird.training.methods.base import Method
-from hummingbird.training.trainer import train
+from hummingbird.training.trainer import _fit, train
+from ray.train import WorkerGroupError
 from safetensors.torch import load_file
 
 UNET = "diffusion_pytorch_model.safetensors"
@@ -92,8 +93,10 @@ def test_an_interruption_ends_the_training_and_later_ones_are_heard(
     job = make_job(steps=10_000)
 
     def interrupt() -> None:
-        wait_for(lambda: (job.folder / "losses.jsonl").is_file() and bool(log_of(job)), 120)
-        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            wait_for(lambda: (job.folder / "losses.jsonl").is_file() and bool(log_of(job)), 240)
+        finally:  # else 10,000 steps follow
+            os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
@@ -192,3 +195,29 @@ def wait_for(condition: Callable[[], bool], seconds: float = 900) -> None:
     while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.1)
+
+
+def test_losses_of_workers_count_since_the_last_checkpoint(make_job: Callable[..., TrainingJob]) -> None:
+    job, ends = make_job(steps=8), []
+
+    class Lost:
+        """A training that loses more workers than it may; twice it has saved a checkpoint before."""
+
+        controller = None
+
+        def fit(self) -> None:
+            ends.append(len(ends) + 1)
+            if len(ends) < 3:
+                (job.folder / "ray" / f"step_{ends[-1]:08d}").mkdir(parents=True)
+            raise WorkerGroupError("lost", {0: RuntimeError("lost")})
+
+    with pytest.raises(WorkerGroupError):
+        _fit(Lost, job)
+    assert ends == [1, 2, 3]
+
+    class Unfit(Lost):
+        def fit(self) -> None:
+            raise WorkerGroupError("unfit", {1: InputError("the node x does not see the storage")})
+
+    with pytest.raises(InputError, match="the node x"):
+        _fit(Unfit, job)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from hummingbird.config.feedback import FeedbackSettings
+from hummingbird.config.loading import load_settings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.lake.lake import Lake
@@ -130,3 +131,27 @@ def test_what_changes_no_result_is_no_part_of_what_a_run_is_found_by(tiny: Setti
     assert distill(same) == path
     other = tiny.model_copy(update={"training": tiny.training.model_copy(update={"ema_decay": 0.6})})
     assert distill(other) != path
+
+
+@pytest.mark.slow
+def test_adapters_distribution_matching_and_watched_rewards_go_together(tiny: Settings) -> None:
+    pruned = json.loads(prune(tiny).read_text())["outputs"]["pipeline"]
+    matching = "{steps: 2, fake_updates: 1, solver_steps: 20, consistency_weight: 0.5}"
+    chosen = load_settings(
+        overrides=[
+            "feedback.steps=2",
+            "feedback.lora={rank: 2, layers: temporal}",
+            f"feedback.method={{distribution_matching: {matching}}}",
+            "feedback.rewards={motion: {size: 32, weight: 0.1}, consistency: {size: 32, weight: 0.1}}",
+            "feedback.held_out={rewards: {quality: {frames: 4}}, every: 1}",
+            "feedback.decoder=full",
+            "feedback.decode_frames=3",
+        ]
+    ).feedback
+    models = tiny.models.model_copy(update={"student": pruned})
+    result = json.loads(feedback(tiny.model_copy(update={"feedback": chosen, "models": models})).read_text())
+    terms = {"matching", "consistency", "fake_score/denoising", "reward/motion", "reward/consistency"}
+    assert terms | {"held_out/quality"} <= set(result["metrics"]["last"])
+    assert result["outputs"]["sampling"]["num_inference_steps"] == 2
+    assert (Path(result["outputs"]["adapter"]) / "adapter_model.safetensors").is_file()
+    assert load_pipeline(result["outputs"]["pipeline"]).few_steps

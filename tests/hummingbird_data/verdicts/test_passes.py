@@ -83,7 +83,13 @@ def run(tmp_path: Path, world: World, captioner: Path) -> Callable[..., dict[str
         """Curates, and returns the reasons by name of source: none for a kept clip, quarantine as such."""
         world.scored.clear()
         world.captioned.clear()
-        curating = {"source": world.folder, "technical": "weightless", "batch_files": 2, **changes}
+        curating = {
+            "source": world.folder,
+            "technical": "weightless",
+            "batch_files": 2,
+            "index_actors": 0,
+            **changes,
+        }
         settings = Settings(storage=tmp_path / "runs", models={"captioner": str(captioner)}, curate=curating)  # type: ignore[arg-type]
         curate(settings)
         lake = Lake.open(settings)

@@ -23,7 +23,8 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,12 +46,21 @@ class EvaluationPrompt:
         text: as the model gets it.
         seeds: at least one.
         asks: the dimensions that it is about; none: what `Suite.text_dimensions` says of its text.
+        auxiliary_info: what is to be seen, by dimension, in whatever form the suite reads (VBench's, for example).
+        original: what was asked for where the text was rewritten: judges go by it.
     """
 
     id: str
     text: str
     seeds: tuple[int, ...]
     asks: frozenset[str] | None = None
+    auxiliary_info: Mapping[str, Any] = field(default_factory=dict)
+    original: str | None = None
+
+    @property
+    def asked_text(self) -> str:
+        """The prompt before anything rewrote it."""
+        return self.text if self.original is None else self.original
 
     def __post_init__(self) -> None:
         """Raises ValueError for an id that cannot name a file, or no seeds."""
@@ -71,6 +81,29 @@ class Measurement:
 
     values: Mapping[str, float]
     checks: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FinishedVideo:
+    """A video as `Suite.measure_files` gets it: its prompt, the place of its seed among the prompt's, its mp4."""
+
+    prompt: EvaluationPrompt
+    number: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class FileMeasurements:
+    """What was measured of finished videos together.
+
+    Attributes:
+        values: raw values by dimension, a mapping a video, in their order. Where the definition of a dimension leaves
+            a video out, its mapping lacks the dimension.
+        missing: dimensions that could not be measured, and why.
+    """
+
+    values: Sequence[Mapping[str, float]]
+    missing: Mapping[str, str]
 
 
 class Suite(ABC):
@@ -99,6 +132,33 @@ class Suite(ABC):
     def missing(self) -> Mapping[str, str]:
         """Dimensions that cannot be measured here, and why."""
         return {}
+
+    @property
+    def models(self) -> Mapping[str, Path]:
+        """Files and folders that it measures with, by name: scores are stamped with their hashes."""
+        return {}
+
+    @property
+    def of_files(self) -> frozenset[str]:
+        """Dimensions that `measure_files` measures, and `measure` does not."""
+        return frozenset()
+
+    def check(self) -> None:  # noqa: B027 (a hook; most suites need none)
+        """Called once, before any video is made.
+
+        Raises:
+            InputError: something that it measures with cannot be used.
+        """
+
+    def measure_files(self, videos: Sequence[FinishedVideo], folder: Path) -> FileMeasurements:
+        """The dimensions `of_files`, of all finished videos of one model.
+
+        Args:
+            folder: for whatever it keeps; the same in a run that is taken up again.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} names dimensions of files and does not measure them"
+        )
 
     def text_dimensions(self, text: str) -> frozenset[str]:
         """The dimensions that a prompt is about: all, unless a suite knows better.
@@ -179,7 +239,7 @@ def check_values(suite: Suite, prompt: EvaluationPrompt, values: Mapping[str, fl
     Raises:
         ValueError: see `measure_video`.
     """
-    expected = suite.prompt_dimensions(prompt) - suite.missing.keys()
+    expected = suite.prompt_dimensions(prompt) - suite.missing.keys() - suite.of_files
     for name in sorted(expected - values.keys()):
         raise ValueError(f"{video}: {name} was not measured")
     for name in sorted(values.keys() - expected):
@@ -218,5 +278,5 @@ def check_declaration(suite: Suite, name: str) -> None:
 
 def worst_values(suite: Suite, prompt: EvaluationPrompt) -> dict[str, float]:
     """What a video that could not be made counts as."""
-    expected = suite.prompt_dimensions(prompt) - suite.missing.keys()
+    expected = suite.prompt_dimensions(prompt) - suite.missing.keys() - suite.of_files
     return {d.name: d.lowest for d in suite.dimensions if d.name in expected}

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from hummingbird.config.lora import LoRASettings
 from hummingbird.pruning.planner.cost import InputShape, model_cost, reference_extra_flop
 from hummingbird.pruning.planner.fit import GIB, USABLE, verdict
 from hummingbird.pruning.planner.memory_use import Memory, MemoryModel, Use
@@ -44,7 +45,7 @@ def step_flop(
     return batch * (
         cost.teacher_passes * teacher
         + cost.student_passes * student
-        + trained * (cost.trained_passes * student + sum(others))
+        + trained * (cost.trained_passes * student + cost.other_updates * sum(others))
     )
 
 
@@ -56,6 +57,7 @@ def cost_report(
     gpu_memory: float,
     method: Callable[[int], MethodCost],
     rewards: Mapping[str, RewardDeclaration] | None = None,
+    lora: LoRASettings | None = None,
 ) -> dict[str, Any]:
     """Everything about one use of one plan, as JSON.
 
@@ -64,10 +66,11 @@ def cost_report(
         gpu_memory: of one GPU in GiB.
         method: what a step of a batch costs with the method that trains.
         rewards: what the rewards in training declare, by name.
+        lora: the student's adapters, where it has them.
     """
     rewards = rewards or {}
     table = costs(model, plan, shape)
-    memory = MemoryModel(model, pruned_config(plan, model.unet), shape, method, rewards)
+    memory = MemoryModel(model, pruned_config(plan, model.unet), shape, method, rewards, lora)
     chosen = memory.estimate(use)
     fit = verdict(use, memory.estimate, gpu_memory)
     report = {

@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from hummingbird.config.cluster import RaySettings, connect
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import AnyPath
+from hummingbird.core.progress import ProgressBar
+from hummingbird.core.resources import placement, reachable_resources, told_while_waiting
 from hummingbird.models.pipeline import load_pipeline
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
@@ -167,7 +168,7 @@ def memoized(measure: Measure) -> Measure:
 
 def with_progress(results: Iterable[T], count: int) -> Iterable[T]:
     """The same, with a progress bar: on a CPU a round takes minutes."""
-    bar: Iterable[T] = tqdm(results, desc="importance", total=count, unit="plan")
+    bar: Iterable[T] = ProgressBar(results, desc="importance", total=count, unit="plan")
     return bar
 
 
@@ -185,15 +186,18 @@ class Workers:
         connect(settings)
         import ray
 
-        resources = ray.cluster_resources()
+        resources = reachable_resources()
         gpu = resources.get("GPU", 0) > 0
         unit = "GPU" if gpu else "CPU"
         if resources.get(unit, 0) < workers:
             raise InputError(
-                f"plan.workers={workers}, but the Ray cluster has {resources.get(unit, 0):g} {unit}s: use fewer"
+                f"plan.workers={workers}, but the Ray cluster has no more than {resources.get(unit, 0):g} {unit}s: "
+                "use fewer"
             )
-        actor = ray.remote(num_cpus=1, num_gpus=int(gpu))(_ProbeActor)
+        actor = ray.remote(num_cpus=1, num_gpus=int(gpu), **placement(int(gpu)))(_ProbeActor)
         self._actors = [actor.remote(teacher, calibration, "cuda" if gpu else "cpu") for _ in range(workers)]
+        first, self._wanted = self._actors[0].__ray_ready__.remote(), {"CPU": 1, unit: 1}
+        self._begun = lambda: bool(ray.wait([first], timeout=0)[0])
 
     def importance(self, plans: Mapping[str, Plan]) -> dict[str, list[float]]:
         """Importance at each timestep, by the names of the plans, with a progress bar."""
@@ -202,7 +206,8 @@ class Workers:
         pool: Any = ActorPool(self._actors)
         names = list(plans)
         results = pool.map(lambda actor, name: actor.importance.remote(plans[name]), names)
-        return dict(zip(names, with_progress(results, len(names)), strict=True))
+        with told_while_waiting(f"{len(self._actors)} workers", self._wanted, self._begun):
+            return dict(zip(names, with_progress(results, len(names)), strict=True))
 
     def close(self) -> None:
         """Ends the workers."""

@@ -14,11 +14,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from hummingbird.config.lora import LoRASettings
 from hummingbird.core.hashes import count_parameters
 from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.planner.cost import InputShape, meta_unet, unet_inputs
 from hummingbird.pruning.planner.peak import Timeline, estimated_peak
 from hummingbird.pruning.planner.planned_models import PlannedModel
+from hummingbird.training.adapters import adapter_parameters
 from hummingbird.training.methods.base import MethodCost
 from hummingbird.training.rewards.base import RewardDeclaration, TracedMemory, TransformerMemory
 
@@ -82,6 +84,8 @@ class MemoryModel:
         shape: of one video.
         method: what a step of a batch costs with the method that trains, with these rewards.
         rewards: what each reward declares, by name.
+        lora: adapters that are trained in place of the student's weights; what they store for the backward pass, a
+            rank's share of what their layers do, is not counted.
     """
 
     def __init__(
@@ -91,7 +95,11 @@ class MemoryModel:
         shape: InputShape,
         method: Callable[[int], MethodCost],
         rewards: Mapping[str, RewardDeclaration] | None = None,
+        lora: LoRASettings | None = None,
     ) -> None:
+        self._adapters = (
+            adapter_parameters(meta_unet(student), lora) if lora is not None and lora.rank else None
+        )
         self._model, self._student, self._shape = model, student, shape
         self._method, self._rewards = method, rewards or {}
         self._peak = cache(self._unet_peak)
@@ -111,9 +119,12 @@ class MemoryModel:
             return Memory(weights, 0, 0, 0, 0, 0, passing, 0, decoding, 0, peak)
         share = 1 / use.gpus
         cost = self._method(use.batch)
-        trained = [student if network == "student" else teacher for network in cost.networks]
+        learned, frozen = (student, 0) if self._adapters is None else (self._adapters, student)
+        trained = [learned if network == "student" else teacher for network in cost.networks]
         gradient_share = {0: 1.0, 1: 1.0, 2: share, 3: share}[use.zero_stage]
-        weights = round(sum(trained) * FLOAT * (share if use.zero_stage == 3 else 1))
+        weights = round((sum(trained) + frozen) * FLOAT * (share if use.zero_stage == 3 else 1))
+        # The average shares what is not trained, but for stage 3, which cuts it up.
+        average = (learned + (frozen if use.zero_stage == 3 else 0)) * FLOAT
         # From stage 1 on, DeepSpeed holds its part of the weights a second time, as what the optimizer steps.
         copies = 3 * share if use.zero_stage in (1, 2) else 2 * (share if use.zero_stage == 3 else 1)
         optimizer = round(copies * sum(trained) * FLOAT)
@@ -125,19 +136,23 @@ class MemoryModel:
         for network, samples in passes.items():
             timeline = self._peak(True, use.checkpointing, use.precision, use.device, network == "teacher")
             # Gradients do not grow with the batch.
+            own_gradients = 0.0 if frozen and network == "student" else gradient_share
             with_gradients = max(
-                with_gradients, round(timeline.peak(gradient_share) * samples - (samples - 1) * gradients)
+                with_gradients,
+                round(
+                    timeline.peak(own_gradients) * samples - (samples - 1) * gradients * bool(own_gradients)
+                ),
             )
             activations = max(activations, round(timeline.peak(0.0) * samples))
         step = max(with_gradients, activations, gradients)
         guided = self._peak(False, False, use.precision, use.device, True).peak() * 2 * use.batch
         rewarded = cost.rewarded_share * use.batch
         decoder, rewards, rewards_pass = self._rewarded(use, element, rewarded)
-        static = weights + student * FLOAT + teacher * FLOAT + optimizer + buckets + decoder[0] + rewards
+        static = weights + average + teacher * FLOAT + optimizer + buckets + decoder[0] + rewards
         peak = static + max(guided + gradients, step + decoder[1] + rewards_pass)
         return Memory(
             weights=weights,
-            average=student * FLOAT,
+            average=average,
             teacher=teacher * FLOAT,
             gradients=gradients,
             optimizer=optimizer,

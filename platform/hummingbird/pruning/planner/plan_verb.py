@@ -68,7 +68,14 @@ def describe(settings: Settings, plan: str | None = None) -> dict[str, Any]:
     chosen, shape = load_plan(plan or s.plan, model.unet), video_shape(settings, model)
     rewards = training_rewards(settings, model)
     report = cost_report(
-        model, chosen, shape, use, s.gpu_memory, training_cost(settings, bool(rewards)), rewards
+        model,
+        chosen,
+        shape,
+        use,
+        s.gpu_memory,
+        training_cost(settings, bool(rewards)),
+        rewards,
+        settings.distill.lora if s.method == "distill" else settings.feedback.lora,
     )
     return {**report, "timing": _timing(s.timing, report["costs"], model, chosen, shape)}
 

@@ -125,6 +125,7 @@ class MethodCost:
         trained_passes: passes of a trained network with a backward pass, whose activations are alive together.
         rewarded_share: videos that rewards see.
         networks: whose size each trained network has; the student is the first.
+        other_updates: of each of the other networks in a step.
     """
 
     teacher_passes: float
@@ -132,6 +133,7 @@ class MethodCost:
     trained_passes: float
     rewarded_share: float = 1.0
     networks: tuple[Literal["student", "teacher"], ...] = ("student",)
+    other_updates: float = 1.0
 
 
 class Method(ABC):

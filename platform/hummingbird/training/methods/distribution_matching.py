@@ -140,6 +140,7 @@ class DistributionMatching(ConsistencyDistillation):
             student_passes=own_way + both,
             trained_passes=1 + both,
             networks=("student", "teacher"),
+            other_updates=settings.fake_updates,
         )
 
     def _draw_timesteps(self, count: int, generator: torch.Generator) -> Tensor:

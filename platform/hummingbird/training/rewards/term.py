@@ -213,7 +213,8 @@ class RewardTerm:
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
         drawn = {
-            name: _frames(declared, latents.shape[2], generator) for name, (_, declared) in rewards.items()
+            name: reward_frames(declared, latents.shape[2], generator)
+            for name, (_, declared) in rewards.items()
         }
         needed = sorted({frame for frames in drawn.values() for frame in frames})
         pixels = self._pixels(latents[:, :, needed])
@@ -232,7 +233,7 @@ class RewardTerm:
         return torch.cat([checkpoint(self._decode, part, use_reentrant=False) for part in parts], 1)
 
 
-def _frames(declared: RewardDeclaration, count: int, generator: torch.Generator) -> list[int]:
+def reward_frames(declared: RewardDeclaration, count: int, generator: torch.Generator) -> list[int]:
     """Which of a video's ``count`` frames a reward looks at."""
     wanted = min(declared.frames or count, count)
     if declared.drawn == "even":

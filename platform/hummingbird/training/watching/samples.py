@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hummingbird.config.watching import WatchingSettings
+from hummingbird.core.files import AnyPath
 from hummingbird.core.precision import resolve_precision
 from hummingbird.models.pipeline import TextToVideoPipeline, load_parts, load_pipeline
 from hummingbird.models.scheduler import VideoScheduler
@@ -35,7 +36,7 @@ class SampleSource:
 
     teacher: Path
     student: Path
-    cache: Path
+    cache: AnyPath
     scheduler: dict[str, Any]
     settings: WatchingSettings
     precision: str

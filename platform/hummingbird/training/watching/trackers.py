@@ -42,7 +42,11 @@ def open_trackers(settings: WatchingSettings, folder: Path, name: str, step: int
     Raises:
         InputError: a tracker's library is not installed.
     """
-    kinds = {"tensorboard": TensorBoardTracker, "wandb": WandbTracker, "mlflow": MlflowTracker}
+    kinds: dict[str, type[Any]] = {
+        "tensorboard": TensorBoardTracker,
+        "wandb": WandbTracker,
+        "mlflow": MlflowTracker,
+    }
     trackers: list[Tracker] = []
     for kind in settings.trackers:
         try:

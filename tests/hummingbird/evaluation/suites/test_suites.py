@@ -145,7 +145,8 @@ def test_flickering_is_vbenchs_mean_absolute_difference() -> None:
 
 
 def test_vbench_measures_what_a_prompt_asks_for() -> None:
-    suite = VBenchSuite(NoSettings())
-    dog = EvaluationPrompt("1", "a dog", (1,), frozenset({"object class"}))
+    suite = VBenchSuite(VBenchSuite.Settings())
+    seen = {"object_class": {"object": "dog"}}
+    dog = EvaluationPrompt("1", "a dog", (1,), frozenset({"object class"}), seen)
     assert suite.measure(FRAMES, dog).values == {}
     assert set(suite.measure(FRAMES, PROMPT).values) == {"temporal flickering"}

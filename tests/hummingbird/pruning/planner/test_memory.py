@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 import torch
+from hummingbird.config.lora import LoRASettings
 from hummingbird.models.architectures import unet_config
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.unet import VideoUNet
@@ -14,6 +15,7 @@ from hummingbird.pruning.planner.peak import measured_peak
 from hummingbird.pruning.planner.planned_models import PlannedModel
 from hummingbird.pruning.pruned_config import pruned_config
 from hummingbird.pruning.pruning_plan import load_plan
+from hummingbird.training.adapters import adapter_parameters
 from hummingbird.training.methods.base import MethodInputs, TrainingStep
 from hummingbird.training.methods.distillation import Distillation, DistillationSettings
 
@@ -61,6 +63,23 @@ def test_zero_shares_out_optimizer_then_gradients_then_weights(memory: MemoryMod
     assert at[1].optimizer < at[0].optimizer
     assert at[2].gradients * 4 == pytest.approx(at[1].gradients, abs=4)
     assert at[3].weights * 4 == pytest.approx(at[2].weights, abs=4)
+
+
+def test_adapters_need_no_second_weights_optimizer_or_average(memory: MemoryModel) -> None:
+    model = PlannedModel("tiny", TEACHER, (128, 128), 8, 1000, {}, {}, {}, None)
+    student = pruned_config(load_plan("hummingbird-0.7b", TEACHER), TEACHER)
+    cost = partial(Distillation.cost, SETTINGS, rewarded=False)
+    lora = LoRASettings(rank=2)
+    adapters = 4 * adapter_parameters(VideoUNet(**student), lora)
+    use = Use("distill", zero_stage=0, precision="fp32", device="cpu")
+    adapted = MemoryModel(model, student, SHAPE, cost, lora=lora)
+    full, small = memory.estimate(use), adapted.estimate(use)
+    assert adapters < 0.4 * full.weights
+    assert small.weights == full.weights + adapters
+    assert (small.average, small.gradients, small.optimizer) == (adapters, adapters, 2 * adapters)
+    assert small.peak < full.peak
+    apart = adapted.estimate(replace(use, zero_stage=3))
+    assert apart.average == full.average + adapters
 
 
 def memory_of(peak: float) -> Memory:

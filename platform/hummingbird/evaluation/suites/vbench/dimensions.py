@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from hummingbird.evaluation.score import Dimension
 
-FLICKERING = "temporal flickering"
+FLICKERING, STYLE = "temporal flickering", "appearance style"
 
 
 def _similarity(name: str, minimum: float, maximum: float) -> Dimension:
@@ -29,7 +29,7 @@ VBENCH = (
     Dimension("color", 0.0, 1.0, 1.0, "semantic"),
     Dimension("spatial relationship", 0.0, 1.0, 1.0, "semantic"),
     Dimension("scene", 0.0, 0.8222, 1.0, "semantic"),
-    _similarity("appearance style", 0.0009, 0.2855),
+    _similarity(STYLE, 0.0009, 0.2855),
     _similarity("temporal style", 0.0, 0.364),
     _similarity("overall consistency", 0.0, 0.364),
 )  # fmt: skip
@@ -37,27 +37,44 @@ VBENCH = (
 
 @dataclass(frozen=True)
 class Needs:
-    """What VBench measures a dimension with, and whether it is defined on VBench's own prompts alone."""
+    """What VBench measures a dimension with.
+
+    Attributes:
+        model: its name.
+        setting: which settings of the suite bring it, for people.
+        on_lists: whether the dimension is defined on VBench's own prompts alone.
+        auxiliary: whether its prompts say in ``auxiliary_info`` what is to be seen.
+    """
 
     model: str
+    setting: str = "VBench's own package has it (official)"
     on_lists: bool = False
+    auxiliary: bool = False
 
+
+def _listed(model: str) -> Needs:
+    return Needs(model, on_lists=True, auxiliary=True)
+
+
+_VICLIP = "name its file (viclip) and a CLIP with tokenizer (clip_large)"
 
 NEEDS = {
-    "subject consistency": Needs("DINO ViT-B/16"),
-    "background consistency": Needs("CLIP ViT-B/32"),
+    "subject consistency": Needs("DINO ViT-B/16", "name its folder (dino)"),
+    "background consistency": Needs("CLIP ViT-B/32", "name its folder (clip)"),
     "motion smoothness": Needs("the frame interpolation model AMT-S"),
     "dynamic degree": Needs("the optical flow model RAFT"),
-    "aesthetic quality": Needs("the LAION aesthetic head on CLIP ViT-L/14"),
+    "aesthetic quality": Needs(
+        "LAION's linear head on CLIP ViT-L/14", "name both (aesthetic_head, clip_large)"
+    ),
     "imaging quality": Needs("MUSIQ"),
-    "object class": Needs("GRiT", on_lists=True),
-    "multiple objects": Needs("GRiT", on_lists=True),
+    "object class": _listed("GRiT"),
+    "multiple objects": _listed("GRiT"),
     "human action": Needs("UMT-L", on_lists=True),
-    "color": Needs("GRiT", on_lists=True),
-    "spatial relationship": Needs("GRiT", on_lists=True),
-    "scene": Needs("Tag2Text", on_lists=True),
-    "appearance style": Needs("CLIP ViT-B/32", on_lists=True),
-    "temporal style": Needs("ViCLIP", on_lists=True),
-    "overall consistency": Needs("ViCLIP"),
+    "color": _listed("GRiT"),
+    "spatial relationship": _listed("GRiT"),
+    "scene": _listed("Tag2Text"),
+    STYLE: Needs("CLIP ViT-B/32", "name its folder (clip)", on_lists=True, auxiliary=True),
+    "temporal style": Needs("ViCLIP", _VICLIP, on_lists=True),
+    "overall consistency": Needs("ViCLIP", _VICLIP),
 }
 """By dimension; temporal flickering alone needs neither."""
