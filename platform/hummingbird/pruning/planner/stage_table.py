@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from hummingbird.config.feedback import FeedbackSettings
 from hummingbird.config.loading import verb_settings
 from hummingbird.config.settings import Settings
 from hummingbird.pruning.planner.cost import InputShape
@@ -105,7 +106,7 @@ def _stage_costs(
         batch=chosen.batch_size,
         precision="fp32" if training.mixed_precision == "fp32" else "bf16",
         checkpointing=training.gradient_checkpointing,
-        decoder="small",
+        decoder=chosen.decoder if isinstance(chosen, FeedbackSettings) else "small",
     )
     table = costs(model, plan, shape)
     flop = step_flop(cost(use.batch), use.batch, table, use.checkpointing) * training.gradient_accumulation
