@@ -13,7 +13,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-slow test-all test-vllm parity serve lint audit pretrain clean
+.PHONY: help install quickstart test test-slow test-all test-vllm vbench-env parity serve lint audit pretrain clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ test-all: $(READY) ## Run every test
 test-vllm: ## Run the captioner through vLLM's CPU build, in an environment of its own
 	PYTHON='$(PYTHON)' tests/caption_vllm/run.sh $(ARGS)
 
+vbench-env: ## Make the environment of VBench's own package
+	PYTHON='$(PYTHON)' tools/vbench_env.sh
+
 parity: $(READY) ## Compare with the published models, every case of the folder CASES
 	PYTHONPATH=tests/support $(BIN)/python -m parity '$(CASES)'
 
@@ -70,5 +73,5 @@ pretrain: $(READY) ## Train the small world's models again (hours)
 	$(BIN)/python jobs/pretrain.py --storage '$(STORAGE)' $(ARGS)
 
 clean: ## Remove the environment and caches; runs stay
-	rm -rf .venv .venv-vllm .venv-audit build dist *.egg-info .import_linter_cache .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-vllm .venv-vbench .venv-audit build dist *.egg-info .import_linter_cache .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,13 +5,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Answer(BaseModel):
+class APIObject(BaseModel):
     """An object of the API."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class ErrorDetail(Answer):
+class ErrorDetail(APIObject):
     """What is wrong."""
 
     message: str
@@ -20,20 +20,20 @@ class ErrorDetail(Answer):
     code: str | None
 
 
-class ErrorAnswer(Answer):
+class ErrorAnswer(APIObject):
     """Every error of the server has this form."""
 
     error: ErrorDetail
 
 
-class VideoError(Answer):
+class VideoError(APIObject):
     """Why a video failed."""
 
     code: str
     message: str
 
 
-class VideoObject(Answer):
+class VideoObject(APIObject):
     """A video and its making. Times are Unix seconds."""
 
     id: str
@@ -73,7 +73,7 @@ class VideoObject(Answer):
     ]
 
 
-class VideoList(Answer):
+class VideoList(APIObject):
     """A page of videos."""
 
     object: Literal["list"] = "list"
@@ -83,7 +83,7 @@ class VideoList(Answer):
     has_more: bool
 
 
-class VideoDeleted(Answer):
+class VideoDeleted(APIObject):
     """A video is gone for good."""
 
     id: str
@@ -91,7 +91,7 @@ class VideoDeleted(Answer):
     deleted: Literal[True] = True
 
 
-class ModelObject(Answer):
+class ModelObject(APIObject):
     """A served model, what it makes and the bounds of a request."""
 
     id: str
@@ -125,7 +125,7 @@ class ModelObject(Answer):
     styles: Annotated[tuple[str, ...], Field(description="what `style` may be; the first is the default")]
 
 
-class ModelOrigin(Answer):
+class ModelOrigin(APIObject):
     """A model on the way from the served one back to the first."""
 
     kind: Annotated[str, Field(description="package, distilled, pruned, teacher, ...")]
@@ -138,7 +138,7 @@ class ModelOrigin(Answer):
     licence: str | None
 
 
-class ModelLineage(Answer):
+class ModelLineage(APIObject):
     """What a served model was made of: itself first, then its parent, and so on; empty: the storage does not know."""
 
     object: Literal["model.lineage"] = "model.lineage"
@@ -147,7 +147,7 @@ class ModelLineage(Answer):
     data: list[ModelOrigin]
 
 
-class TokenCount(Answer):
+class TokenCount(APIObject):
     """The length of a prompt for a model's text encoder."""
 
     object: Literal["model.tokens"] = "model.tokens"
@@ -155,14 +155,14 @@ class TokenCount(Answer):
     max_tokens: Annotated[int, Field(description="more are refused")]
 
 
-class ModelList(Answer):
+class ModelList(APIObject):
     """The served models; the first is the default."""
 
     object: Literal["list"] = "list"
     data: list[ModelObject]
 
 
-class Health(Answer):
+class Health(APIObject):
     """Whether the server is alive and what ails it."""
 
     status: Literal["ok", "degraded", "stopping"]

@@ -25,7 +25,7 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
 
 from hummingbird_serve.background import start_compiling
-from hummingbird_serve.connections import Limits, set_environment
+from hummingbird_serve.connections import ConnectionLimits, set_environment
 from hummingbird_serve.generator import Generator, GeneratorSettings
 from hummingbird_serve.jobs import VideoJobs
 from hummingbird_serve.keys import KEYS, TOKEN, ApiKey, KeyRing, check_names, environment_keys, read_key_file
@@ -297,7 +297,7 @@ def serve_models(
 ) -> None:
     """Starts Ray and the application with these models, and stops them at Ctrl-C or SIGTERM."""
     own = settings.serve
-    set_environment(Limits(own.max_connections, own.max_client_connections, own.request_seconds))
+    set_environment(ConnectionLimits(own.max_connections, own.max_client_connections, own.request_seconds))
     connect(settings.ray, loopback=True)
     print("Starting the server ...", flush=True)
     try:

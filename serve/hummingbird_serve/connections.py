@@ -1,8 +1,9 @@
-"""Limits on connections, kept where the sockets are: in the processes of Ray Serve's proxy.
+"""ConnectionLimits on connections, kept where the sockets are: in the processes of Ray Serve's proxy.
 
 Serve has no setting for them. It calls `limit_connections` when a proxy starts (that is what the environment variable
 ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`` is for), which puts a protocol with limits in the place of uvicorn's own.
-The limits themselves are in ``HUMMINGBIRD_CONNECTIONS`` (`Limits.as_text`), because settings do not reach the proxy.
+The limits themselves are in ``HUMMINGBIRD_CONNECTIONS`` (`ConnectionLimits.as_text`), because settings do not reach
+the proxy.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ logger = logging.getLogger("ray.serve")
 
 
 @dataclass(frozen=True)
-class Limits:
+class ConnectionLimits:
     """What a proxy lets be open, and for how long."""
 
     all: int = 900
@@ -41,12 +42,12 @@ class Limits:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_environment(cls) -> "Limits":
+    def from_environment(cls) -> "ConnectionLimits":
         """Those of the environment, else the defaults."""
         return cls(**json.loads(os.environ.get(VARIABLE, "{}")))
 
 
-def set_environment(limits: Limits) -> None:
+def set_environment(limits: ConnectionLimits) -> None:
     """To be called before Ray starts: its processes inherit the environment."""
     os.environ.setdefault(HOOK, f"{__name__}:limit_connections")
     os.environ[VARIABLE] = limits.as_text()
@@ -54,7 +55,7 @@ def set_environment(limits: Limits) -> None:
 
 def limit_connections() -> list[Any]:
     """Called in each proxy before it listens; returns the middlewares to add, which are none."""
-    limits = Limits.from_environment()
+    limits = ConnectionLimits.from_environment()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = limits.all * 2 + 512  # each request has a connection to a replica, too
     if soft < wanted:
@@ -67,7 +68,7 @@ def limit_connections() -> list[Any]:
 class LimitedProtocol(HttpToolsProtocol):
     """Uvicorn's HTTP connection, closed when its client has too many, or takes too long to send a request."""
 
-    limits = Limits()
+    limits = ConnectionLimits()
     open: ClassVar[Counter[str]] = Counter()
     """Connections by address."""
     warned = -math.inf

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import uvicorn
 from hummingbird_serve import connections
-from hummingbird_serve.connections import LimitedProtocol, Limits, limit_connections
+from hummingbird_serve.connections import ConnectionLimits, LimitedProtocol, limit_connections
 from uvicorn.config import HTTP_PROTOCOLS
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -36,7 +36,7 @@ async def listening() -> AsyncIterator[int]:
 
 @pytest.fixture
 def limited(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], Awaitable[None]]], None]:
-    monkeypatch.setenv(connections.VARIABLE, Limits(all=8, client=5, request_seconds=0.4).as_text())
+    monkeypatch.setenv(connections.VARIABLE, ConnectionLimits(all=8, client=5, request_seconds=0.4).as_text())
     monkeypatch.setitem(HTTP_PROTOCOLS, "auto", HTTP_PROTOCOLS["auto"])
     assert limit_connections() == []
 

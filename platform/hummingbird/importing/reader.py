@@ -56,7 +56,8 @@ def open_weights(path: Path, scratch: Path | None = None, seconds: float = SECON
         head = file.read(16)
     if not head:
         raise InputError(f"{path} is empty: fetch it again")
-    if head[:4] == ZIP or head[:1] == PICKLE:
+    # The length of safetensors' header may begin with a pickle's first byte; the header itself is JSON.
+    if head[:4] == ZIP or (head[:1] == PICKLE and head[8:9] != b"{"):
         with TemporaryDirectory(prefix="import-", dir=scratch) as folder:
             converted = Path(folder) / "weights.safetensors"
             answer = _unpickle(path, converted, seconds)

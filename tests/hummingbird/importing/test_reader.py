@@ -50,6 +50,17 @@ def test_the_format_is_told_by_content_not_by_name(tmp_path: Path) -> None:
             assert weights.tensors["a"].tolist() == [1, 1]
 
 
+def test_safetensors_whose_header_is_as_long_as_a_pickles_first_byte_are_read(tmp_path: Path) -> None:
+    path, weights = tmp_path / "a.safetensors", {"a": torch.ones(2)}
+    for padding in range(200):
+        save_file(weights, path, metadata={"note": "x" * padding})
+        if path.read_bytes()[0] == 0x80:
+            break
+    assert path.read_bytes()[0] == 0x80
+    with open_weights(path) as read:
+        assert torch.equal(read.tensors["a"], weights["a"])
+
+
 def test_whole_objects_are_refused_without_running_them(tmp_path: Path) -> None:
     mark = tmp_path / "ran"
     torch.save({"state_dict": {"a": torch.ones(1)}, "callbacks": Trap(mark)}, tmp_path / "trap.ckpt")
