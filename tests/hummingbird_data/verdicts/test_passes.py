@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hummingbird.config.settings import Settings
+from hummingbird.core.shared_folder import SharedFolder
 from hummingbird.lake.lake import Lake
 from hummingbird_data import curate as module
 from hummingbird_data.copies import duplicate_index
@@ -70,6 +71,7 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(tmp_path / "raw")
     monkeypatch.setattr(module, "connect", lambda settings: None)
+    monkeypatch.setattr(SharedFolder, "check_nodes", lambda folder: None)
     monkeypatch.setattr(module, "_cores", lambda plan: 1)
     monkeypatch.setattr(module, "_score", made.score)
     monkeypatch.setattr(judging, "write_captions", made.caption)
