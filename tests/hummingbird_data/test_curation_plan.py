@@ -74,9 +74,7 @@ def test_more_gpus_than_there_are_would_be_waited_for_for_ever(
     ray_cluster: None, tmp_path: Path, quality_model: Path, captioner: Path
 ) -> None:
     made = plan(tmp_path, quality_model, captioner, model_gpus=0.5, caption_actors=2)
-    with pytest.raises(
-        InputError, match=r"need 1.5 GPUs at once \(curate.model_gpus=0.5 each\), Ray has no more than 0"
-    ):
+    with pytest.raises(InputError, match=r"need 1.5 GPUs at once \(.*=0.5 each\), Ray has no more than 0"):
         made.check()
     plan(tmp_path, quality_model, captioner).check()
 

@@ -14,6 +14,7 @@ from hummingbird_data import curate as module
 from hummingbird_data.copies import duplicate_index
 from hummingbird_data.copies.embedding import SIZE
 from hummingbird_data.curate import curate
+from hummingbird_data.curation_plan import CurationPlan
 from hummingbird_data.stage import Row
 from hummingbird_data.verdicts import judging
 
@@ -33,9 +34,13 @@ class World:
         for name, text in files.items():
             (self.folder / f"{name}.mp4").write_text(text)
 
-    def score(self, batch: Sequence[Any], *_: object) -> dict[str, list[Row]]:
+    def score(self, batch: Sequence[Any], plan: CurationPlan, *_: object) -> dict[str, list[Row]]:
         self.scored += [Path(source.uri).stem for source in batch]
-        return {source.uri: [self._row(source.uri)] for source in batch}
+        rows = {source.uri: [self._row(source.uri)] for source in batch}
+        for [row] in rows.values():
+            if "media_path" in row:
+                (plan.storage / row["media_path"]).touch()
+        return rows
 
     def caption(self, rows: Sequence[Row], *_: object) -> dict[str, Row]:
         self.captioned += [Path(row["source_uri"]).stem for row in rows]

@@ -5,7 +5,9 @@ import resource
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 FLOP = "flop.json"
@@ -73,8 +75,11 @@ def peak_flops(device: torch.device) -> float | None:
 
 
 def samples_of(batch: dict[str, Any]) -> int:
-    """Rows of a batch."""
-    return len(next(iter(batch.values())))
+    """Rows of a batch: of its first tensor or list; a batch of none is one sample."""
+    for value in batch.values():
+        if (isinstance(value, Tensor | np.ndarray) and value.ndim) or isinstance(value, list | tuple):
+            return len(value)
+    return 1
 
 
 def _memory(device: torch.device) -> int:
