@@ -3,7 +3,6 @@
 import copy
 import json
 import shutil
-import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from hummingbird.config.settings import Settings, settings_hash
 from hummingbird.core.devices import device_capability, device_name, resolve_device
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import write_atomically
+from hummingbird.core.folders import whole_folder
 from hummingbird.core.hashes import count_parameters, identify, public_config, weights_hash
 from hummingbird.core.model_references import SHIPPED, pipeline_folder
 from hummingbird.lake.lineage import find_model, made_by
@@ -121,9 +121,7 @@ def compile_pipeline(
     pipeline.to(settings.device)
     decoders = chosen_decoders(pipeline, settings.decoder)
     chosen = tensor_parts(pipeline, settings.num_frames, decoders, settings.max_batch_size)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
+    with whole_folder(folder) as work:
         parts = {}
         for index, (name_of_part, part) in enumerate(chosen.items(), 1):
             log(f"compiling {name_of_part.replace('_', ' ')} ({index} of {len(chosen)}) ...")
@@ -147,11 +145,6 @@ def compile_pipeline(
             parts=parts,
         )
         write_atomically(work / MANIFEST, json.dumps(manifest.model_dump(), indent=2).encode())
-        if folder.exists():
-            shutil.rmtree(folder)
-        work.rename(folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return manifest
 
 

@@ -13,7 +13,6 @@ import json
 import logging
 import shutil
 import statistics
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -33,6 +32,7 @@ from hummingbird.config.settings import Settings
 from hummingbird.core.devices import describe_device
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import write_atomically
+from hummingbird.core.folders import whole_folder
 from hummingbird.core.hashes import weights_hash
 from hummingbird.core.model_references import SHIPPED
 from hummingbird.core.progress import ProgressBar
@@ -120,9 +120,7 @@ def export_pipeline(
     pipeline.to("cpu")
     decoders = chosen_decoders(pipeline, settings.decoder)
     parts = tensor_parts(pipeline, settings.num_frames, decoders, settings.max_batch_size)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
+    with whole_folder(folder) as work:
         measured = {}
         for part_name, part in ProgressBar(parts.items(), desc="export", unit="part"):
             one_video = settings.num_frames if part_name.startswith("decoder") else 1
@@ -147,11 +145,6 @@ def export_pipeline(
             device=describe_device(),
         )
         write_atomically(work / MANIFEST, manifest.model_dump_json(indent=2).encode())
-        if folder.exists():
-            shutil.rmtree(folder)
-        work.rename(folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return manifest
 
 
