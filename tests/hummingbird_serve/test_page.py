@@ -75,6 +75,7 @@ class Tab:
         self.wait("window.hummingbird && document.querySelector('#prompt textarea')")
 
     def find(self, selector: str) -> Any:
+        self.wait(f"document.querySelector({selector!r})")  # Gradio draws one thing after the other
         return self.driver.find_element("css selector", selector)
 
     def says(self, words: str, card: int = 0) -> None:

@@ -1,5 +1,6 @@
 """Settings of curation: raw video files to a snapshot of the table of clips."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -20,10 +21,11 @@ from hummingbird.core.masking import has_password
 
 
 def _place(place: str | Path) -> str | Path:
-    """A URI stays what it is; a path is made absolute once, on the driver: workers run in other folders."""
+    """A URI stays what it is; a path is made absolute once, on the driver: workers run in other folders. Without "..",
+    so that the same file has the same name wherever a command was called."""
     if has_password(str(place)):
         raise ValueError("a URI must not hold a password; credentials come from the environment")
-    return str(place) if "://" in str(place) else Path(place).expanduser().absolute()
+    return str(place) if "://" in str(place) else Path(os.path.abspath(Path(place).expanduser()))
 
 
 Place = Annotated[str | Path, AfterValidator(_place)]
