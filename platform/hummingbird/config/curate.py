@@ -25,7 +25,9 @@ def _place(place: str | Path) -> str | Path:
     so that the same file has the same name wherever a command was called."""
     if has_password(str(place)):
         raise ValueError("a URI must not hold a password; credentials come from the environment")
-    return str(place) if "://" in str(place) else Path(os.path.abspath(Path(place).expanduser()))
+    if "://" in str(place):
+        return str(place)
+    return Path(os.path.abspath(Path(place).expanduser()))  # noqa: PTH100 - resolve() would follow links
 
 
 Place = Annotated[str | Path, AfterValidator(_place)]
