@@ -297,6 +297,8 @@ def serve_models(
 ) -> None:
     """Starts Ray and the application with these models, and stops them at Ctrl-C or SIGTERM."""
     own = settings.serve
+    # Else threads that wait for work spin, and take the cores from those that have some: replicas inherit it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     set_environment(ConnectionLimits(own.max_connections, own.max_client_connections, own.request_seconds))
     connect(settings.ray, loopback=True)
     print("Starting the server ...", flush=True)

@@ -14,7 +14,7 @@ from typing import Any
 from hummingbird.core.files import AnyPath
 
 UP = "Hummingbird is up"
-SECONDS = 300.0
+SECONDS = 900.0
 PROMPT = "a red boat on a lake"
 
 
