@@ -64,7 +64,7 @@ VERBS: dict[str, Verb] = {
     "doctor": Verb(
         "Looks at what a recipe needs before any hour is spent: files and their tensors, licences, GPUs and memory, "
         "disk, storage, catalog, versions. A line a finding; exit code 1 where something is missing.",
-        "hummingbird_jobs.doctor:doctor",
+        "hummingbird_jobs.doctor.verb:doctor",
         sections=(),
         takes_arguments=True,
     ),
