@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hummingbird.config.settings import Settings
-from hummingbird.core.files import RemotePath, as_path
+from hummingbird.core.files import as_path
+from hummingbird.core.remote_path import RemotePath
 
 from hummingbird_jobs.doctor.finding import Finding, State
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from hummingbird.config.loading import load_settings
-from hummingbird.core.files import RemotePath, as_path
+from hummingbird.core.files import as_path
+from hummingbird.core.remote_path import RemotePath
 from hummingbird.core.scratch import upload
 from hummingbird.lake.lake import Lake
 from servers import object_storage
