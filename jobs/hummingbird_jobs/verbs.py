@@ -151,7 +151,8 @@ VERBS: dict[str, Verb] = {
         "With a first word:\n"
         "unet: the U-Net beside diffusers' on the same weights, a forward pass and a training step.\n"
         "plans: the paper's cuts beside the planner's, distilled and judged in the shapes world.\n"
-        "curate: curation on Ray with one and more workers, and as a plain loop over the same functions.",
+        "curate: curation on Ray with one and more workers, and as a plain loop over the same functions.\n"
+        "serve: a server on loopback under load, against the same package called without one.",
         "hummingbird.benchmarks.videos:benchmark",
         {
             "--repeats": "benchmark.repeats",
@@ -186,6 +187,12 @@ VERBS: dict[str, Verb] = {
                 "hummingbird.benchmarks.curation:curate_benchmark",
                 {"--files": "curate_benchmark.files"},
                 sections=("curate_benchmark", "curate"),
+            ),
+            "serve": Verb(
+                "A server on loopback under load, against the same package called without one.",
+                "hummingbird.benchmarks.serving:serve_benchmark",
+                {"--model": "serve.model", "--videos": "serve_benchmark.videos"},
+                sections=("serve_benchmark", "serve"),
             ),
         },
     ),

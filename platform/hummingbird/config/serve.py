@@ -13,6 +13,7 @@ from pydantic import (
 )
 
 from hummingbird.config.section import Section
+from hummingbird.core.masking import mask_text
 
 
 class ServeSettings(Section):
@@ -100,7 +101,7 @@ class ServeSettings(Section):
     @field_validator("jobs")
     @classmethod
     def _hold_no_password(cls, jobs: str | None) -> str | None:
-        if jobs is not None and ":" in jobs.partition("://")[2].rpartition("@")[0]:
+        if jobs is not None and mask_text(jobs) != jobs:
             raise ValueError(
                 "must not hold a password; credentials come from the environment (PGPASSWORD, ...)"
             )

@@ -29,6 +29,7 @@ from hummingbird.config.prune import PruneSettings
 from hummingbird.config.publish import PublishSettings
 from hummingbird.config.section import Section
 from hummingbird.config.serve import ServeSettings
+from hummingbird.config.serve_benchmark import ServeBenchmarkSettings
 from hummingbird.config.training import TrainingSettings
 from hummingbird.config.unet_benchmark import UnetBenchmarkSettings
 from hummingbird.core.files import StoragePath
@@ -68,6 +69,7 @@ class Settings(Section):
     plan_benchmark: PlanBenchmarkSettings = PlanBenchmarkSettings()
     unet_benchmark: UnetBenchmarkSettings = UnetBenchmarkSettings()
     curate_benchmark: CurateBenchmarkSettings = CurateBenchmarkSettings()
+    serve_benchmark: ServeBenchmarkSettings = ServeBenchmarkSettings()
     serve: ServeSettings = ServeSettings()
     publish: PublishSettings = PublishSettings()
     pretrain: PretrainSettings = PretrainSettings()
