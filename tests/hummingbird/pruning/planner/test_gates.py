@@ -107,7 +107,7 @@ def test_units_measured_to_matter_little_begin_likelier_shut() -> None:
     assert start_logits(["a", "b"]).tolist() == [3.0, 3.0]
 
 
-@pytest.mark.parametrize("importance", ["learned", "both"])
+@pytest.mark.parametrize("importance", ["learned", pytest.param("both", marks=pytest.mark.slow)])
 def test_gates_learn_what_the_output_does_not_need(
     tiny_teacher: Path,
     write_cache: Callable[..., Path],
@@ -127,7 +127,7 @@ def test_gates_learn_what_the_output_does_not_need(
         model=str(tiny_teacher),
         budget=("params=0.9",),
         importance=importance,
-        gates=GateSettings(steps=12, batch_size=2, learning_rate=0.5),
+        gates=GateSettings(steps=8, batch_size=2, learning_rate=0.5),
         calibration_clips=2,
         calibration_timesteps=1,
         num_frames=8,
