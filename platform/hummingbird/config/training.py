@@ -30,8 +30,8 @@ class TrainingSettings(Section):
     )
     offload_optimizer: bool = Field(
         False,
-        description="keep the optimizer's moments, and step, in the machine's memory in place of the GPU's (ZeRO 1 to 3): "
-        "less memory, more time",
+        description="keep the optimizer's moments, and step, in the machine's memory in place of the GPU's (ZeRO 1 "
+        "to 3): less memory, more time",
     )
     gradient_checkpointing: bool = Field(
         False,
