@@ -126,6 +126,18 @@ VERBS: dict[str, Verb] = {
         {**_TRAINING, "--steps": "feedback.steps"},
         sections=("feedback", "training", "models"),
     ),
+    "customize": Verb(
+        "Makes a style of a user's own clips: curated, encoded, and trained into an adapter that the model loads.",
+        "hummingbird_jobs.customize:customize",
+        {
+            "--clips": "customize.clips",
+            "--name": "customize.name",
+            "--trigger": "customize.trigger",
+            "--teacher": "models.teacher",
+            "--student": "models.student",
+        },
+        sections=("customize", "training", "models"),
+    ),
     "evaluate": Verb(
         "Scores models on the same prompts and seeds: VBench's form, with intervals and videos.",
         "hummingbird_jobs.mains:evaluate",
