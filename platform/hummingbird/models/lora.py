@@ -120,6 +120,18 @@ def cut_of(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(own, sort_keys=True, default=list).encode()).hexdigest()[:16]
 
 
+def check_adapter(folder: Path, config: Mapping[str, Any]) -> None:
+    """Whether the adapter of a folder is for the U-Net of a configuration, as far as its file says.
+
+    Raises:
+        FileNotFoundError: there is no adapter.
+        ValueError: it is for another cut.
+    """
+    _, about = _read(folder, FILE)
+    if about.get("cut", cut_of(config)) != cut_of(config):
+        raise ValueError(f"the adapter in {folder} was made for another cut of the model")
+
+
 def _read(
     weights: str | Path | Mapping[str, Tensor], weight_name: str
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
