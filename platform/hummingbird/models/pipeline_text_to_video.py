@@ -23,6 +23,7 @@ from .family import VideoUNetFamily
 from .lora import LoraLoaderMixin
 from .saved_code import own_index, save_code
 from .stages import UNetSpec  # noqa: F401 - diffusers copies what this file itself imports; family needs it
+from .windows import Predict, in_windows, rescheduled
 
 ENCODE_PIXELS = 1 << 22  # encoded at a time on a GPU: 25 frames of 320 x 512
 ENCODE_PIXELS_CPU = 1 << 17
@@ -103,6 +104,7 @@ class TextToVideoPipeline(LoraLoaderMixin, DiffusionPipeline):
         *,
         prompt_embeds: Tensor | None = None,
         num_frames: int = 16,
+        window_frames: int | None = None,
         height: int | None = None,
         width: int | None = None,
         num_inference_steps: int | None = None,
@@ -122,6 +124,8 @@ class TextToVideoPipeline(LoraLoaderMixin, DiffusionPipeline):
             prompt: one, or one a video.
             prompt_embeds: text embeddings (B, L, D) of `encode_prompts`, in place of the prompts.
             num_frames: of each video.
+            window_frames: frames that a pass sees; longer videos than a model was trained for are denoised in windows
+                of the length that it was trained for. None: a pass sees all.
             height, width: pixels; default: what the scheduler's configuration says, else a square.
             num_inference_steps: default: what the scheduler's configuration says.
             guidance_scale: s of uncond + s (cond - uncond), whether it is embedded or two passes are mixed; at 1 a
@@ -160,8 +164,10 @@ class TextToVideoPipeline(LoraLoaderMixin, DiffusionPipeline):
             *self.latent_shape(height, width),
         )
         self.scheduler.set_timesteps(num_inference_steps or config.num_inference_steps)
-        x = self._first_noise(shape, generator, latents).to(prompt_embeds.device)
+        x = self._first_noise(shape, generator, latents, window_frames).to(prompt_embeds.device)
         predict = self._predictor(prompt_embeds, float(fps), float(scale))
+        if window_frames is not None:
+            predict = in_windows(predict, num_frames, window_frames)
         timesteps = self.scheduler.timesteps.tolist()
         with self.progress_bar(total=len(timesteps)) as bar:
             for number, timestep in enumerate(timesteps):
@@ -186,17 +192,20 @@ class TextToVideoPipeline(LoraLoaderMixin, DiffusionPipeline):
             known = ", ".join(self._callback_tensor_inputs)
             raise ValueError(f"callback_on_step_end_tensor_inputs may name {known}, not {', '.join(unknown)}")
 
-    def _first_noise(self, shape: tuple[int, ...], generator: Generators, latents: Tensor | None) -> Tensor:
-        if latents is None:
+    def _first_noise(
+        self, shape: tuple[int, ...], generator: Generators, latents: Tensor | None, window: int | None
+    ) -> Tensor:
+        if latents is None and window is not None and shape[2] > window:
+            first = (*shape[:2], window, *shape[3:])
+            latents = rescheduled(self.scheduler.draw_noises(first, generator), shape[2], generator)
+        elif latents is None:
             latents = self.scheduler.draw_noises(shape, generator)
         elif latents.shape != shape:
             raise ValueError(f"latents must be of shape {shape}, not {tuple(latents.shape)}")
         noise: Tensor = latents * self.scheduler.init_noise_sigma
         return noise
 
-    def _predictor(
-        self, text: Tensor, fps: float, scale: float
-    ) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    def _predictor(self, text: Tensor, fps: float, scale: float) -> Predict:
         """What the guided model predicts at x and t: the scale is embedded or, else, two passes are mixed."""
         count = len(text)
         rates = torch.full((count,), fps, device=text.device)
