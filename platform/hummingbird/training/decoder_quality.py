@@ -96,7 +96,8 @@ def decoder_quality(
     }
     distance = None if features is None else FeatureDistance(features, 1.0, device)
     sums: dict[str, dict[str, float]] = {name: {} for name in small}
-    strips, count = [], 0
+    strips: list[list[Tensor]] = []
+    count = 0
     for clip in clips:
         chosen = np.linspace(0, clip.shape[1] - 1, min(FRAMES, clip.shape[1])).round().astype(int)
         latents = clip.transpose(0, 1)[chosen].to(device).float()

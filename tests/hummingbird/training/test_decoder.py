@@ -89,6 +89,21 @@ def test_a_pipeline_without_a_small_decoder_gets_one_that_learned(without_decode
     assert rows["small"]["psnr"] == pytest.approx(rows["small before"]["psnr"], abs=1e-3)
 
 
+@pytest.mark.slow
+def test_workers_share_the_training_as_any_other(without_decoder: Settings, ray_cluster: None) -> None:
+    short = _changed(without_decoder, steps=4)
+    alone = json.loads(distil_decoder(short).read_text())["metrics"]["decoders"]["small"]
+    shared = {"engine": "ray", "workers": 1, "zero_stage": 2, "gradient_checkpointing": True}
+    by_one = short.model_copy(update={"training": short.training.model_copy(update=shared)})
+    rows = json.loads(distil_decoder(by_one).read_text())["metrics"]["decoders"]
+    assert rows["small"]["psnr"] == pytest.approx(alone["psnr"], abs=1e-3)
+    shared |= {"workers": 2, "zero_stage": 3}
+    by_two = short.model_copy(update={"training": short.training.model_copy(update=shared)})
+    metrics = json.loads(distil_decoder(by_two).read_text())["metrics"]
+    assert metrics["steps"] == 4
+    assert metrics["decoders"]["small"]["psnr"] > 5
+
+
 def test_what_does_not_fit_is_said(without_decoder: Settings) -> None:
     for values, message in (
         ({"blocks": (1, 1, 1)}, "2 times as large as its latents: give 2 numbers"),

@@ -46,8 +46,7 @@ class DecoderOnly(nn.Module):
 
     def __init__(self, model: AutoencoderTiny) -> None:
         super().__init__()
-        # channels last: 1.6 times faster in bf16 on a CPU
-        self.model = model.to(memory_format=torch.channels_last)
+        self.model = model  # its weights as they are: DeepSpeed takes none that are stored channels last
         self.model.encoder.requires_grad_(False)
 
     def forward(self, latents: Tensor) -> Tensor:
