@@ -116,7 +116,9 @@ def distil_decoder(settings: Settings) -> Path:
             decoder_hash=weights_hash(pipeline.decoder),
             decoders=quality.rows,
         )
-        print(f"{quality_table(quality)}\n{quality.facts['device']}, {quality.facts['clips']} held-out clips")
+        print(
+            f"{quality_table(quality)}\n{quality.facts['device']}; held-out clips: {quality.facts['clips']}"
+        )
         for scaffold in ("unet", "ray", "checkpoint"):  # the trainer calls whatever it trains unet
             shutil.rmtree(run.folder / scaffold, ignore_errors=True)
             remove_tree(origin(run.folder) / scaffold)
