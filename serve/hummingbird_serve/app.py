@@ -103,12 +103,12 @@ class Ingress:
             await self._jobs.drain(seconds)
 
     async def _ready(self) -> bool:
-        """Whether the student's generator has answered in the last seconds. Never waits for a busy one."""
+        """Whether the student's generator has answered in the last seconds. Never waits for one that did."""
         now = time.monotonic()
         if now - self._asked_at > ASK_SECONDS and (self._asking is None or self._asking.done()):
             self._asked_at = now
             self._asking = asyncio.create_task(self._ask(), context=Context())
-        if self._asking is not None:
+        if self._asking is not None and now - self._ready_at >= READY_SECONDS:
             await asyncio.wait([self._asking], timeout=0.2)
         return time.monotonic() - self._ready_at < READY_SECONDS or self._settings.serve.min_replicas == 0
 
