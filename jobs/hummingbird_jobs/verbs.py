@@ -93,6 +93,12 @@ VERBS: dict[str, Verb] = {
         "hummingbird_data.encode:encode",
         {"--snapshot": "encode.snapshot"},
     ),
+    "decoder": Verb(
+        "Distils a small decoder for a pipeline's autoencoder, and says how well and how fast it decodes.",
+        "hummingbird.training.decoder:distil_decoder",
+        {"--model": "decoder.model", "--cache": "training.cache", "--steps": "decoder.steps"},
+        sections=("decoder", "training", "models"),
+    ),
     "plan": Verb(
         "Says what a plan costs and where it fits; with a budget, measures what matters and makes a plan.",
         "hummingbird_jobs.mains:plan",

@@ -14,6 +14,7 @@ from hummingbird.config.compile import CompileSettings
 from hummingbird.config.curate import CurateSettings
 from hummingbird.config.curate_benchmark import CurateBenchmarkSettings
 from hummingbird.config.customize import CustomizeSettings
+from hummingbird.config.decoder import DecoderSettings
 from hummingbird.config.distill import DistillSettings
 from hummingbird.config.encode import EncodeSettings
 from hummingbird.config.evaluate import EvaluateSettings
@@ -58,6 +59,7 @@ class Settings(Section):
     footage: FootageSettings = FootageSettings()
     curate: CurateSettings = CurateSettings()
     encode: EncodeSettings = EncodeSettings()
+    decoder: DecoderSettings = DecoderSettings()
     plan: PlanSettings = PlanSettings()
     prune: PruneSettings = PruneSettings()
     training: TrainingSettings = TrainingSettings()
