@@ -64,7 +64,7 @@ VERBS: dict[str, Verb] = {
     "doctor": Verb(
         "Looks at what a recipe needs before any hour is spent: files and their tensors, licences, GPUs and memory, "
         "disk, storage, catalog, versions. A line a finding; exit code 1 where something is missing.",
-        "hummingbird_jobs.doctor:doctor",
+        "hummingbird_jobs.doctor.verb:doctor",
         sections=(),
         takes_arguments=True,
     ),
@@ -125,6 +125,18 @@ VERBS: dict[str, Verb] = {
         "hummingbird.training.feedback:feedback",
         {**_TRAINING, "--steps": "feedback.steps"},
         sections=("feedback", "training", "models"),
+    ),
+    "customize": Verb(
+        "Makes a style of a user's own clips: curated, encoded, and trained into an adapter that the model loads.",
+        "hummingbird_jobs.customize:customize",
+        {
+            "--clips": "customize.clips",
+            "--name": "customize.name",
+            "--trigger": "customize.trigger",
+            "--teacher": "models.teacher",
+            "--student": "models.student",
+        },
+        sections=("customize", "training", "models"),
     ),
     "evaluate": Verb(
         "Scores models on the same prompts and seeds: VBench's form, with intervals and videos.",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hummingbird.config.loading import load_settings
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import RemotePath
+from hummingbird.core.remote_path import RemotePath
 from hummingbird_serve.state import FolderState, SqlState, State, open_state, shared_secret
 
 

@@ -25,6 +25,8 @@ QUICK: dict[str, dict[str, str]] = {
     "libvpx-vp9": {"crf": "40", "b:v": "0", "deadline": "realtime", "cpu-used": "8"},
     "libsvtav1": {"crf": "40", "preset": "12"},
     "mpeg4": {"b": "900k"},
+    "msmpeg4v3": {"b": "1500k"},
+    "wmv2": {"b": "1500k"},
     "mpeg2video": {"b": "1500k"},
     "mjpeg": {"b": "3000k"},
 }

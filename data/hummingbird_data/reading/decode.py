@@ -27,7 +27,15 @@ from hummingbird_data.stage import StageError
 _COMPLETE = 0.97
 # Decoders that stop at damage which the ones that FFmpeg prefers step over.
 _STRICT = {"vp9": "libvpx-vp9"}
-_STRICT_OPTIONS = {"mjpeg": {"err_detect": "explode"}}
+_BITS = {"err_detect": "bitstream+buffer+explode"}  # that are left over, or that overflow
+_STRICT_OPTIONS = {
+    "mjpeg": {"err_detect": "explode"},
+    "msmpeg4": _BITS,
+    "msmpeg4v1": _BITS,
+    "msmpeg4v2": _BITS,
+    "wmv1": _BITS,
+    "wmv2": _BITS,
+}
 
 
 @dataclass(frozen=True)

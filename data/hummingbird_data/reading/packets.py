@@ -30,9 +30,10 @@ class Track:
 
     ``times`` and ``durations`` in seconds, on a clock that does not go back: where the file's does, the next packet
     is one of ``joints``, and what follows has its times moved behind what came before. ``hidden``: of an edit list,
-    not shown. ``first_key``: the first packet from which a decoder can begin. ``damaged``: numbers of packets that
-    the demuxer found damaged, but for the last ones of a recording: there the count of transport packets ends as
-    well. ``missing``: packets that the file's own table has beyond those that are there.
+    not shown. ``places``: bytes of the file at which they begin, -1 for unknown. ``first_key``: the first packet from
+    which a decoder can begin. ``damaged``: numbers of packets that the demuxer found damaged, but for the last ones of
+    a recording: there the count of transport packets ends as well. ``missing``: packets that the file's own table has
+    beyond those that are there.
     """
 
     index: int
@@ -40,6 +41,7 @@ class Track:
     times: Times = field(default_factory=lambda: np.zeros(0))
     durations: Times = field(default_factory=lambda: np.zeros(0))
     hidden: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    places: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     first_key: int = 0
     joints: tuple[int, ...] = ()
     damaged: tuple[int, ...] = ()
@@ -54,6 +56,11 @@ class Track:
         """Times of the pictures that are shown."""
         return self.times[~self.hidden]
 
+    def time_at(self, byte: int) -> float:
+        """The second of the picture that lies at a byte of the file, or before it."""
+        before = self.times[(self.places >= 0) & (self.places <= byte)]
+        return float(before[-1] if len(before) else self.times[0])
+
 
 @dataclass
 class _Packets:
@@ -63,6 +70,7 @@ class _Packets:
     clock: list[float] = field(default_factory=list)
     order: list[float] = field(default_factory=list)
     durations: list[float] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
     damaged: list[int] = field(default_factory=list)
     hidden: list[bool] = field(default_factory=list)
@@ -124,6 +132,7 @@ def _add(packets: _Packets, packet: av.Packet, coding_times: bool) -> None:
     packets.order.append(float("nan") if packet.dts is None else packet.dts * tick)
     packets.durations.append((packet.duration or 0) * tick)
     packets.hidden.append(packet.is_discard)
+    packets.places.append(-1 if packet.pos is None else packet.pos)
     if packet.is_keyframe:
         packets.keys.append(number)
     if packet.is_corrupt:
@@ -155,6 +164,7 @@ def _track(packets: _Packets) -> Track:
         times=_forward(times, durations, hidden, joints),
         durations=durations,
         hidden=hidden,
+        places=np.array(packets.places, np.int64),
         first_key=packets.keys[0] if packets.keys and broadcast else 0,
         joints=tuple(joints),
         damaged=tuple(n for n in packets.damaged if not any(n < end <= n + _LATE for end in ends)),

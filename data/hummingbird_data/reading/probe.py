@@ -140,7 +140,8 @@ def _info(
 ) -> VideoInfo:
     track = found.tracks[stream.index]
     shape = structure(path, container.format.name)
-    told = shape.complete or shape.damaged_at is not None  # then a stated length has nothing to add
+    broken = shape.damaged_at if shape.damaged_byte is None else track.time_at(shape.damaged_byte)
+    told = shape.complete or broken is not None  # then a stated length has nothing to add
     cut_off = shape.cut_off or (None if told else found.cut_off)
     if cut_off:
         raise StageError("decode", f"truncated: the file was cut off, {cut_off}")
@@ -159,7 +160,7 @@ def _info(
     if seconds > limits.seconds:
         raise StageError("probe", f"{seconds:.0f} s, over the limit of {limits.seconds:.0f}")
     aspect = stream.sample_aspect_ratio or Fraction(1)
-    damaged = [at for at in (shape.damaged_at, found.broken_at) if at is not None]
+    damaged = [at for at in (broken, found.broken_at) if at is not None]
     return VideoInfo(
         container=container.format.name,
         codec=stream.codec_context.codec.name,

@@ -9,21 +9,12 @@ Sources: RFC 8794 (EBML), RFC 9559 (Matroska), ISO/IEC 14496-12 (boxes), Adobe's
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-_COMPLETE = 0.97  # share of the stated bytes that a file must have, as decode.py asks of its pictures
+from hummingbird_data.reading.structure_pages import Structure, asf, of_size, ogg, program_stream
 
-
-@dataclass(frozen=True)
-class Structure:
-    """``cut_off``: why the file is taken for cut off; ``damaged_at``: the second at which its structure breaks;
-    ``complete``: it states its own size in bytes, and has it, so that a stated length does not matter."""
-
-    cut_off: str | None = None
-    damaged_at: float | None = None
-    complete: bool = False
+_PAGES = {"ogg": ogg, "asf": asf, "mpeg": program_stream}
 
 
 class _CutOffError(Exception):
@@ -44,13 +35,9 @@ def structure(path: Path, container: str) -> Structure:
             return _transport_stream(file, size)
         if "mp4" in container:
             return _boxes(file, size)
+        if container in _PAGES:
+            return _PAGES[container](file, size)
     return Structure()
-
-
-def _of_size(stated: int, size: int) -> Structure:
-    if stated > size and size < _COMPLETE * stated:
-        return Structure(cut_off=f"{100 * size / stated:.0f} % of its bytes are there")
-    return Structure(complete=stated > 0)
 
 
 def _avi(file: BinaryIO, size: int) -> Structure:
@@ -81,7 +68,7 @@ def _avi(file: BinaryIO, size: int) -> Structure:
             ):
                 return Structure(damaged_at=seconds)
             at += 8 + length + length % 2
-    return _of_size(end, size)
+    return of_size(end, size)
 
 
 def _boxes(file: BinaryIO, size: int) -> Structure:
@@ -153,7 +140,7 @@ class _Matroska:
             name, stated, at, _ = self._element(end, self.size)
             if name != _SEGMENT:
                 return Structure()
-            whole = _of_size(stated or 0, self.size)
+            whole = of_size(stated or 0, self.size)
             if whole.cut_off:
                 return whole
             damaged = self._segment(at, min(stated or self.size, self.size))

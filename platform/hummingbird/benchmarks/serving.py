@@ -19,6 +19,7 @@ from hummingbird.benchmarks.serving_load import busy_cores, load, offline_share,
 from hummingbird.config.settings import Settings
 from hummingbird.core.devices import describe_device
 from hummingbird.core.errors import InputError
+from hummingbird.core.scratch import work_folder
 from hummingbird.lake.runs import open_run
 
 _LOOK_SECONDS = 0.1
@@ -209,8 +210,9 @@ class _TimedServer:
 
 @contextmanager
 def _server(settings: Settings, seconds: float) -> Iterator[_TimedServer]:
-    settings.storage.mkdir(parents=True, exist_ok=True)
-    with (Path(settings.storage) / "server.log").open("a", encoding="utf-8") as log:
+    folder = work_folder(settings.storage)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "server.log").open("a", encoding="utf-8") as log:
         server = _TimedServer(settings, seconds, log)
     try:
         yield server

@@ -28,6 +28,11 @@ class ServeSettings(Section):
         "if it did, else the shipped student",
     )
     teacher: bool = Field(True, description="offer models.teacher for comparison; it loads on first use")
+    styles: dict[str, str] = Field(
+        default_factory=dict,
+        description="styles of the student by the names that requests use, each the folder of an adapter that "
+        "customize made; one with a style is made by the pipeline as it is, not by its package",
+    )
     host: str = Field(
         "127.0.0.1",
         min_length=1,

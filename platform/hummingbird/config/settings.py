@@ -13,6 +13,7 @@ from hummingbird.config.cluster import CatalogSettings, RaySettings
 from hummingbird.config.compile import CompileSettings
 from hummingbird.config.curate import CurateSettings
 from hummingbird.config.curate_benchmark import CurateBenchmarkSettings
+from hummingbird.config.customize import CustomizeSettings
 from hummingbird.config.distill import DistillSettings
 from hummingbird.config.encode import EncodeSettings
 from hummingbird.config.evaluate import EvaluateSettings
@@ -62,6 +63,7 @@ class Settings(Section):
     training: TrainingSettings = TrainingSettings()
     distill: DistillSettings = DistillSettings()
     feedback: FeedbackSettings = FeedbackSettings()
+    customize: CustomizeSettings = CustomizeSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     compile: CompileSettings = CompileSettings()
     export: ExportSettings = ExportSettings()

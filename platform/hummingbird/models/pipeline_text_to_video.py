@@ -20,6 +20,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
 from .family import VideoUNetFamily
+from .lora import LoraLoaderMixin
 from .saved_code import own_index, save_code
 from .stages import UNetSpec  # noqa: F401 - diffusers copies what this file itself imports; family needs it
 
@@ -44,7 +45,7 @@ class TextToVideoPipelineOutput(BaseOutput):
     frames: NDArray[np.float32] | Tensor | list[list[Any]]
 
 
-class TextToVideoPipeline(DiffusionPipeline):
+class TextToVideoPipeline(LoraLoaderMixin, DiffusionPipeline):
     """Makes videos from prompts.
 
     How it samples is in the scheduler's configuration. A U-Net that embeds the guidance scale makes one pass a step;

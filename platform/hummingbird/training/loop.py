@@ -17,6 +17,7 @@ from torch import Tensor
 from hummingbird.config.lora import LoRASettings
 from hummingbird.config.training import TrainingSettings
 from hummingbird.core.errors import InputError
+from hummingbird.core.metrics import gauge
 from hummingbird.core.precision import resolve_precision
 from hummingbird.training.checkpoint import TrainingState
 from hummingbird.training.data import DataSource, Worker
@@ -201,7 +202,10 @@ class Watch:
         for line in lines:
             values = {name: value for name, value in line.items() if name != "step"}
             if self._speed is not None:
-                values |= self._speed.figures(line["seconds"], self._worker.world)
+                figures = self._speed.figures(line["seconds"], self._worker.world)
+                for name, value in figures.items():
+                    gauge(f"hummingbird_training_{name}", value)
+                values |= {f"speed/{name}": value for name, value in figures.items()}
             for tracker in self._trackers:
                 tracker.scalars(int(line["step"]), values)
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hummingbird.core.files import RemotePath
+from hummingbird.core.remote_path import RemotePath
 from hummingbird.core.shared_folder import MARKER, NotSharedError, SharedFolder
 from ray_head import GCS, ray_head, ray_node_without
 

@@ -59,6 +59,9 @@ def test_a_length_that_cannot_be_is_passed_over_in_a_whole_file(
         ("a.avi", "mpeg4", {}),
         ("a.flv", "libx264", {}),
         ("a.ts", "libx264", {}),
+        ("a.mpg", "mpeg2video", {}),
+        ("a.wmv", "wmv2", {}),
+        ("a.ogv", "libvpx", {}),
     ],
 )
 def test_a_file_that_was_cut_off_is_said_to_be(
@@ -93,6 +96,10 @@ def test_a_file_that_was_cut_off_is_said_to_be(
         ("a.mkv", "libvpx", {}),
         ("a.mkv", "libx265", {}),
         ("a.mp4", "libsvtav1", {}),
+        ("a.ogv", "libvpx", {}),
+        ("a.wmv", "wmv2", {}),
+        ("a.asf", "msmpeg4v3", {}),
+        ("a.mpg", "mpeg2video", {}),
     ],
 )
 def test_damage_in_the_middle_is_refused_with_its_second(

@@ -57,7 +57,7 @@ class SampleWatch:
     def __init__(self, source: SampleSource, folder: Path, device: torch.device) -> None:
         self._source, self._folder, self._device = source, folder / SAMPLES, device
         cache = LatentCache(source.cache)
-        first = cache.load(range(min(len(cache), source.settings.videos)))
+        first = cache.load(cache.samples_of_one_size()[: source.settings.videos])
         self._prompts = list(source.settings.prompts) or first["captions"]
         self._shape, self._fps = tuple(first["latents"].shape[1:]), float(first["fps"][0])
         self._teacher: Tensor | None = None

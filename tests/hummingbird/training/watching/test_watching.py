@@ -176,8 +176,8 @@ def test_speed_counts_what_a_step_multiplies(tmp_path: Path) -> None:
     assert speed.counter() is None
     again = Speedometer(tmp_path, torch.device("cpu"), 4, 3)
     assert again.counter() is None
-    assert again.figures(0.5, workers=2)["speed/tflops"] == speed.figures(0.5, workers=2)["speed/tflops"]
+    assert again.figures(0.5, workers=2)["tflops"] == speed.figures(0.5, workers=2)["tflops"]
     figures = speed.figures(0.5, workers=2)
-    assert figures["speed/samples_per_second"] == 16
-    assert figures["speed/tflops"] == pytest.approx(2 * 8 * 16 * 32 / 0.5 / 1e12)
-    assert "speed/mfu" not in figures
+    assert figures["samples_per_second"] == 16
+    assert figures["tflops"] == pytest.approx(2 * 8 * 16 * 32 / 0.5 / 1e12)
+    assert "mfu" not in figures
