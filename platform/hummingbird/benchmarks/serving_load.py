@@ -20,7 +20,7 @@ PROBE_SECONDS = 0.1
 """Pause between two questions of the probe."""
 
 
-class Probe:
+class LatencyProbe:
     """Asks the server the same questions again and again; each in a thread of its own, as clients would."""
 
     def __init__(self, url: str) -> None:
@@ -29,7 +29,7 @@ class Probe:
         self.refused = Counter[str]()
         """Questions that were not answered with 200, by path."""
 
-    def __enter__(self) -> "Probe":
+    def __enter__(self) -> "LatencyProbe":
         self._threads = [threading.Thread(target=self._ask, args=(path,)) for path in PROBED]
         for thread in self._threads:
             thread.start()
@@ -84,7 +84,7 @@ def load(url: str, clients: int, videos: int, prompts: Sequence[str], seconds: f
             video = client.get(f"/v1/videos/{answer.headers['Hummingbird-Video-Id']}").json()
         return waited, int(video["batch_size"])
 
-    with Probe(url) as probe, ThreadPoolExecutor(clients) as threads:
+    with LatencyProbe(url) as probe, ThreadPoolExecutor(clients) as threads:
         started = time.perf_counter()
         made = list(threads.map(make, range(videos)))
         taken = time.perf_counter() - started

@@ -56,7 +56,7 @@ def url() -> Iterator[str]:
 def test_every_client_waits_for_its_video_and_the_probe_counts_what_was_refused(url: str) -> None:
     _VideoAnswers.most = 0
     measured = load(url, 4, 8, ["a red circle"], 10)
-    assert _VideoAnswers.most == 4
+    assert 1 < _VideoAnswers.most <= 4
     assert measured["passes"] == {2: 4}
     assert 0.1 <= measured["wait"]["median"] <= measured["wait"]["p95"] <= measured["seconds"]
     health, models = measured["probes"]["/health"], measured["probes"]["/v1/models"]
