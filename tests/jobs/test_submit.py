@@ -15,7 +15,7 @@ from hummingbird.config.settings import settings_hash
 from hummingbird.core import source_version
 from hummingbird.core.errors import InputError
 from hummingbird.lake.lake import Lake
-from hummingbird_jobs.submission import job_id, runtime_env
+from hummingbird_jobs.submission import hand_over, job_id, runtime_env
 from hummingbird_jobs.submitted_command import submitted_command
 from ray_head import ray_head
 
@@ -76,6 +76,28 @@ def test_another_version_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv(source_version.SUBMITTED, "0.0.9+0123456789ab")
     with pytest.raises(InputError, match=r"submitted with hummingbird 0\.0\.9.* install the same on both"):
         source_version.check_submitted()
+
+
+class BusyHead:
+    """Takes a job at the third try, or fails in another way."""
+
+    def __init__(self, answer: str) -> None:
+        self.answer, self.tries = answer, 0
+
+    def submit_job(self, **job: str) -> None:
+        self.tries += 1
+        if self.tries < 3:
+            raise RuntimeError(self.answer)
+
+
+def test_a_head_that_has_nobody_to_run_a_job_yet_is_asked_again() -> None:
+    busy = BusyHead("Request failed with status code 500: No available agent to submit job")
+    hand_over(busy, entrypoint="true")
+    assert busy.tries == 3
+    with pytest.raises(InputError, match="has taken no job for 0 s"):
+        hand_over(BusyHead("No available agent"), seconds=0.0, entrypoint="true")
+    with pytest.raises(RuntimeError, match="no room"):
+        hand_over(BusyHead("no room"), entrypoint="true")
 
 
 def test_code_goes_along_without_weights(capsys: pytest.CaptureFixture[str]) -> None:
