@@ -29,7 +29,7 @@ SOURCE = "s3://videos/raw"
 TINY = (
     "curate.min_seconds=1", f"curate.source={SOURCE}", "training.workers=1",
     "distill.steps=2", "distill.batch_size=1", "feedback.steps=2", "feedback.batch_size=1",
-    "training.checkpoint_every=1", "evaluate.prompts=1", "evaluate.num_inference_steps=2", "evaluate.resamples=100",
+    "training.checkpoint_every=1", "evaluate.prompts=2", "evaluate.num_inference_steps=2", "evaluate.resamples=100",
     "evaluate.timed_videos=1",
 )  # fmt: skip
 
@@ -118,7 +118,7 @@ def test_every_verb_as_a_job_with_all_that_it_leaves_in_a_bucket(cluster: Cluste
     few_step = feedback["pipeline"]
     evaluated = cluster.submit("evaluate", storage, f"--student={few_step}")
     assert all(str(place).startswith(storage) for place in (cache, pruned, student, few_step))
-    assert evaluated["metrics"]["prompts"] == 1
+    assert evaluated["metrics"]["prompts"] == 2
     line = lake.lineage(feedback["model_id"])
     assert [entry["model"]["kind"] for entry in line][:3] == ["feedback", "distilled", "pruned"]
     assert line[0]["snapshot_id"] == snapshot

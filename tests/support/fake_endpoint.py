@@ -19,7 +19,7 @@ _WORDS = """
 amber birch cedar delta ember fern grove harbor island jade kite lemon maple north ocean pearl
 """
 WORDS = _WORDS.split()
-Reply = tuple[int, str | None] | None
+Reply = tuple[int, Any] | None
 
 
 def words_of(text: str) -> str:
@@ -32,7 +32,8 @@ class Endpoint:
 
     ``misbehave``: given the key of what is asked, how often it was asked before, the port of who asks and the
     temperature, returns a status (0: hang up) and a text to send in place of the answer, or None.
-    ``drip``: seconds between the bytes of what it sends, its headers too.
+    ``drip``: seconds between the bytes of what it sends, its headers too. ``coding``: that it says its answers have,
+    which they do not.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class Endpoint:
         misbehave: Callable[[str, int, int, float], Reply] | None = None,
         slowest: float = 0.0,
         drip: float = 0.0,
+        coding: str | None = None,
     ) -> None:
-        self.misbehave, self.slowest, self.drip = misbehave, slowest, drip
+        self.misbehave, self.slowest, self.drip, self.coding = misbehave, slowest, drip, coding
         self.asked: Counter[str] = Counter()
         self.order: list[str] = []
         self.headers: list[dict[str, str]] = []
@@ -50,7 +52,7 @@ class Endpoint:
         self.url = ""
         self._lock = threading.Lock()
 
-    def answer(self, body: dict[str, Any], port: int) -> tuple[int, str | None]:
+    def answer(self, body: dict[str, Any], port: int) -> tuple[int, Any]:
         content = body["messages"][0]["content"]
         key = content if isinstance(content, str) else frames_hash(np.stack([*map(_frame, content[:-1])]))
         with self._lock:
@@ -98,6 +100,8 @@ def serving(endpoint: Endpoint) -> Iterator[Endpoint]:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
                 self.send_header("Retry-After", "0")
+                if endpoint.coding:
+                    self.send_header("Content-Encoding", endpoint.coding)
                 self.end_headers()
                 self.wfile.write(data)
             except OSError:  # who asked is dead

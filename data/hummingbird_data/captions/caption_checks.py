@@ -27,6 +27,8 @@ _LABEL = re.compile(r"^(?:rewritten |new )?(?:caption|description|answer)\s*:\s*
 _PIECES = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|[^\s\w]+|_+")
 _HYPHENS = str.maketrans("\u2010\u2011\u2212", "---")  # that models write for plain ones
 _LETTERS_A_TOKEN = 6
+_LAST_WORDS = "a an the and or but nor of with into their my your while because than"
+_UNFINISHED = frozenset(_LAST_WORDS.split())
 
 
 def too_short(answer: Answer) -> str | None:
@@ -35,12 +37,18 @@ def too_short(answer: Answer) -> str | None:
     return None if count >= _MIN_WORDS else f"{count} words" if count else "empty"
 
 
+def unfinished(answer: Answer) -> str | None:
+    """Ends with a word that no sentence ends with."""
+    last = answer.words[-1] if answer.words and answer.language == "en" else ""
+    return "cut off" if last in _UNFINISHED else None
+
+
 CHECKS: Mapping[str, Check] = MappingProxyType(
     {
         check.__name__: check
         for check in (
             too_short, refusal, unseen_letters, foreign_letters, other_language, markup, labels, chat, repetition,
-            doubled_words,
+            doubled_words, unfinished,
         )
     }
 )  # fmt: skip

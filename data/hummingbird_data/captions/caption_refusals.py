@@ -25,7 +25,7 @@ _UNABLE = (
     r"|too [\w-]+(?: (?:or|and) (?:too )?[\w-]+)? (?:for|to)|without enough)"
 )
 _NOBODY = r"(?:i|we|one|it|there|the assistant|this|that)"
-_THINGS = r"(?:images?|frames?|video|footage|clip|visuals?|input|media|picture quality)"
+_THINGS = r"(?:images?|pictures?|photos?|frames?|videos?|footage|clip|visuals?|input|media|picture quality)"
 _REFUSALS = re.compile(
     "|".join(
         (
@@ -34,12 +34,18 @@ _REFUSALS = re.compile(
             r"\b(?:do not|don't|does not|doesn't|lacks?|lacking) (?:[\w-]+ ){0,3}?(?:information|details?|context"
             r"|anything|ability|access|content|clues|recogni[sz]able|identifiable)\b",
             r"\b(?:sorry|apolog(?:y|ies|i[sz]e[sd]?)|unfortunately|regrettably|regret to)\b",
-            r"\bas an? (?:ai|language model|assistant)\b|\b(?:language|ai) model\b|\bai assistant\b",
+            r"\bas an? (?:ai|(?:large |vision )?language model|assistant)\b"
+            r"|^\W*as an? (?:large|trained) [\w-]*\s?model\b|\b(?:language|ai) model\b|\bai assistant\b",
             r"\b(?:my|our|usage|content|safety|community|platform) (?:guidelines|policy|policies|rules"
             r"|restrictions)\b",
             r"\b(?:inappropriate|not appropriate|violat(?:es?|ed|ing|ion)|not comfortable|prohibited content"
             r"|unsafe content"
             r"|sensitive content|explicit content)\b",
+            r"\b(?:outside|beyond) (?:of )?(?:my|our|what i|what we)\b|\bagainst (?:the |our |my |company )?"
+            r"(?:policy|policies|guidelines|terms)\b",
+            rf"\b{_THINGS} (?:did not|didn't|does not|doesn't|failed to|would not|won't) (?:[\w-]+ )?"
+            r"(?:load|open|render|display|upload|arrive|come through|play|process)\b",
+            r"^\W*(?:fatal |api |http )?error\b|\btry again (?:later|soon|in)\b|\btimed out\b|\bupstream\b.*\berror\b",
             r"\bi (?:cannot|can't|can not|could not|couldn't|won't|will not)\b",
             r"\bi (?:am|'m) (?:not|unable)\b|\bi'm (?:not|unable|afraid)\b|\bmust decline\b",
             r"\bno (?:[\w-]+ ){0,2}(?:content|subjects?|details?|information|imagery|visuals?|context"

@@ -5,7 +5,7 @@ import re
 from hummingbird_data.captions.caption_answer import Answer
 
 _MARKUP = re.compile(
-    r"[<>{}\[\]|\\`*_~^=@]|#(?!\d)|^\s*#|&#?\w+;|https?:|www\.|-{3,}|—{2,}|\bEO[ST]\b|\bEND$"
+    r"[<>{}\[\]|\\`*_~^=@]|%[a-z(]|#(?!\d)|^\s*#|&#?\w+;|https?:|www\.|-{3,}|—{2,}|\bEO[ST]\b|\bEND$"
 )
 _QUOTE = re.compile(r"(?<!\d)\"")  # after a figure it may be inches
 _NAMES = (
@@ -27,7 +27,11 @@ _OPENS = re.compile(
     r"|hmm+|well|wait|actually|hello|hi|hey|right|perfect|excellent|noted|gladly|sure thing"
     r"|no problem)\s*[,!.:;…–—-]+(?:\s|$)"
     r"|here(?:'s| is| are| you go| goes)\b|below (?:is|are)\b|the following\b|as (?:requested|instructed|asked)\b"
-    r"|based on (?:the|these|this|what|your)\b|according to the\b|to summari[sz]e\b|in (?:summary|conclusion|short)\b"
+    r"|(?:based on|judging (?:by|from)|going by) (?:the|these|this|what|your)\b"
+    r"|according to the\b|to summari[sz]e\b|in (?:summary|conclusion|short)\b"
+    r"|(?:describe|summari[sz]e|caption|explain|insert|write) (?:a|an|the|this|these|what|one|in|your)\b"
+    r"|(?:subscribe|click (?:here|below|the link)|follow us|check out|sign up|visit our|stay tuned)\b"
+    r"|the (?:assistant|model) (?:describes|says|writes|sees|reports)\b"
     r"|let (?:me|us)\b|let's\b|thank(?:s| you)\b|(?:happy|glad) to\b|we (?:need|have|are|must|should)\b"
     r"|the (?:given|provided|supplied|requested|user|prompt|question|task|request)\b|these are\b|this is (?:a"
     r"|an|the) "
@@ -51,7 +55,8 @@ _SHOWS = (
 )
 _SAYS = r"(contains?|appears?|seems?|consists?|includes?|opens?|ends?|is|are|was|were)"
 _SPEAKS = re.compile(
-    rf"\b(the|this|these|those|each|a|an|all|both) {_THING} ((primarily|mainly|simply|also|only) )?{_SHOWS}\b"
+    rf"\b(the|this) (first |last |opening |final )?scene ((primarily|mainly|simply|also|only) )?{_SHOWS}\b"
+    rf"|\b(the|this|these|those|each|a|an|all|both) {_THING} ((primarily|mainly|simply|also|only) )?{_SHOWS}\b"
     r"|\b(the|this|these|those|all|both) (given |provided |entire |whole )?(video|clip|footage|images|screenshot)s? "
     rf"{_SAYS}\b"
     r"|\bin (the|this|these|those|all|each) (video|clip|footage|image|picture|frame|sequence|screenshot)s?\b(?! of\b)"

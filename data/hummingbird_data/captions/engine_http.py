@@ -46,19 +46,21 @@ _SILENT_ROUNDS = 2  # time-outs in a row, of each request at once, after which f
 
 
 class NoAnswerError(Exception):
-    """A request failed past its retries. ``down``: because of the endpoint, not of what was asked."""
+    """A request failed past its retries. ``down``: because of the endpoint, not of what was asked. ``empty``: it was
+    answered, without a word."""
 
-    def __init__(self, reason: str, down: bool) -> None:
+    def __init__(self, reason: str, down: bool, empty: bool = False) -> None:
         super().__init__(reason)
-        self.down = down
+        self.down, self.empty = down, empty
 
 
 @dataclass
 class EndpointHealth:
-    """What is known of an endpoint: ``answers`` so far, ``silent`` time-outs since the last, ``dead``: why it is taken
-    to be down."""
+    """What is known of an endpoint: ``answers`` so far, ``spoken``: those with a word in them, ``silent`` time-outs
+    since the last, ``dead``: why it is taken to be down."""
 
     answers: int = 0
+    spoken: int = 0
     silent: int = 0
     dead: str | None = None
 
@@ -104,7 +106,8 @@ class EndpointClient:
     async def ask(
         self, question: str, frames: Frames | None, temperature: float, seed: int
     ) -> tuple[str, bool]:
-        """The answer, and whether it was cut: it was too long, or withheld in part.
+        """The answer, and whether it was cut: it was too long, or withheld in part. One without a word is an answer
+        where others have words.
 
         Raises:
             NoAnswerError: there is none past the retries. Where nothing else was answered meanwhile, the endpoint is
@@ -118,10 +121,13 @@ class EndpointClient:
                 self.health.dead = self.health.dead or str(error)
                 raise
             async with self._probing:
-                if self.health.dead is None and self.health.answers == before:
+                unheard = not self.health.spoken if error.empty else self.health.answers == before
+                if self.health.dead is None and unheard:
                     await self._probe(question, frames, error)
             if self.health.dead is not None:
                 raise NoAnswerError(self.health.dead, True) from error
+            if error.empty:
+                return "", False
             raise
 
     async def _probe(self, question: str, frames: Frames | None, error: NoAnswerError) -> None:
@@ -154,7 +160,7 @@ class EndpointClient:
         )
         try:
             choice = reply["choices"][0]
-            text = str(choice["message"]["content"] or "")
+            text = _said(choice["message"]["content"])
             cut = choice.get("finish_reason") in ("length", "content_filter")
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise NoAnswerError(
@@ -162,6 +168,10 @@ class EndpointClient:
             ) from error
         self.health.answers += 1
         self.health.silent = 0
+        self.health.spoken += bool(text.strip())
+        if not self.health.spoken:
+            ended = choice.get("finish_reason")
+            raise NoAnswerError(f"the endpoint's answer is empty (finish_reason: {ended})", False, empty=True)
         return text, cut
 
     async def _request(self, method: str, path: str, body: Any, retries: int) -> Any:
@@ -177,7 +187,7 @@ class EndpointClient:
             except TimeoutError:
                 self.health.silent += 1
                 problem = NoAnswerError(f"no whole answer within {self._seconds:g} s", False)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:  # among them that it does not keep to the coding it names
                 problem = NoAnswerError(f"{type(error).__name__}: {error}", True)
             except ValueError as error:
                 problem = NoAnswerError(f"the answer is no JSON: {error}", False)
@@ -267,6 +277,15 @@ class HttpEngine(CaptionEngine):
             except Exception as error:  # a clip that cannot be read; its neighbors' answers stay
                 return failed(f"{type(error).__name__}: {error}")
             return answered(text, cut, frames)
+
+
+def _said(content: Any) -> str:
+    """The text of a message: as it is, none, or in parts. Raises TypeError for anything else."""
+    if isinstance(content, list):
+        return "".join(part["text"] for part in content if part["type"] in ("text", "output_text"))
+    if content is not None and not isinstance(content, str):
+        raise TypeError("the content of a message is text")
+    return content or ""
 
 
 def _wait_for(work: Coroutine[Any, Any, Result]) -> Result:

@@ -95,8 +95,10 @@ def test_a_question_that_hangs_costs_its_own_clip_while_others_are_answered(rows
         (lambda *_: (500, "out of memory"), 0.0, "status 500: .*out of memory"),
         (lambda *_: (400, "no pictures here"), 0.0, "status 400: .*no pictures here"),
         (lambda *_: (200, None), 0.0, "no message"),
+        (lambda *_: (200, " "), 0.0, "empty"),
+        (lambda *_: (200, {"text": "a cat"}), 0.0, "no message"),
     ],
-    ids=["hangs", "drips", "fails", "refuses", "says nothing"],
+    ids=["hangs", "drips", "fails", "refuses", "says nothing", "says no word", "says no text"],
 )
 def test_an_endpoint_that_answers_nobody_is_down(
     rows: list[Row], few: int, misbehave: Callable | None, drip: float, reason: str
@@ -109,6 +111,27 @@ def test_an_endpoint_that_answers_nobody_is_down(
     assert all(row["down"] for row in made)
     assert re.search(f"it answers nobody: .*{reason}", made[0]["failure"])
     assert spent < 5
+
+
+def test_a_coding_that_an_endpoint_does_not_keep_to_is_its_own_fault(rows: list[Row]) -> None:
+    with serving(Endpoint(coding="gzip")) as endpoint:
+        made = ask(endpoint.url, rows[:1])
+    assert made[0]["down"]
+    assert "DecodingError" in made[0]["failure"]
+
+
+def test_one_answer_without_a_word_is_an_answer_among_others(rows: list[Row]) -> None:
+    quiet = frames_hash(evenly(clip_frames(rows[0])[0], 3))
+    with serving(Endpoint(lambda key, *_: (200, "") if key == quiet else None)) as endpoint:
+        made = ask(endpoint.url, rows)
+    assert [row["failure"] for row in made] == [None] * 4
+    assert [bool(row["answer"]) for row in made] == [False, True, True, True]
+
+
+def test_the_parts_of_an_answer_are_put_together(rows: list[Row]) -> None:
+    parts = [{"type": "text", "text": "a cat "}, {"type": "text", "text": "sleeps"}]
+    with serving(Endpoint(lambda *_: (200, parts))) as endpoint:
+        assert ask(endpoint.url, rows[:1])[0]["answer"] == "a cat sleeps"
 
 
 def test_time_outs_in_a_row_without_one_answer_end_further_tries(rows: list[Row]) -> None:
