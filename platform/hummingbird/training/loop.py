@@ -22,9 +22,10 @@ from hummingbird.core.precision import resolve_precision
 from hummingbird.training.checkpoint import TrainingState
 from hummingbird.training.data import DataSource, Worker
 from hummingbird.training.engine import Pace
+from hummingbird.training.event import Event
 from hummingbird.training.latent_cache import Batch
 from hummingbird.training.log import LOSSES, LossFile, StepLog
-from hummingbird.training.methods.base import STUDENT, Event, Method, TrainingStep
+from hummingbird.training.methods.base import STUDENT, Method, TrainingStep
 from hummingbird.training.watching.samples import SampleSource, SampleWatch
 from hummingbird.training.watching.speed import Speedometer, samples_of
 from hummingbird.training.watching.trackers import Tracker, close_all, open_trackers

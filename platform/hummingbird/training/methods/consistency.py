@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from hummingbird.config.section import Section
 from hummingbird.core.hashes import public_config
+from hummingbird.training.event import Event
 from hummingbird.training.latent_cache import Batch
 from hummingbird.training.methods.base import (
     STUDENT,
     Denoiser,
-    Event,
     GuidedTeacher,
     Losses,
     Method,

@@ -15,8 +15,8 @@ from hummingbird.core.precision import resolve_precision
 from hummingbird.models.pipeline import TextToVideoPipeline, load_parts, load_pipeline
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.video import seeded_generators, to_uint8, write_mp4
+from hummingbird.training.event import Event
 from hummingbird.training.latent_cache import LatentCache
-from hummingbird.training.methods.base import Event
 from hummingbird.training.watching.collapse import CollapseDetector, collapses
 from hummingbird.training.watching.trackers import Tracker
 

@@ -18,9 +18,9 @@ from hummingbird.core.errors import InputError
 from hummingbird.models.video import write_mp4
 from hummingbird.pruning.prune import prune
 from hummingbird.training.distill import distill
+from hummingbird.training.event import Event
 from hummingbird.training.log import read_losses
 from hummingbird.training.loop import TrainingJob, TrainingStopped
-from hummingbird.training.methods.base import Event
 from hummingbird.training.trainer import train
 from hummingbird.training.watching.speed import Speedometer
 from hummingbird.training.watching.trackers import Tracker, open_trackers
