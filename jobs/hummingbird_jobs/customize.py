@@ -48,7 +48,8 @@ def customize(settings: Settings) -> Path:
         results["encode"] = encode(with_section(own, "encode", snapshot=snapshot, trigger=chosen.trigger))
         cache = as_path(load_result(results["encode"])["outputs"]["cache"])
         training = with_section(own, "training", cache=cache)
-        if chosen.prior_videos and chosen.method == "style":
+        # Without a trigger a prompt cannot say which of the two is wanted: what the base makes of it would stay.
+        if chosen.prior_videos and chosen.trigger and chosen.method == "style":
             prior = _own_videos(training, base, cache)
             training = with_section(training, "customize", method={"style": {"prior": str(prior)}})
         results["training"] = train_style(training)

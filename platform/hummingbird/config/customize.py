@@ -35,7 +35,8 @@ class CustomizeSettings(DistillSettings):
     prior_videos: int = Field(
         8,
         ge=0,
-        description="videos that the base makes of the captions without the trigger, and must still make",
+        description="videos that the base makes of the captions without the trigger, and must still make; without a "
+        "trigger none are held",
     )
     judge: PluginChoice | None = Field(
         None,
