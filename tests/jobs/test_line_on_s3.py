@@ -73,7 +73,7 @@ def visible(lake: Lake) -> dict[str, list[str]]:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
-    for name in ("server", "ray", "local"):
+    for name in ("server", "local"):
         (folder / name).mkdir()
     draw = [sys.executable, str(JOBS / "footage.py"), f"--storage={folder / 'drawn'}", "footage.files=12"]
     drawn = subprocess.run(draw, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
@@ -97,7 +97,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         rows = visible(Lake.open(load_settings(None, [f"storage={folder / 'local'}"])))
         assert rows["clips"]
         patch.setenv("HUMMINGBIRD_SCRATCH", str(folder / "scratch"))
-        with ray_head(folder / "ray") as clients:
+        with ray_head() as clients:
             properties = json.dumps({"type": "rest", "uri": uri, "warehouse": "s3://lake"})
             yield Cluster({**os.environ, **clients}, f"catalog.properties={properties}", rows)
     patch.undo()

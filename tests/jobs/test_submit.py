@@ -108,8 +108,8 @@ def test_code_goes_along_without_weights(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.fixture(scope="module")
-def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with ray_head(tmp_path_factory.mktemp("ray")) as environment:
+def head() -> Iterator[dict[str, str]]:
+    with ray_head() as environment:
         yield {**os.environ, **environment}
 
 
