@@ -272,9 +272,12 @@ def serve_until_interrupted(settings: Settings) -> None:
     """Compiles the model if need be, starts Ray and the application, and stops them at Ctrl-C or SIGTERM.
 
     Raises:
-        InputError: there is no such model, or the address is taken or open to others without a key.
+        InputError: there is no such model, the address is taken or open to others without a key, or jobs cannot be kept
+            where they should be.
     """
     check_address(settings)
+    # Tried here, where a place that cannot keep jobs is a sentence, and not in a replica, which Ray would try thrice.
+    open_state(settings.serve.jobs or settings.storage / "serve" / "jobs")
     models, tokenizer = offered_models(settings, wait=False)
     compiling = None
     _, generator = next(iter(models.values()))

@@ -41,6 +41,8 @@ class Cluster:
     environment: dict[str, str]
     catalog: str
     local: dict[str, list[str]]
+    jobs: Path
+    """Where servers keep their jobs: pyarrow's S3 has no writes that fail where something is."""
 
     def words(self, verb: str, storage: str) -> list[str]:
         """Of a submission."""
@@ -99,7 +101,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         patch.setenv("HUMMINGBIRD_SCRATCH", str(folder / "scratch"))
         with ray_head() as clients:
             properties = json.dumps({"type": "rest", "uri": uri, "warehouse": "s3://lake"})
-            yield Cluster({**os.environ, **clients}, f"catalog.properties={properties}", rows)
+            yield Cluster(
+                {**os.environ, **clients}, f"catalog.properties={properties}", rows, folder / "jobs"
+            )
     patch.undo()
 
 
@@ -128,7 +132,7 @@ def test_every_verb_as_a_job_with_all_that_it_leaves_in_a_bucket(cluster: Cluste
 def _serve(cluster: Cluster, storage: str, model: str) -> None:
     """The student behind a page on the cluster makes a video that lies in the bucket."""
     port = free_port()
-    words = [f"--model={model}", f"--port={port}", "serve.teacher=false"]
+    words = [f"--model={model}", f"--port={port}", "serve.teacher=false", f"serve.jobs={cluster.jobs}"]
     command = [*cluster.words("serve", storage), *words]
     with subprocess.Popen(command, env=cluster.environment, stdout=subprocess.PIPE, text=True) as client:
         assert client.stdout is not None

@@ -23,7 +23,7 @@ from .family import VideoUNetFamily
 from .lora import LoraLoaderMixin
 from .saved_code import own_index, save_code
 from .stages import UNetSpec  # noqa: F401 - diffusers copies what this file itself imports; family needs it
-from .windows import Predict, in_windows, rescheduled
+from .windows import Predict, check_window, in_windows, rescheduled
 
 ENCODE_PIXELS = 1 << 22  # encoded at a time on a GPU: 25 frames of 320 x 512
 ENCODE_PIXELS_CPU = 1 << 17
@@ -148,6 +148,8 @@ class TextToVideoPipeline(LoraLoaderMixin, DiffusionPipeline):
             ValueError: numbers of prompts, generators and latents differ, or a setting is out of range.
         """
         self._check_call(output_type, callback_on_step_end_tensor_inputs)
+        if window_frames is not None:
+            check_window(window_frames)
         if prompt_embeds is None:
             prompts = [prompt] if isinstance(prompt, str) else list(prompt or ())
             if not prompts:

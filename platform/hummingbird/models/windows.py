@@ -13,14 +13,14 @@ Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 """What a model predicts at x (B, C, T, h, w), timesteps (B,) and text (B, L, D)."""
 
 
-def window_starts(num_frames: int, window: int) -> list[int]:
-    """First frames of windows, each half a window on from the one before; the last ends with the video.
-
-    Raises:
-        ValueError: a window of less than two frames.
-    """
+def check_window(window: int) -> None:
+    """Raises ValueError for a window of less than two frames, which no other can overlap."""
     if window < 2:
         raise ValueError(f"window_frames={window}: a window has at least two frames")
+
+
+def window_starts(num_frames: int, window: int) -> list[int]:
+    """First frames of windows, each half a window on from the one before; the last ends with the video."""
     last = max(num_frames - window, 0)
     return [*range(0, last, window // 2), last]
 
@@ -53,7 +53,7 @@ def rescheduled(
     Every half window more has the noise of the half window that lies a window before it, its frames in another order.
     """
     window, count = noise.shape[2], len(noise)
-    half = window // 2
+    half = max(window // 2, 1)
     each = list(generators) if isinstance(generators, Sequence) else [generators] * count
     videos = []
     for video, generator in zip(noise.unbind(), each, strict=True):
