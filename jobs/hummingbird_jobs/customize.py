@@ -5,6 +5,7 @@ from pathlib import Path
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import AnyPath, as_path
+from hummingbird.core.hashes import folder_hash
 from hummingbird.core.scratch import origin
 from hummingbird.lake.runs import Run, load_result, open_run
 
@@ -49,9 +50,11 @@ def customize(settings: Settings) -> Path:
         cache = as_path(load_result(results["encode"])["outputs"]["cache"])
         training = with_section(own, "training", cache=cache)
         # Without a trigger a prompt cannot say which of the two is wanted: what the base makes of it would stay.
-        if chosen.prior_videos and chosen.trigger and chosen.method == "style":
-            prior = _own_videos(training, base, cache)
-            training = with_section(training, "customize", method={"style": {"prior": str(prior)}})
+        method = {"style": {}} if chosen.method == "style" else chosen.method
+        if chosen.prior_videos and chosen.trigger and isinstance(method, dict) and "style" in method:
+            prior = str(_own_videos(training, base, cache))
+            held = {"style": {"prior": prior, **method["style"]}}
+            training = with_section(training, "customize", method=held)
         results["training"] = train_style(training)
         adapter = as_path(load_result(results["training"])["outputs"]["adapter"])
         run.outputs.update(
@@ -91,7 +94,8 @@ def _own_videos(settings: Settings, base: str, cache: AnyPath) -> AnyPath:
 
     chosen = settings.customize
     prompts = _captions(cache, chosen.trigger, chosen.prior_videos)
-    folder: AnyPath = settings.storage / "prior" / f"{cache.name}-{chosen.prior_videos}-{settings.seed}"
+    made_of = f"{folder_hash(Path(base) / 'unet')[:12]}-{cache.name}-{chosen.prior_videos}-{settings.seed}"
+    folder: AnyPath = settings.storage / "prior" / made_of
     if settings.training.engine == "process":
         make_own_videos(base, prompts, cache, folder, settings.seed)
         return folder
