@@ -27,7 +27,7 @@ def test_clips_must_be_named(tmp_path: Path) -> None:
 def test_a_folder_of_clips_becomes_a_style_that_the_model_loads(tmp_path: Path) -> None:
     make_footage(
         tmp_path / "clips",
-        FootageSettings(files=6, broken=0, copies=0, short=0, defects={}, shots=(2, 2), processes=1),
+        FootageSettings(files=12, broken=0, copies=0, short=0, defects={}, shots=(2, 2), processes=1),
     )
     storage = tmp_path / "runs"
     done = customize(
