@@ -5,7 +5,9 @@ which cut of the U-Net they are for. Scaled to 0, a U-Net computes bit for bit w
 """
 
 import hashlib
+import importlib
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,8 +44,8 @@ class LoraLoaderMixin:
             FileNotFoundError: there is no such file.
             ValueError: the name is taken, it is no adapter, or one of another model; the message names the layer.
         """
-        from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
-
+        # Not by an import, which diffusers would want of whoever loads this code beside a saved pipeline.
+        peft: Any = importlib.import_module("peft")
         if adapter_name in self.get_list_adapters():
             raise ValueError(
                 f"there is an adapter {adapter_name!r} already: give this one another adapter_name"
@@ -51,7 +53,7 @@ class LoraLoaderMixin:
         tensors, about = _read(weights, weight_name)
         layers = _checked(self.unet, adapter_name, tensors, about)
         rank = max(down.shape[0] for down, _ in layers.values())
-        config = LoraConfig(
+        config = peft.LoraConfig(
             r=rank,
             rank_pattern={
                 f"^{name}$": down.shape[0] for name, (down, _) in layers.items() if down.shape[0] != rank
@@ -61,8 +63,10 @@ class LoraLoaderMixin:
             init_lora_weights=False,
         )
         others = dict(getattr(self.unet, "lora_scales", {}))
-        inject_adapter_in_model(config, self.unet, adapter_name)
-        set_peft_model_state_dict(self.unet, tensors, adapter_name)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Already found a `peft_config`")  # a second adapter is meant
+            peft.inject_adapter_in_model(config, self.unet, adapter_name)
+        peft.set_peft_model_state_dict(self.unet, tensors, adapter_name)
         self.unet.requires_grad_(False).eval()
         self.set_adapters([*others, adapter_name], [*others.values(), 1.0])
 
