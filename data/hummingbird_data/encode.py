@@ -65,11 +65,13 @@ def encode(settings: Settings) -> Path:
         "fps": s.fps,
         "max_fps": s.max_fps,
     }
+    if s.trigger is not None:
+        sampled["trigger"] = s.trigger
     about = {"schema_version": CACHE_VERSION, "snapshot_id": snapshot, **hashes, **sampled}
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
     folder = settings.storage / "cache" / key
     with open_run(settings, "encode", inputs={**hashes, **sampled}, snapshot_id=snapshot) as run:
-        clips = _captioned_clips(lake, snapshot, run)
+        clips = _captioned_clips(lake, snapshot, run, s.trigger)
         used, chosen = _in_buckets(clips, buckets, s)
         if not (folder / "cache.json").is_file():
             parts = _planned_parts(chosen, s.part_clips)
@@ -101,20 +103,26 @@ def _load_pipeline(name: str) -> TextToVideoPipeline:
         raise InputError(str(error)) from error
 
 
-def _captioned_clips(lake: Lake, snapshot: int | None, run: Run) -> list[Row]:
+def _captioned_clips(lake: Lake, snapshot: int | None, run: Run, trigger: str | None) -> list[Row]:
     kept = lake.read("clips", "verdict = 'kept'", snapshot, COLUMNS).sort_by("clip_id").to_pylist()
+    if trigger is not None:
+        kept = [{**clip, "caption": _with_trigger(trigger, clip["caption"])} for clip in kept]
     clips = [clip for clip in kept if (clip["caption"] or "").strip()]
     if not kept:
         raise InputError(f"snapshot {snapshot} holds no kept clip: nothing to encode")
     if not clips:
         raise InputError(
             f"none of the {len(kept)} kept clips of snapshot {snapshot} has a caption: curate them with a "
-            "captioner (models.captioner), or give the files captions"
+            "captioner (models.captioner), give the files captions, or a word to all (encode.trigger)"
         )
     if len(clips) < len(kept):
         log.warning("%d of %d kept clips have no caption and are left out", len(kept) - len(clips), len(kept))
     run.metrics["without_caption"] = len(kept) - len(clips)
     return clips
+
+
+def _with_trigger(trigger: str, caption: str | None) -> str:
+    return f"{trigger}, {caption}" if caption and caption.strip() else trigger
 
 
 def _in_buckets(

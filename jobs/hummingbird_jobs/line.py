@@ -85,6 +85,21 @@ def import_settings(settings: Settings, item: LineImport) -> Settings:
     return settings.model_copy(update={"import_checkpoint": section})
 
 
+def decoder_settings(settings: Settings, results: Results) -> Settings:
+    """The latents that were encoded."""
+    if "encode" not in results:
+        return settings
+    return with_section(settings, "training", cache=as_path(results["encode"]["outputs"]["cache"]))
+
+
+def teacher_settings(settings: Settings, results: Results) -> Settings:
+    """`imported_settings`, and as the teacher the one with the small decoder that was distilled, if one was."""
+    settings = imported_settings(settings, results)
+    if "decoder" not in results:
+        return settings
+    return with_section(settings, "models", teacher=results["decoder"]["outputs"]["pipeline"])
+
+
 def plan_settings(settings: Settings, results: Results) -> Settings:
     """The teacher, and the latents that were encoded."""
     settings = with_section(settings, "plan", model=settings.models.teacher)
@@ -160,6 +175,7 @@ STEPS: dict[str, Callable[[Settings, Results], Settings]] = {
     "footage": unchanged,
     "curate": curate_settings,
     "encode": encode_settings,
+    "decoder": decoder_settings,
     "plan": plan_settings,
     "prune": prune_settings,
     "distill": training_settings,
@@ -172,8 +188,8 @@ STEPS: dict[str, Callable[[Settings, Results], Settings]] = {
 handed to all."""
 
 _SECTIONS = (
-    "line", "models", "import_checkpoint", "footage", "curate", "encode", "plan", "prune", "training", "distill",
-    "feedback", "evaluate", "compile", "benchmark",
+    "line", "models", "import_checkpoint", "footage", "curate", "encode", "decoder", "plan", "prune", "training",
+    "distill", "feedback", "evaluate", "compile", "benchmark",
 )  # fmt: skip
 
 
@@ -195,7 +211,7 @@ def run_verbs(settings: Settings, functions: Mapping[str, Function]) -> dict[str
     results: dict[str, Mapping[str, Any]] = {}
     for number, verb in enumerate(settings.line.verbs, 1):
         print(f"\n[{number}/{len(settings.line.verbs)}] {verb}", flush=True)
-        chosen = STEPS[verb](imported_settings(verb_settings(settings, verb), results), results)
+        chosen = STEPS[verb](teacher_settings(verb_settings(settings, verb), results), results)
         paths[verb] = functions[verb](chosen)
         results[verb] = load_result(paths[verb])
         for item in settings.line.imports if verb == "import_checkpoint" else ():
@@ -300,6 +316,7 @@ def line_metrics(results: Results) -> dict[str, Any]:
         if verb in verb_metrics:
             metrics.update({name: verb_metrics[verb][name] for name in names})
 
+    take("decoder", "decoders")
     take("prune", "teacher_parameters", "student_parameters")
     take("distill", "student_parameters")
     take("feedback", "student_parameters")

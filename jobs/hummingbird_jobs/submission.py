@@ -19,6 +19,8 @@ from hummingbird.core.source_version import PACKAGES, SUBMITTED, package_folder,
 from hummingbird_jobs.submitted_command import SubmittedCommand, submitted_command
 
 LEFT_OUT = ("**/weights/**", "**/__pycache__/**", "**/*.png")
+NO_AGENT = "No available agent"
+AGENT_SECONDS = 120.0
 _POLL_SECONDS = 1.0
 
 
@@ -105,7 +107,8 @@ def _submit(args: argparse.Namespace, command: SubmittedCommand) -> int:
     else:
         if name in known:
             client.delete_job(name)  # it has ended; the same verb goes on from what it left
-        client.submit_job(
+        hand_over(
+            client,
             entrypoint=command.entrypoint(args.python),
             submission_id=name,
             runtime_env=runtime_env(args.with_code),
@@ -130,6 +133,28 @@ def _submit(args: argparse.Namespace, command: SubmittedCommand) -> int:
     if info.driver_exit_code is None:
         print(f"error: {name} failed: {mask_text(info.message or '')}", file=sys.stderr)
     return int(info.driver_exit_code or 1)
+
+
+def hand_over(client: Any, seconds: float = AGENT_SECONDS, **job: Any) -> None:
+    """Submits a job. A head that is young or busy says for a while that it has nobody to run it.
+
+    Raises:
+        InputError: it still says so after ``seconds``.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            client.submit_job(**job)
+            return
+        except RuntimeError as error:
+            if NO_AGENT not in str(error):
+                raise
+            if time.monotonic() > deadline:
+                raise InputError(
+                    f"the cluster has taken no job for {seconds:.0f} s ({NO_AGENT}): see whether its head is "
+                    "overloaded, and submit again"
+                ) from error
+        time.sleep(_POLL_SECONDS)
 
 
 def _follow(client: Any, name: str) -> None:

@@ -13,8 +13,9 @@ from hummingbird.config.loading import load_settings
 from hummingbird.config.section import Section
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import as_path, is_uri
+from hummingbird.core.files import as_path
 from hummingbird.core.model_references import is_shipped
+from hummingbird.core.remote_path import is_uri
 
 from hummingbird_jobs.recipes import load_recipe, recipe_names
 from hummingbird_jobs.verbs import VERBS

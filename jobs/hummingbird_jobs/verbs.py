@@ -64,7 +64,7 @@ VERBS: dict[str, Verb] = {
     "doctor": Verb(
         "Looks at what a recipe needs before any hour is spent: files and their tensors, licences, GPUs and memory, "
         "disk, storage, catalog, versions. A line a finding; exit code 1 where something is missing.",
-        "hummingbird_jobs.doctor:doctor",
+        "hummingbird_jobs.doctor.verb:doctor",
         sections=(),
         takes_arguments=True,
     ),
@@ -92,6 +92,12 @@ VERBS: dict[str, Verb] = {
         "Encodes a snapshot's kept clips: latents and text embeddings, cached for training.",
         "hummingbird_data.encode:encode",
         {"--snapshot": "encode.snapshot"},
+    ),
+    "decoder": Verb(
+        "Distils a small decoder for a pipeline's autoencoder, and says how well and how fast it decodes.",
+        "hummingbird.training.decoder:distil_decoder",
+        {"--model": "decoder.model", "--cache": "training.cache", "--steps": "decoder.steps"},
+        sections=("decoder", "training", "models"),
     ),
     "plan": Verb(
         "Says what a plan costs and where it fits; with a budget, measures what matters and makes a plan.",
@@ -126,6 +132,18 @@ VERBS: dict[str, Verb] = {
         {**_TRAINING, "--steps": "feedback.steps"},
         sections=("feedback", "training", "models"),
     ),
+    "customize": Verb(
+        "Makes a style of a user's own clips: curated, encoded, and trained into an adapter that the model loads.",
+        "hummingbird_jobs.customize:customize",
+        {
+            "--clips": "customize.clips",
+            "--name": "customize.name",
+            "--trigger": "customize.trigger",
+            "--teacher": "models.teacher",
+            "--student": "models.student",
+        },
+        sections=("customize", "training", "models"),
+    ),
     "evaluate": Verb(
         "Scores models on the same prompts and seeds: VBench's form, with intervals and videos.",
         "hummingbird_jobs.mains:evaluate",
@@ -151,7 +169,8 @@ VERBS: dict[str, Verb] = {
         "With a first word:\n"
         "unet: the U-Net beside diffusers' on the same weights, a forward pass and a training step.\n"
         "plans: the paper's cuts beside the planner's, distilled and judged in the shapes world.\n"
-        "curate: curation on Ray with one and more workers, and as a plain loop over the same functions.",
+        "curate: curation on Ray with one and more workers, and as a plain loop over the same functions.\n"
+        "serve: a server on loopback under load, against the same package called without one.",
         "hummingbird.benchmarks.videos:benchmark",
         {
             "--repeats": "benchmark.repeats",
@@ -186,6 +205,12 @@ VERBS: dict[str, Verb] = {
                 "hummingbird.benchmarks.curation:curate_benchmark",
                 {"--files": "curate_benchmark.files"},
                 sections=("curate_benchmark", "curate"),
+            ),
+            "serve": Verb(
+                "A server on loopback under load, against the same package called without one.",
+                "hummingbird.benchmarks.serving:serve_benchmark",
+                {"--model": "serve.model", "--videos": "serve_benchmark.videos"},
+                sections=("serve_benchmark", "serve"),
             ),
         },
     ),

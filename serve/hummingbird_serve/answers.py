@@ -64,6 +64,7 @@ class VideoObject(APIObject):
     user: str | None
     quality: Annotated[str | None, Field(description="of the model's `qualities`; null: it has none")]
     style: Annotated[str | None, Field(description="of the model's `styles`; null: it has none")]
+    style_scale: Annotated[float | None, Field(description="how much of the style; null: without one")]
     error: VideoError | None
     remixed_from_video_id: str | None
     generation_seconds: Annotated[float | None, Field(description="of the pass that made it")]

@@ -103,12 +103,12 @@ class Ingress:
             await self._jobs.drain(seconds)
 
     async def _ready(self) -> bool:
-        """Whether the student's generator has answered in the last seconds. Never waits for a busy one."""
+        """Whether the student's generator has answered in the last seconds. Never waits for one that did."""
         now = time.monotonic()
         if now - self._asked_at > ASK_SECONDS and (self._asking is None or self._asking.done()):
             self._asked_at = now
             self._asking = asyncio.create_task(self._ask(), context=Context())
-        if self._asking is not None:
+        if self._asking is not None and now - self._ready_at >= READY_SECONDS:
             await asyncio.wait([self._asking], timeout=0.2)
         return time.monotonic() - self._ready_at < READY_SECONDS or self._settings.serve.min_replicas == 0
 
@@ -272,9 +272,12 @@ def serve_until_interrupted(settings: Settings) -> None:
     """Compiles the model if need be, starts Ray and the application, and stops them at Ctrl-C or SIGTERM.
 
     Raises:
-        InputError: there is no such model, or the address is taken or open to others without a key.
+        InputError: there is no such model, the address is taken or open to others without a key, or jobs cannot be kept
+            where they should be.
     """
     check_address(settings)
+    # Tried here, where a place that cannot keep jobs is a sentence, and not in a replica, which Ray would try thrice.
+    open_state(settings.serve.jobs or settings.storage / "serve" / "jobs")
     models, tokenizer = offered_models(settings, wait=False)
     compiling = None
     _, generator = next(iter(models.values()))

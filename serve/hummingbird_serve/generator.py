@@ -4,9 +4,9 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,10 @@ class GeneratorSettings:
     guidance: float
     compiled: str | None = None
     """The file that will name the pipeline's package (`hummingbird_serve.background`), which is taken in then."""
+    pipeline: Path | None = None
+    """The pipeline that styles are put into, where there are any."""
+    styles: Mapping[str, Path] = field(default_factory=dict)
+    """Folders of adapters by the names of styles."""
 
 
 class _Ticket:
@@ -56,8 +60,8 @@ class _AbandonedError(Exception):
 class Generator:
     """Makes videos from prompts.
 
-    Requests with the same steps, guidance, frames and quality share a pass. A request that arrives while a pass runs
-    waits until its latents are there, and then shares the next with all others that waited: so batches form under
+    Requests with the same steps, guidance, frames, quality and style share a pass. A request that arrives while a pass
+    runs waits until its latents are there, and then shares the next with all others that waited: so batches form under
     load, and a lone request waits for nobody longer than ``batch_wait_seconds``. Decoding and coding of one pass go
     on in a thread of their own while the next one is sampled.
     """
@@ -193,7 +197,7 @@ def _groups(tickets: Sequence[_Ticket]) -> Iterator[list[int]]:
     for index, ticket in enumerate(tickets):
         request = ticket.request
         own = index if ticket.alone else None
-        choices = (request.quality, request.style)
+        choices = (request.quality, request.style, request.style_scale)
         key = (request.steps, request.guidance, request.num_frames, request.fps, *choices, own)
         groups.setdefault(key, []).append(index)
     yield from groups.values()
@@ -210,7 +214,7 @@ def _load(settings: GeneratorSettings, model: Path) -> Any:
     """The model, warmed up: a pass of a single request and of a full batch, down to the files."""
     from hummingbird_serve.sampler import Sampler
 
-    sampler = Sampler(model)
+    sampler = Sampler(model, settings.pipeline, settings.styles)
     request = VideoRequest("", "", 0, 1, settings.guidance, settings.num_frames, settings.fps, "", "")
     for size in sorted({1, settings.max_batch_size}):
         sampler.files(sampler.latents([request] * size, lambda done: None), request)

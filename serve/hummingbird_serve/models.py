@@ -1,7 +1,9 @@
 """Which models a server offers: the package it loads, compiled where need be, and the teacher beside it."""
 
+import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,13 @@ from hummingbird.core.scratch import local_copy
 from hummingbird.lake.lineage import latest_run
 from hummingbird.lake.runs import load_result
 from hummingbird.models.family import VideoUNetFamily
+from hummingbird.models.lora import check_adapter
 from hummingbird.models.pipeline import has_small_decoder, saved_family
 
 from hummingbird_serve.background import compiled_name, compiled_package
 from hummingbird_serve.generator import GeneratorSettings
 from hummingbird_serve.lineage import model_lineage
-from hummingbird_serve.requests import DECODERS, ServedModel
+from hummingbird_serve.requests import DECODERS, NO_STYLE, ServedModel
 
 TEACHER_MAX_STEPS = 50
 
@@ -58,8 +61,43 @@ def token_counter(tokenizer: Path) -> Callable[[str], int]:
 def _student(settings: Settings, wait: bool) -> tuple[ServedModel, GeneratorSettings]:
     chosen = chosen_student(settings)
     if isinstance(chosen, Path):
-        return _packaged(settings, chosen)
+        package = _packaged(settings, chosen)
+        if not settings.serve.styles:
+            return package
+        pipeline = line_outputs(settings).get("student") if settings.serve.model is None else None
+        if pipeline is None:
+            raise InputError(
+                "serve.styles are put into a pipeline, and serve.model is a package: name its pipeline, whose package "
+                "is found or made"
+            )
+        return _with_styles(settings, package, pipeline_folder(pipeline))
     folder = pipeline_folder(chosen or f"{SHIPPED}student")
+    return _with_styles(settings, _piped(settings, chosen, folder, wait), folder)
+
+
+def _with_styles(
+    settings: Settings, offered: tuple[ServedModel, GeneratorSettings], pipeline: Path
+) -> tuple[ServedModel, GeneratorSettings]:
+    """With ``serve.styles``. Raises InputError where one is of another model, or its name is taken."""
+    styles = {name: local_copy(folder) for name, folder in settings.serve.styles.items()}
+    if not styles:
+        return offered
+    if NO_STYLE in styles:
+        raise InputError(f"serve.styles: {NO_STYLE!r} is the name for no style: give yours another")
+    config = json.loads((pipeline / "unet" / "config.json").read_text(encoding="utf-8"))
+    for name, folder in styles.items():
+        try:
+            check_adapter(folder, config)
+        except (FileNotFoundError, ValueError) as error:
+            raise InputError(f"serve.styles.{name}: {error}") from error
+    model, generator = offered
+    return replace(model, styles=(NO_STYLE, *styles)), replace(generator, pipeline=pipeline, styles=styles)
+
+
+def _piped(
+    settings: Settings, chosen: str | None, folder: Path, wait: bool
+) -> tuple[ServedModel, GeneratorSettings]:
+    """A pipeline by its package, if it has one."""
     name = compiled_name(settings, folder)
     package = compiled_package(name)
     if package is not None:

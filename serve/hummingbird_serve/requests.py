@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 MAX_SEED = 2**31 - 1
 MAX_GUIDANCE = 30.0
 
+NO_STYLE = "none"
+"""The style of a request that wants none."""
+MAX_STYLE_SCALE = 2.0
 DECODERS = {"fast": "small", "quality": "full"}
 """The decoder of each quality."""
 
@@ -55,7 +58,7 @@ class ServedModel:
     qualities: tuple[str, ...] = ()
     """Of ``fast`` (small decoder) and ``quality`` (the autoencoder's), the default first; empty: nothing to choose."""
     styles: tuple[str, ...] = ()
-    """The same of ``style``."""
+    """What ``style`` may be, the default first (`NO_STYLE`); empty: nothing to choose."""
     compiled_name: str | None = None
     """The file that says that a package has taken the place of an eager model."""
 
@@ -131,6 +134,9 @@ class VideoParameters(BaseModel):
         description="one of the model's `qualities`: fast (small decoder), quality (full)",
     )
     style: str | None = Field(None, max_length=64, description="one of the model's `styles`")
+    style_scale: float | None = Field(
+        None, ge=0.0, le=MAX_STYLE_SCALE, description="how much of the style; 1 where nothing is said"
+    )
     user: str | None = Field(None, max_length=64, description="your word for your user; given back")
 
     @field_validator("prompt")
@@ -160,6 +166,7 @@ class VideoRequest:
     """The client's word for its user."""
     quality: str | None = None
     style: str | None = None
+    style_scale: float | None = None
 
 
 @dataclass(frozen=True)
@@ -246,6 +253,10 @@ def parse_request(
         if value is not None and value not in offered:
             what = f"takes {', '.join(offered)}" if offered else "offers no choice"
             raise APIError(400, f"{param} {value[:40]!r}: {model.name} {what}", param, "unsupported_value")
+    style = parameters.style or next(iter(model.styles), None)
+    styled = style not in (None, NO_STYLE)
+    if parameters.style_scale is not None and not styled:
+        raise APIError(400, "style_scale needs a style", "style_scale", "unsupported_value")
     return VideoRequest(
         model=model.name,
         prompt=prompt,
@@ -258,7 +269,10 @@ def parse_request(
         seconds=model.seconds,
         user=parameters.user,
         quality=parameters.quality or next(iter(model.qualities), None),
-        style=parameters.style or next(iter(model.styles), None),
+        style=style,
+        style_scale=(1.0 if parameters.style_scale is None else float(parameters.style_scale))
+        if styled
+        else None,
     )
 
 

@@ -3,8 +3,9 @@
 import io
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from hummingbird_serve.metrics import PART_SECONDS, observe
-from hummingbird_serve.requests import DECODERS, VideoRequest
+from hummingbird_serve.requests import DECODERS, NO_STYLE, VideoRequest
 
 _TEXTS = 512  # prompts whose embeddings are kept
 
@@ -25,15 +26,25 @@ _TEXTS = 512  # prompts whose embeddings are kept
 class Sampler:
     """A model, on the GPU where there is one. Each half is called by one thread."""
 
-    def __init__(self, model: Path) -> None:
-        self._pipeline: TextToVideoPipeline
-        if is_package(model):
-            self._pipeline = CompiledPipeline.load(model)  # knows its device
-        else:
-            self._pipeline = load_pipeline(model)
-            if torch.cuda.is_available():
-                self._pipeline.to("cuda")
+    def __init__(
+        self, model: Path, styled: Path | None = None, styles: Mapping[str, Path] = MappingProxyType({})
+    ) -> None:
+        """``model``: a package or a pipeline; ``styled``: the pipeline that ``styles``, adapters by name, are put into.
+
+        Raises:
+            ValueError: an adapter was made for another model.
+        """
+        self._pipeline: TextToVideoPipeline = (
+            CompiledPipeline.load(model) if is_package(model) else _eager(model)
+        )
         self._pipeline.set_progress_bar_config(disable=True)
+        self._styled: TextToVideoPipeline | None = None
+        if styles and styled is not None:
+            # A pipeline of its own, also beside an eager one: what has no style is computed as without any.
+            self._styled = _eager(styled)
+            for name, adapter in styles.items():
+                self._styled.load_lora_weights(adapter, adapter_name=name)
+            self._styled.set_progress_bar_config(disable=True)
         self._texts: OrderedDict[str, Tensor] = OrderedDict()
 
     def latents(self, requests: Sequence[VideoRequest], on_step: Callable[[int], None]) -> Tensor:
@@ -45,7 +56,13 @@ class Sampler:
             return tensors
 
         on_step(0)
-        output = self._pipeline(
+        pipeline = self._pipeline
+        if first.style not in (None, NO_STYLE):
+            if self._styled is None:
+                raise RuntimeError(f"the generator has no styles, but was asked for {first.style!r}")
+            pipeline = self._styled
+            pipeline.set_adapters(first.style, first.style_scale if first.style_scale is not None else 1.0)
+        output = pipeline(
             prompt_embeds=torch.cat([self._text(request.prompt) for request in requests]),
             generator=seeded_generators(request.seed for request in requests),
             num_inference_steps=first.steps,
@@ -90,6 +107,13 @@ class Sampler:
             if len(self._texts) > _TEXTS:
                 self._texts.popitem(last=False)
         return self._texts[prompt]
+
+
+def _eager(folder: Path) -> TextToVideoPipeline:
+    pipeline = load_pipeline(folder)
+    if torch.cuda.is_available():
+        pipeline.to("cuda")
+    return pipeline
 
 
 def _picture(frame: NDArray[np.uint8]) -> bytes:

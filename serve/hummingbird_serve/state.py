@@ -4,24 +4,32 @@
 database of SQLAlchemy. Object storage serves as a folder only where it can create a file that is not there yet.
 """
 
+import errno
 import secrets
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from hummingbird.core.errors import InputError
 from hummingbird.core.files import AnyPath, as_path, create, write_atomically
+from hummingbird.core.masking import mask_text
 
 DATABASES = frozenset({"postgresql", "mysql", "mariadb", "sqlite"})
 """Schemes of URLs that name a database and no folder."""
+
+PG_DISK_FULL = "53100"
 
 OLD_SECONDS = 3600.0
 """What a killed writer left half-written is removed after this time."""
 
 
 class State(Protocol):
-    """Named entries. Every operation is whole or not at all, and is seen by all servers once it has returned."""
+    """Named entries. Every operation is whole or not at all, and is seen by all servers once it has returned.
+
+    All raise OSError where the place cannot be reached, or has no room (ENOSPC).
+    """
 
     def names(self) -> list[str]:
         """The names of all entries."""
@@ -93,6 +101,8 @@ class FolderState:
 class SqlState:
     """One row an entry, in the table ``hummingbird_serve`` of a database.
 
+    Each operation is one statement that commits by itself, so that it means the same under every isolation level.
+
     Args:
         url: as SQLAlchemy takes it; a password comes from the environment of the driver (``PGPASSWORD``).
 
@@ -104,7 +114,10 @@ class SqlState:
         import sqlalchemy as sql
 
         try:
-            self._engine = sql.create_engine(url, pool_pre_ping=True)
+            # Parameters hold prompts and the secret of the cookies: no message may show them.
+            self._engine = sql.create_engine(
+                url, pool_pre_ping=True, isolation_level="AUTOCOMMIT", hide_parameters=True
+            )
             metadata = sql.MetaData()
             self._table = sql.Table(
                 "hummingbird_serve",
@@ -115,8 +128,8 @@ class SqlState:
             with suppress(sql.exc.ProgrammingError, sql.exc.IntegrityError):  # another server makes it now
                 metadata.create_all(self._engine)
             self.names()
-        except (ImportError, sql.exc.SQLAlchemyError) as error:
-            reason = " ".join(str(error).split())[:200]
+        except (ImportError, OSError, sql.exc.SQLAlchemyError) as error:
+            reason = mask_text(" ".join(str(error).split()))[:200]
             raise InputError(f"serve.jobs: cannot open {self._shown(url)}: {reason}") from error
 
     @staticmethod
@@ -127,43 +140,55 @@ class SqlState:
         """See `State`."""
         import sqlalchemy as sql
 
-        return [str(row.name) for row in self._run(sql.select(self._table.c.name))]
+        with self._run(sql.select(self._table.c.name)) as result:
+            return [str(name) for name in result.scalars()]
 
     def read(self, name: str) -> bytes | None:
         """See `State`."""
         import sqlalchemy as sql
 
-        rows = self._run(sql.select(self._table.c.content).where(self._table.c.name == name))
-        return bytes(rows[0].content) if rows else None
+        with self._run(sql.select(self._table.c.content).where(self._table.c.name == name)) as result:
+            content = result.scalar_one_or_none()
+        return None if content is None else bytes(content)
 
     def create(self, name: str, content: bytes) -> bool:
         """See `State`."""
         import sqlalchemy as sql
 
         try:
-            self._run(self._table.insert().values(name=name, content=content))
+            with self._run(self._table.insert().values(name=name, content=content)):
+                return True
         except sql.exc.IntegrityError:
             return False
-        return True
 
     def write(self, name: str, content: bytes) -> None:
         """See `State`."""
         changed = self._table.update().where(self._table.c.name == name).values(content=content)
-        if self._count(changed) == 0 and not self.create(name, content):
-            self._count(changed)
+        while True:  # removed by another between the two: once more
+            with self._run(changed) as result:
+                if result.rowcount:
+                    return
+            if self.create(name, content):
+                return
 
     def remove(self, name: str) -> None:
         """See `State`."""
-        self._count(self._table.delete().where(self._table.c.name == name))
+        with self._run(self._table.delete().where(self._table.c.name == name)):
+            pass
 
-    def _run(self, statement: Any) -> list[Any]:
-        with self._engine.begin() as connection:
-            result = connection.execute(statement)
-            return list(result) if result.returns_rows else []
+    @contextmanager
+    def _run(self, statement: Any) -> Iterator[Any]:
+        import sqlalchemy as sql
 
-    def _count(self, statement: Any) -> int:
-        with self._engine.begin() as connection:
-            return int(connection.execute(statement).rowcount)
+        try:
+            with self._engine.connect() as connection:
+                yield connection.execute(statement)
+        except sql.exc.IntegrityError:
+            raise
+        except sql.exc.SQLAlchemyError as error:
+            full = getattr(getattr(error, "orig", None), "pgcode", None) == PG_DISK_FULL
+            message = f"the database of the jobs fails: {' '.join(str(error).split())[:200]}"
+            raise OSError(errno.ENOSPC if full else errno.EIO, message) from error
 
 
 def open_state(place: AnyPath | str) -> State:

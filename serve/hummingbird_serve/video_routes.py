@@ -204,6 +204,7 @@ def add_video_routes(app: FastAPI, jobs: VideoJobs, models: Mapping[str, ServedM
                 "user": old.user,
                 "quality": old.quality,
                 "style": old.style,
+                "style_scale": old.style_scale,
             }
             if "prompt" in fields
             else {}

@@ -11,7 +11,8 @@ import torch
 from hummingbird.config.cluster import CatalogSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import RemotePath, as_path
+from hummingbird.core.files import as_path
+from hummingbird.core.remote_path import RemotePath
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.media import store_media
 from hummingbird.lake.runs import load_result

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 from hummingbird.config.serve import ServeSettings
 from hummingbird.config.settings import Settings
 from hummingbird_serve.jobs import VideoJobs
@@ -16,6 +17,7 @@ from hummingbird_serve.requests import Event, Failure, Progress, Result, ServedM
 from hummingbird_serve.state import FolderState, State
 from hummingbird_serve.store import JobStore
 from hummingbird_serve.videos import Generate, GeneratorLostError, ModelQueue
+from servers import SECRET, postgresql
 
 MP4, PICTURE = bytes(range(256)) * 4, b"RIFF"
 FRAMES, SIZE, FPS = 4, 64, 8
@@ -83,6 +85,23 @@ def models() -> dict[str, ServedModel]:
 @pytest.fixture
 def request_() -> VideoRequest:
     return VideoRequest("student", "a red circle", 1, 2, 5.0, FRAMES, FPS, f"{SIZE}x{SIZE}", "0.5")
+
+
+@pytest.fixture(scope="session")
+def _postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch, postgresql(tmp_path_factory.mktemp("postgresql")) as url:
+        patch.setenv("PGPASSWORD", SECRET)
+        yield url
+
+
+@pytest.fixture
+def database(_postgresql: str) -> Iterator[str]:
+    """The URL of a PostgreSQL without jobs."""
+    yield _postgresql
+    engine = sqlalchemy.create_engine(_postgresql)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("drop table if exists hummingbird_serve"))
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,8 @@ def test_what_a_killed_server_accepted_is_made_by_the_next(tmp_path: Path, reque
         working = await first.create(replace(request_, prompt="stay"))
         waiting = [await first.create(replace(request_, prompt="unbegun")) for _ in range(3)]
         await until(lambda: working.done == 0)
-        await first._look()  # its sign of life says that the making has begun
+        # Its sign of life says that the making has begun.
+        await until(lambda: working.id in first.store.look((), (), "").owners[first.owner][1])
         kill(first)
         generator = FakeGenerator()
         generator.gate.set()

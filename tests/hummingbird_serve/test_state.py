@@ -1,19 +1,25 @@
 """Both kinds of state keep the one promise that the jobs stand on: of several who create an entry one succeeds."""
 
 import os
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hummingbird.config.loading import load_settings
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import RemotePath
+from hummingbird.core.remote_path import RemotePath
 from hummingbird_serve.state import FolderState, SqlState, State, open_state, shared_secret
 
 
-@pytest.fixture(params=["folder", "database"])
+@pytest.fixture(params=["folder", "sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def state(request: pytest.FixtureRequest, tmp_path: Path) -> State:
-    place = str(tmp_path / "jobs") if request.param == "folder" else f"sqlite:///{tmp_path}/jobs.db"
+    if request.param == "postgresql":
+        place = request.getfixturevalue("database")
+    else:
+        place = str(tmp_path / "jobs") if request.param == "folder" else f"sqlite:///{tmp_path}/jobs.db"
     opened = open_state(place)
     assert isinstance(opened, FolderState if request.param == "folder" else SqlState)
     return opened
@@ -66,3 +72,19 @@ def test_a_place_that_cannot_create_only_once_is_refused() -> None:
 def test_a_database_that_is_not_there_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"serve\.jobs: cannot open sqlite"):
         open_state(f"sqlite:///{tmp_path}/no/folder/jobs.db")
+
+
+def test_no_message_of_a_database_holds_what_was_to_be_kept(tmp_path: Path) -> None:
+    state = open_state(f"sqlite:///{tmp_path}/jobs.db")
+    with closing(sqlite3.connect(tmp_path / "jobs.db")) as connection:
+        connection.execute("drop table hummingbird_serve")
+    with pytest.raises(OSError, match="no such table") as failed:
+        state.write("secret", b"hush-hush")
+    assert "hush" not in str(failed.value)
+
+
+@pytest.mark.parametrize("options", ["ada:hush@host/name", "host/name?user=ada&password=hush"])
+def test_a_password_in_the_setting_is_refused_and_not_shown(options: str) -> None:
+    with pytest.raises(InputError, match="must not hold a password") as refused:
+        load_settings(None, [f"serve.jobs=postgresql://{options}"])
+    assert "hush" not in str(refused.value)

@@ -8,12 +8,15 @@ import pytest
 from hummingbird.config.cluster import CatalogSettings
 from hummingbird.config.loading import load_settings
 from hummingbird.config.settings import Settings
-from hummingbird_jobs import doctor
+from hummingbird_jobs.doctor.finding import Check
+from hummingbird_jobs.doctor.machine import check_disk
+from hummingbird_jobs.doctor.models import check_imports, check_models
+from hummingbird_jobs.doctor.places import check_catalog, check_storage
 from hummingbird_jobs.recipes import load_recipe
 from hummingbird_jobs.rehearsal.rehearse import rehearsal_of
 
 
-def states(check: doctor.Check, settings: Settings) -> list[tuple[str, str]]:
+def states(check: Check, settings: Settings) -> list[tuple[str, str]]:
     return [(finding.state, finding.what) for finding in check(settings)]
 
 
@@ -24,7 +27,7 @@ def rehearsed(tmp_path: Path) -> Settings:
 
 
 def test_whole_files_are_found_whole_without_loading_them(rehearsed: Settings) -> None:
-    assert states(doctor.check_imports, rehearsed) == [
+    assert states(check_imports, rehearsed) == [
         ("ok", "import_checkpoint"),
         ("ok", "import_checkpoint"),
         ("ok", "models.quality"),
@@ -32,7 +35,7 @@ def test_whole_files_are_found_whole_without_loading_them(rehearsed: Settings) -
         ("ok", "feedback.rewards.image_text.model"),
         ("ok", "feedback.rewards.image_text.model"),
     ]
-    assert {name for state, name in states(doctor.check_models, rehearsed) if state == "ok"} == {
+    assert {name for state, name in states(check_models, rehearsed) if state == "ok"} == {
         "models.captioner",
         "feedback.rewards.video_text.model",
     }
@@ -50,7 +53,7 @@ def test_a_file_that_lacks_a_tensor_a_file_that_is_not_there_and_a_licence_are_n
     torch.save({name: state[name] for name in rest}, path)
     Path(str(rehearsed.import_checkpoint.tokenizer)).rename(path.with_name("moved"))
     curate = rehearsed.curate.model_copy(update={"allow_noncommercial": False})
-    findings = list(doctor.check_imports(rehearsed.model_copy(update={"curate": curate})))
+    findings = list(check_imports(rehearsed.model_copy(update={"curate": curate})))
     missing = [finding.detail for finding in findings if finding.state == "missing"]
     assert "there is nothing at" in missing[0]
     assert f"entries of DOVER are missing: {first}" in missing[1]
@@ -64,10 +67,10 @@ def test_storage_and_catalog_are_tried(tmp_path: Path) -> None:
         "warehouse": f"file://{tmp_path / 'tables'}",
     }
     place = Settings(storage=f"local://{tmp_path / 'runs'}", catalog=CatalogSettings(properties=tables))  # type: ignore[arg-type]
-    assert states(doctor.check_storage, place) == [("ok", "storage")]
-    assert states(doctor.check_catalog, place) == [("ok", "catalog")]
+    assert states(check_storage, place) == [("ok", "storage")]
+    assert states(check_catalog, place) == [("ok", "catalog")]
     assert not list((tmp_path / "runs").glob(".doctor-*"))
-    assert states(doctor.check_disk, Settings(storage=tmp_path / "new")) == [("ok", "disk")]
+    assert states(check_disk, Settings(storage=tmp_path / "new")) == [("ok", "disk")]
 
 
 def test_what_is_missing_ends_with_code_1(tmp_path: Path) -> None:

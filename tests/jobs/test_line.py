@@ -20,6 +20,7 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "footage": {"footage": "/drawn/videos", "truth": "/drawn/truth"},
     "curate": {"snapshot_id": 7},
     "encode": {"cache": "/cache"},
+    "decoder": {"pipeline": "/with-decoder"},
     "plan": {"plan": "/plan.yaml"},
     "prune": {"pipeline": "/pruned"},
     "distill": {"pipeline": "/distilled"},
@@ -63,10 +64,13 @@ def test_each_verb_takes_what_the_ones_before_made(
     verbs = ", ".join(STEPS)
     settings = load_settings(None, [f"storage={tmp_path}", f"line.verbs=[{verbs}]"])
     assert list(run_verbs(settings, functions)) == list(STEPS)
-    assert {called[verb].models.teacher for verb in list(STEPS)[1:]} == {"/imported"}
+    own = list(STEPS).index("decoder") + 1
+    assert {called[verb].models.teacher for verb in list(STEPS)[1:own]} == {"/imported"}
+    assert {called[verb].models.teacher for verb in list(STEPS)[own:]} == {"/with-decoder"}
+    assert called["decoder"].training.cache == Path("/cache")
     assert str(called["curate"].curate.source) == "/drawn/videos"
     assert called["encode"].encode.snapshot == 7
-    assert called["plan"].plan.model == "/imported"
+    assert called["plan"].plan.model == "/with-decoder"
     assert called["prune"].prune.plan == "/plan.yaml"
     assert called["prune"].models.student is None
     assert (called["distill"].training.cache, called["distill"].models.student) == (Path("/cache"), "/pruned")
@@ -76,7 +80,7 @@ def test_each_verb_takes_what_the_ones_before_made(
     )
     models = {model.name: (model.path, model.guidance_scale) for model in called["evaluate"].evaluate.models}
     assert models == {
-        "teacher": ("/imported", None),
+        "teacher": ("/with-decoder", None),
         "pruned": ("/pruned", None),
         "distilled": ("/distilled", 1.0),
         "feedback": ("/few-step", None),

@@ -43,6 +43,9 @@ def test_a_rehearsal_differs_in_what_the_list_allows_and_its_models_are_whole(
     assert weights[0] == weights[1]
     assert rehearsed.encode.num_frames == recipe.encode.num_frames == 26
     assert rehearsed.line.verbs == recipe.line.verbs
+    # Either a small decoder is imported, or the line makes one.
+    assert ("decoder" in recipe.line.verbs) == (recipe.import_checkpoint.decoder is None)
+    assert rehearsed.decoder.blocks == recipe.decoder.blocks
     # The published formats: the same reader that takes the real files takes these, by every name and shape.
     check_import(rehearsed.import_checkpoint)
     for item in rehearsed.line.imports:

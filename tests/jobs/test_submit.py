@@ -15,7 +15,7 @@ from hummingbird.config.settings import settings_hash
 from hummingbird.core import source_version
 from hummingbird.core.errors import InputError
 from hummingbird.lake.lake import Lake
-from hummingbird_jobs.submission import job_id, runtime_env
+from hummingbird_jobs.submission import hand_over, job_id, runtime_env
 from hummingbird_jobs.submitted_command import submitted_command
 from ray_head import ray_head
 
@@ -78,6 +78,28 @@ def test_another_version_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPa
         source_version.check_submitted()
 
 
+class BusyHead:
+    """Takes a job at the third try, or fails in another way."""
+
+    def __init__(self, answer: str) -> None:
+        self.answer, self.tries = answer, 0
+
+    def submit_job(self, **job: str) -> None:
+        self.tries += 1
+        if self.tries < 3:
+            raise RuntimeError(self.answer)
+
+
+def test_a_head_that_has_nobody_to_run_a_job_yet_is_asked_again() -> None:
+    busy = BusyHead("Request failed with status code 500: No available agent to submit job")
+    hand_over(busy, entrypoint="true")
+    assert busy.tries == 3
+    with pytest.raises(InputError, match="has taken no job for 0 s"):
+        hand_over(BusyHead("No available agent"), seconds=0.0, entrypoint="true")
+    with pytest.raises(RuntimeError, match="no room"):
+        hand_over(BusyHead("no room"), entrypoint="true")
+
+
 def test_code_goes_along_without_weights(capsys: pytest.CaptureFixture[str]) -> None:
     environment = runtime_env(with_code=True)
     assert len(environment["py_modules"]) == 4
@@ -86,8 +108,8 @@ def test_code_goes_along_without_weights(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.fixture(scope="module")
-def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with ray_head(tmp_path_factory.mktemp("ray")) as environment:
+def head() -> Iterator[dict[str, str]]:
+    with ray_head() as environment:
         yield {**os.environ, **environment}
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -18,8 +19,16 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 
 
 @contextmanager
-def ray_head(folder: Path, num_cpus: int = 2) -> Iterator[dict[str, str]]:
-    """Yields what the environment of its clients must say."""
+def ray_head(num_cpus: int = 2) -> Iterator[dict[str, str]]:
+    """Yields what the environment of its clients must say.
+
+    Its folder is in no test's own: Ray puts sockets there, whose paths must be short.
+    """
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        yield from _head(Path(folder), num_cpus)
+
+
+def _head(folder: Path, num_cpus: int) -> Iterator[dict[str, str]]:
     clients = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
     ports = {
         name: free_port()

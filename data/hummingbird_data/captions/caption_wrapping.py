@@ -5,7 +5,7 @@ import re
 from hummingbird_data.captions.caption_answer import Answer
 
 _MARKUP = re.compile(
-    r"[<>{}\[\]|\\`*_~^=@]|%[a-z(]|\$[a-zA-Z]|#(?!\d)|^\s*#|&#?\w+;|https?:|www\.|-{3,}|—{2,}|\bEO[ST]\b|\bEND$"
+    r"[<>{}\[\]|\\`*_~^=@]|%[a-z(]|#(?!\d)|^\s*#|&#?\w+;|https?:|www\.|-{3,}|—{2,}|\bEO[ST]\b|\bEND$"
 )
 _QUOTE = re.compile(r"(?<!\d)\"")  # after a figure it may be inches
 _NAMES = (

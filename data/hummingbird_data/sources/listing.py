@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import file_system, is_uri
+from hummingbird.core.remote_path import file_system, is_uri
 from pyarrow import fs
 
 from hummingbird_data.sources.remote import fingerprint

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import file_system, is_uri
+from hummingbird.core.remote_path import file_system, is_uri
 from pyarrow import csv, fs
 
 _KINDS = {"csv": "csv", "tsv": "tsv", "jsonl": "jsonl", "ndjson": "jsonl", "parquet": "parquet"}

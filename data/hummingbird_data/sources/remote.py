@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import file_system, is_uri
+from hummingbird.core.remote_path import file_system, is_uri
 from hummingbird.core.shared_folder import NotSharedError, this_machine
 from pyarrow import fs
 

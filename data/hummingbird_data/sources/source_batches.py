@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import file_system, is_uri
+from hummingbird.core.remote_path import file_system, is_uri
 from pyarrow import fs
 
 from hummingbird_data.runtime.temporary import TemporaryDatabase

@@ -34,6 +34,9 @@ ALLOWED = {
     "feedback.held_out.every": "steps",
     "*.steps": "steps",
     "*.num_inference_steps": "steps",
+    "decoder.held_out": "a count",
+    "decoder.channels": "its widths and depths",
+    "decoder.features": "the folder of a small model",
     "*.warmup_steps": "steps",
     "*.batch_size": "a count",
     "training.gradient_accumulation": "a count",
@@ -210,6 +213,7 @@ def _few_steps(tree: dict[str, Any], folder: Path) -> None:
     tree["training"]["gradient_accumulation"] = min(2, tree["training"]["gradient_accumulation"])
     for section in ("distill", "feedback"):
         tree[section] |= {"steps": 2, "batch_size": 1}
+    tree["decoder"] |= {"steps": 2, "batch_size": 1, "held_out": 1, "channels": 16}
     tree["feedback"]["held_out"]["every"] = 1
     tree["plan"] |= {
         "calibration_clips": 1,

@@ -8,15 +8,16 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from hummingbird.config.settings import Settings
+from hummingbird.core.background import every
 from hummingbird.core.devices import describe_device
 from hummingbird.core.errors import InputError
 from hummingbird.lake.runs import open_run
@@ -140,7 +141,7 @@ def _time(
         env=environment,
     )
     peak = _Peak(process.pid)
-    with peak:
+    with every(_LOOK, peak.look, "memory"):
         out, _ = process.communicate(tree.model_dump_json())
     if process.returncode:
         raise RuntimeError(f"curation of {source} on {workers or 'no'} workers failed; see above")
@@ -184,32 +185,17 @@ class _Peak:
 
     def __init__(self, pid: int) -> None:
         self._root = psutil.Process(pid)
-        self._over = threading.Event()
-        self._watch = threading.Thread(target=self._look, daemon=True)
         self.mib = 0.0
 
-    def __enter__(self) -> "_Peak":
-        self._watch.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._watch.join()
-
-    def _look(self) -> None:
-        while not self._over.wait(_LOOK):
-            total = 0
-            try:
-                processes = [self._root, *self._root.children(recursive=True)]
-            except psutil.NoSuchProcess:
-                return
-            for process in processes:
-                try:
+    def look(self) -> None:
+        """Takes the memory now."""
+        total = 0
+        with suppress(psutil.NoSuchProcess):
+            for process in (self._root, *self._root.children(recursive=True)):
+                with suppress(psutil.Error):  # it has ended
                     memory = process.memory_info()
-                except psutil.Error:  # it has ended
-                    continue
-                total += memory.rss - memory.shared
-            self.mib = max(self.mib, total / _MIB)
+                    total += memory.rss - memory.shared
+        self.mib = max(self.mib, total / _MIB)
 
 
 def _print(name: str, figures: dict[str, Any]) -> None:

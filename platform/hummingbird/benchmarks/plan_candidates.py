@@ -18,7 +18,7 @@ from hummingbird.models.unet import VideoUNet
 from hummingbird.pruning.planner.cost import Cost, InputShape, model_cost, pass_milliseconds
 from hummingbird.pruning.planner.importance import Calibration, memoized, plan_importance
 from hummingbird.pruning.planner.make_plan import find_plan
-from hummingbird.pruning.planner.search import Measure
+from hummingbird.pruning.planner.search import search
 from hummingbird.pruning.pruned_config import pruned_config
 from hummingbird.pruning.pruning_plan import Plan, load_plan, whole_plan
 
@@ -71,7 +71,7 @@ def find_plans(
     def importances(plans: Mapping[str, Plan]) -> dict[str, list[float]]:
         return dict(zip(plans, parallel(importance, plans.values()), strict=True))
 
-    measure: Measure = memoized(importances)
+    choose = partial(search, config, measure=memoized(importances), rounds=c.rounds)
 
     def milliseconds(plans: Mapping[str, Plan]) -> dict[str, float]:
         unets = {name: VideoUNet(**pruned_config(plan, config)).to(device) for name, plan in plans.items()}
@@ -94,7 +94,7 @@ def find_plans(
         if not path.is_file():
             try:
                 cut, dropped, _ = find_plan(
-                    config, timed, budget, measure, c.rounds, device, teacher_milliseconds=first[TEACHER]
+                    config, timed, budget, choose, device, teacher_milliseconds=first[TEACHER]
                 )
             except InputError as error:
                 if "ms" not in budget:

@@ -25,6 +25,11 @@ class EncodeSettings(Section):
         description="clips too short for their frames at fps are sampled at a smaller stride, up to so many frames a "
         "second (training hands the rate to the model); none: they are left out",
     )
+    trigger: str | None = Field(
+        None,
+        min_length=1,
+        description="a word before every caption, and in place of one that is missing: the name of a style",
+    )
     part_clips: PositiveInt = Field(64, description="clips in one file of the cache: the unit of a restart")
     actors: PositiveInt | None = Field(
         None,

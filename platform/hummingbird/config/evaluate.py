@@ -22,6 +22,12 @@ class EvaluatedModel(Section):
         None, description="guidance scale, also of a few-step student, which embeds one less"
     )
     decoder: Decoder | None = Field(None, description="full: the autoencoder's; small: the small decoder")
+    num_frames: PositiveInt | None = Field(
+        None, description="frames of a video; none: as evaluate.num_frames"
+    )
+    window_frames: int | None = Field(
+        None, ge=2, description="frames that a pass sees of a longer video, in overlapping windows; none: all"
+    )
 
 
 class EvaluateSettings(Section):

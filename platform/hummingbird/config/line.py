@@ -12,6 +12,7 @@ LineVerb = Literal[
     "footage",
     "curate",
     "encode",
+    "decoder",
     "plan",
     "prune",
     "distill",
@@ -39,7 +40,8 @@ class LineSettings(Section):
         ("curate", "encode", "prune", "distill", "feedback", "evaluate", "compile", "benchmark"),
         min_length=1,
         description="verbs, in their order; import_checkpoint makes the teacher, footage draws the small world's raw "
-        "video, and lets curation be scored against its truth; plan makes the plan of plan.budget, which prune takes",
+        "video, and lets curation be scored against its truth; "
+        "decoder gives the teacher a small decoder; plan makes the plan of plan.budget, which prune takes",
     )
     imports: tuple[LineImport, ...] = Field(
         (),

@@ -16,8 +16,8 @@ from hummingbird.config.plugins import is_plugin_choice
 from hummingbird.config.renamed import explain_renamed
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import RemotePath
 from hummingbird.core.masking import MASK, is_secret_name, mask, mask_text
+from hummingbird.core.remote_path import RemotePath
 
 
 class _Loader(yaml.SafeLoader):

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
+from hummingbird.config.gates import GateSettings
 from hummingbird.config.section import Section
 
 
@@ -54,6 +55,12 @@ class PlanSettings(Section):
     rounds: PositiveInt = Field(
         6, description="times that importance is measured, each on what the round before left"
     )
+    importance: Literal["measured", "learned", "both"] = Field(
+        "measured",
+        description="how a budget decides what goes: by the output's change without a unit; by gates that are trained "
+        "together within the budget; both: gates that begin in the order of what was measured",
+    )
+    gates: GateSettings = GateSettings()
     workers: PositiveInt = Field(2, description="Ray workers that measure importance")
 
     @field_validator("timing", mode="before")

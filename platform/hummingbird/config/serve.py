@@ -13,6 +13,7 @@ from pydantic import (
 )
 
 from hummingbird.config.section import Section
+from hummingbird.core.masking import mask_text
 
 
 class ServeSettings(Section):
@@ -27,6 +28,11 @@ class ServeSettings(Section):
         "if it did, else the shipped student",
     )
     teacher: bool = Field(True, description="offer models.teacher for comparison; it loads on first use")
+    styles: dict[str, str] = Field(
+        default_factory=dict,
+        description="styles of the student by the names that requests use, each the folder of an adapter that "
+        "customize made; one with a style is made by the pipeline as it is, not by its package",
+    )
     host: str = Field(
         "127.0.0.1",
         min_length=1,
@@ -100,7 +106,7 @@ class ServeSettings(Section):
     @field_validator("jobs")
     @classmethod
     def _hold_no_password(cls, jobs: str | None) -> str | None:
-        if jobs is not None and ":" in jobs.partition("://")[2].rpartition("@")[0]:
+        if jobs is not None and mask_text(jobs) != jobs:
             raise ValueError(
                 "must not hold a password; credentials come from the environment (PGPASSWORD, ...)"
             )

@@ -13,6 +13,8 @@ from hummingbird.config.cluster import CatalogSettings, RaySettings
 from hummingbird.config.compile import CompileSettings
 from hummingbird.config.curate import CurateSettings
 from hummingbird.config.curate_benchmark import CurateBenchmarkSettings
+from hummingbird.config.customize import CustomizeSettings
+from hummingbird.config.decoder import DecoderSettings
 from hummingbird.config.distill import DistillSettings
 from hummingbird.config.encode import EncodeSettings
 from hummingbird.config.evaluate import EvaluateSettings
@@ -29,6 +31,7 @@ from hummingbird.config.prune import PruneSettings
 from hummingbird.config.publish import PublishSettings
 from hummingbird.config.section import Section
 from hummingbird.config.serve import ServeSettings
+from hummingbird.config.serve_benchmark import ServeBenchmarkSettings
 from hummingbird.config.training import TrainingSettings
 from hummingbird.config.unet_benchmark import UnetBenchmarkSettings
 from hummingbird.core.files import StoragePath
@@ -56,11 +59,13 @@ class Settings(Section):
     footage: FootageSettings = FootageSettings()
     curate: CurateSettings = CurateSettings()
     encode: EncodeSettings = EncodeSettings()
+    decoder: DecoderSettings = DecoderSettings()
     plan: PlanSettings = PlanSettings()
     prune: PruneSettings = PruneSettings()
     training: TrainingSettings = TrainingSettings()
     distill: DistillSettings = DistillSettings()
     feedback: FeedbackSettings = FeedbackSettings()
+    customize: CustomizeSettings = CustomizeSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     compile: CompileSettings = CompileSettings()
     export: ExportSettings = ExportSettings()
@@ -68,6 +73,7 @@ class Settings(Section):
     plan_benchmark: PlanBenchmarkSettings = PlanBenchmarkSettings()
     unet_benchmark: UnetBenchmarkSettings = UnetBenchmarkSettings()
     curate_benchmark: CurateBenchmarkSettings = CurateBenchmarkSettings()
+    serve_benchmark: ServeBenchmarkSettings = ServeBenchmarkSettings()
     serve: ServeSettings = ServeSettings()
     publish: PublishSettings = PublishSettings()
     pretrain: PretrainSettings = PretrainSettings()

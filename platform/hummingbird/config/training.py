@@ -28,6 +28,11 @@ class TrainingSettings(Section):
     zero_stage: Literal[0, 1, 2, 3] = Field(
         2, description="what DeepSpeed shares out: 1 the optimizer, 2 gradients too, 3 weights too"
     )
+    offload_optimizer: bool = Field(
+        False,
+        description="keep the optimizer's moments, and step, in the machine's memory in place of the GPU's (ZeRO 1 "
+        "to 3): less memory, more time",
+    )
     gradient_checkpointing: bool = Field(
         False,
         description="compute the student's activations again in the backward pass, a layer at a time: less memory, "
@@ -66,6 +71,7 @@ UNSEEN_IN_RESULTS = frozenset(
         "workers",
         "cpus_per_worker",
         "gradient_checkpointing",
+        "offload_optimizer",
         "max_failures",
         "watching",
         "checkpoint_minutes",

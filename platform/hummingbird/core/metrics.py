@@ -43,6 +43,14 @@ METRICS = {
         "Gauge", "The newest step's losses and gradient norm, the mean of all workers", ("term",)
     ),
     "hummingbird_training_learning_rate": MetricKind("Gauge", "The newest step's learning rate"),
+    "hummingbird_training_samples_per_second": MetricKind("Gauge", "Samples a second of all workers"),
+    "hummingbird_training_memory_gb": MetricKind(
+        "Gauge", "Most memory that the first worker had in use, in GB"
+    ),
+    "hummingbird_training_tflops": MetricKind("Gauge", "TFLOP a second of the first worker"),
+    "hummingbird_training_mfu": MetricKind(
+        "Gauge", "TFLOP a second as a share of the device's peak, where that is known"
+    ),
     "hummingbird_evaluated_videos": MetricKind(
         "Counter", "Videos of an evaluation, made or failed", ("model", "outcome")
     ),

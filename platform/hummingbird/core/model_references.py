@@ -7,7 +7,8 @@ from huggingface_hub import ModelCard
 
 import hummingbird
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import RemotePath, as_path
+from hummingbird.core.files import as_path
+from hummingbird.core.remote_path import RemotePath
 from hummingbird.core.scratch import local_copy
 
 SHIPPED = "shapes-"

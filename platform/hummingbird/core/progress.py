@@ -2,11 +2,12 @@
 
 import os
 import sys
-import threading
+from contextlib import ExitStack
 from typing import Any
 
 from tqdm import tqdm
 
+from hummingbird.core.background import every
 from hummingbird.core.logs import emit_fields
 
 SECONDS = "HUMMINGBIRD_PROGRESS_SECONDS"
@@ -22,16 +23,16 @@ class ProgressBar(tqdm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._lines = not kwargs.get("disable") and not sys.stderr.isatty()
-        self._closed = threading.Event()
+        self._telling, self._closed = ExitStack(), False
         if self._lines:
             # Nothing is drawn by updates: the mean rate since the start is shown, from a thread of its own.
             kwargs |= {"mininterval": float("inf"), "delay": 1e-9, "dynamic_ncols": False, "ncols": None}
         super().__init__(*args, **kwargs)
         if self._lines:
             self.bar_format = _LINE if self.total else _OPEN_LINE
-            seconds = float(os.environ.get(SECONDS, "5"))
-            self._thread = threading.Thread(target=self._tell, args=(seconds,), daemon=True, name="progress")
-            self._thread.start()
+            self._telling.enter_context(
+                every(float(os.environ.get(SECONDS, "5")), self._write_line, "progress")
+            )
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
         """Draws the bar; lines come by themselves."""
@@ -40,16 +41,12 @@ class ProgressBar(tqdm):
 
     def close(self) -> None:
         """Ends it, with a last line."""
-        if self._lines and not self._closed.is_set():
-            self._closed.set()
-            self._thread.join()
+        if self._lines and not self._closed:
+            self._closed = True
+            self._telling.close()
             self._write_line()
             self.leave = False
         super().close()
-
-    def _tell(self, seconds: float) -> None:
-        while not self._closed.wait(seconds):
-            self._write_line()
 
     def _write_line(self) -> None:
         values = self.format_dict

@@ -4,11 +4,12 @@ Groups of an autoscaled cluster may stand at zero: what is not there now may com
 """
 
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+from hummingbird.core.background import every
 
 WAIT_SECONDS = 20.0
 """From one line about waiting to the next."""
@@ -63,10 +64,10 @@ def told_while_waiting(
         begun: whether it is there.
         seconds: from line to line.
     """
-    stop, start = threading.Event(), time.monotonic()
+    start = time.monotonic()
 
     def tell() -> None:
-        while not stop.wait(seconds) and not begun():
+        if not begun():
             waited = time.monotonic() - start
             print(
                 f"waiting for {what} for {waited:.0f} s: the cluster has {describe_resources(units)}",
@@ -74,10 +75,5 @@ def told_while_waiting(
                 flush=True,
             )
 
-    thread = threading.Thread(target=tell, name="waiting", daemon=True)
-    thread.start()
-    try:
+    with every(seconds, tell, "waiting"):
         yield
-    finally:
-        stop.set()
-        thread.join()

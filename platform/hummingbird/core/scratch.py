@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import AnyPath, RemotePath, as_path
+from hummingbird.core.files import AnyPath, as_path
+from hummingbird.core.remote_path import RemotePath
 
 if TYPE_CHECKING:
     from pyarrow import fs

@@ -65,11 +65,12 @@ def evaluate(settings: Settings, folder: Path | None = None) -> Path:
     plugin = resolve_suite(s)
     suite = plugin.build()
     check_declaration(suite, plugin.name)
-    if s.num_frames < suite.min_frames:
-        raise InputError(
-            f"evaluate.num_frames={s.num_frames}: the suite {plugin.name} measures videos of at least "
-            f"{suite.min_frames} frames"
-        )
+    for frames in (s.num_frames, *(model.num_frames or s.num_frames for model in s.models)):
+        if frames < suite.min_frames:
+            raise InputError(
+                f"evaluate.num_frames={frames}: the suite {plugin.name} measures videos of at least "
+                f"{suite.min_frames} frames"
+            )
     suite.check()
     prompts = evaluation_prompts(s, suite)
     models = resolve_models(settings)

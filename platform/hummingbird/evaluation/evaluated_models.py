@@ -39,6 +39,8 @@ class ResolvedModel:
     def key(self) -> str:
         """Twelve hex digits that change with whatever changes the videos, not with where they are."""
         chosen = {k: v for k, v in asdict(self).items() if k not in ("name", "folder")}
+        if self.parameters.window_frames is None:  # as before there were windows
+            del chosen["parameters"]["window_frames"]
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -49,6 +51,7 @@ class ResolvedModel:
         return (
             f"{sampled.num_inference_steps} steps, guidance {sampled.guidance_scale:g}, {passes} a step, "
             f"{sampled.decoder} decoder"
+            + (f", windows of {sampled.window_frames}" if sampled.window_frames else "")
         )
 
     @property
@@ -99,7 +102,8 @@ def resolve_model(model: EvaluatedModel, settings: EvaluateSettings) -> Resolved
             num_inference_steps=model.num_inference_steps or default_steps,
             guidance_scale=next(scale for scale in scales if scale is not None),
             decoder=decoder,
-            num_frames=settings.num_frames,
+            num_frames=model.num_frames or settings.num_frames,
+            window_frames=model.window_frames,
             fps=settings.fps,
         ),
         mixed_precision=settings.mixed_precision,

@@ -22,6 +22,7 @@ class SamplingParameters:
         guidance_scale: s of uncond + s (cond - uncond), or what a few-step student embeds.
         decoder: ``full`` (the autoencoder's) or ``small``.
         num_frames, fps: of a video.
+        window_frames: frames that a pass sees; none: all.
     """
 
     num_inference_steps: int
@@ -29,6 +30,7 @@ class SamplingParameters:
     decoder: str = "full"
     num_frames: int = 16
     fps: int = 8
+    window_frames: int | None = None
 
 
 def sample_videos(
@@ -76,4 +78,5 @@ def _options(parameters: SamplingParameters) -> dict[str, Any]:
         "guidance_scale": parameters.guidance_scale,
         "num_frames": parameters.num_frames,
         "fps": parameters.fps,
+        "window_frames": parameters.window_frames,
     }

@@ -14,6 +14,7 @@ from hummingbird.core.hashes import count_parameters
 from hummingbird.importing import published
 from hummingbird.importing.parts import Parts
 from hummingbird.importing.reader import shapes_alone
+from hummingbird.importing.small_decoder import read_decoder
 from hummingbird.models.pipeline import TextToVideoPipeline
 
 Kind = Literal["pipeline", "quality", "decoder", "reward"]
@@ -94,8 +95,6 @@ def write_pipeline(
     """The ``write`` of a format that is read as parts of a pipeline, with the small decoder that the settings name."""
 
     def write(section: ImportCheckpointSettings, folder: Path | None) -> Imported:
-        from hummingbird.importing.published.taesd import read_decoder
-
         decoder: Any = None
         notes: list[str] = []
         if section.decoder is not None:

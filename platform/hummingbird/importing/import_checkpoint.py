@@ -10,7 +10,7 @@ from hummingbird.core.errors import InputError
 from hummingbird.core.files import write_atomically
 from hummingbird.core.hashes import identify
 from hummingbird.importing.format import Format, Imported, find_format, formats
-from hummingbird.importing.published.taesd import encoder_of
+from hummingbird.importing.small_decoder import encoder_of
 from hummingbird.importing.table import listed
 from hummingbird.lake.lineage import put_model
 from hummingbird.lake.runs import open_run

@@ -27,8 +27,8 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import RemotePath, s3_options
 from hummingbird.core.masking import mask_text
+from hummingbird.core.remote_path import RemotePath, s3_options
 
 NAME = "hummingbird"
 """Of the catalog: what pyiceberg's variables of the environment begin with, PYICEBERG_CATALOG__HUMMINGBIRD__."""

@@ -12,7 +12,8 @@ from pyiceberg.expressions import BooleanExpression, EqualTo
 
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import AnyPath, RemotePath
+from hummingbird.core.files import AnyPath
+from hummingbird.core.remote_path import RemotePath
 from hummingbird.core.scratch import origin
 from hummingbird.lake.catalogs import catalog_properties, open_catalog, sqlite_file
 from hummingbird.lake.committer import Committer, locked

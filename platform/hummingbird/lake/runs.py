@@ -20,9 +20,10 @@ import hummingbird
 from hummingbird.config.settings import Settings, settings_hash
 from hummingbird.core import interruption
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import AnyPath, RemotePath, as_path, write_atomically
+from hummingbird.core.files import AnyPath, as_path, write_atomically
 from hummingbird.core.logs import logged_as
 from hummingbird.core.masking import mask, mask_text
+from hummingbird.core.remote_path import RemotePath
 from hummingbird.core.scratch import download, keep_as_copy, origin, upload, work_folder
 
 if TYPE_CHECKING:  # opened where a run is

@@ -97,7 +97,8 @@ def normalize(view: Tensor) -> Tensor:
 
 
 def _floats(frames: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(frames).permute(0, 3, 1, 2).float()
+    own = frames if frames.flags.writeable else frames.copy()  # torch warns of what it could write to
+    return torch.from_numpy(own).permute(0, 3, 1, 2).float()
 
 
 def _scaled_up(pixels: Tensor, side: int) -> Tensor:

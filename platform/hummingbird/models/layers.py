@@ -92,12 +92,19 @@ def time_conv(conv: nn.Module, x: Tensor) -> Tensor:
 
     torch's 3D convolution on a CPU wants another layout, and falls back to an unfused path.
     """
-    if not isinstance(conv, nn.Conv3d):  # an adapter around one, which must see the input itself
-        wrapped: Tensor = conv(x.permute(0, 4, 1, 2, 3)).permute(0, 2, 3, 4, 1)
-        return wrapped.contiguous()
+    if not isinstance(conv, nn.Conv3d):  # with adapters around it: what they add, beside the layer's own way
+        adapted: Any = conv
+        out = time_conv(adapted.get_base_layer(), x)
+        names = () if adapted.disable_adapters or adapted.merged else adapted.active_adapters
+        for name in names:
+            if name in adapted.lora_A:
+                low = time_conv(adapted.lora_A[name], adapted.lora_dropout[name](x))
+                added = adapted.lora_B[name](low.permute(0, 4, 1, 2, 3)).permute(0, 2, 3, 4, 1)
+                out = out + adapted.scaling[name] * added
+        return out.contiguous()
     columns = x.flatten(2, 3).permute(0, 3, 1, 2)
-    out = F.conv2d(columns, conv.weight.squeeze(-1), conv.bias, padding=(1, 0))
-    return out.permute(0, 2, 3, 1).contiguous().view(*x.shape[:-1], -1)
+    result = F.conv2d(columns, conv.weight.squeeze(-1), conv.bias, padding=(1, 0))
+    return result.permute(0, 2, 3, 1).contiguous().view(*x.shape[:-1], -1)
 
 
 class ResnetBlock(nn.Module):

@@ -20,8 +20,10 @@ from torch import Tensor
 from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
 from .family import VideoUNetFamily
+from .lora import LoraLoaderMixin
 from .saved_code import own_index, save_code
 from .stages import UNetSpec  # noqa: F401 - diffusers copies what this file itself imports; family needs it
+from .windows import Predict, check_window, in_windows, rescheduled
 
 ENCODE_PIXELS = 1 << 22  # encoded at a time on a GPU: 25 frames of 320 x 512
 ENCODE_PIXELS_CPU = 1 << 17
@@ -44,7 +46,7 @@ class TextToVideoPipelineOutput(BaseOutput):
     frames: NDArray[np.float32] | Tensor | list[list[Any]]
 
 
-class TextToVideoPipeline(DiffusionPipeline):
+class TextToVideoPipeline(LoraLoaderMixin, DiffusionPipeline):
     """Makes videos from prompts.
 
     How it samples is in the scheduler's configuration. A U-Net that embeds the guidance scale makes one pass a step;
@@ -102,6 +104,7 @@ class TextToVideoPipeline(DiffusionPipeline):
         *,
         prompt_embeds: Tensor | None = None,
         num_frames: int = 16,
+        window_frames: int | None = None,
         height: int | None = None,
         width: int | None = None,
         num_inference_steps: int | None = None,
@@ -121,6 +124,8 @@ class TextToVideoPipeline(DiffusionPipeline):
             prompt: one, or one a video.
             prompt_embeds: text embeddings (B, L, D) of `encode_prompts`, in place of the prompts.
             num_frames: of each video.
+            window_frames: frames that a pass sees; longer videos than a model was trained for are denoised in windows
+                of the length that it was trained for. None: a pass sees all.
             height, width: pixels; default: what the scheduler's configuration says, else a square.
             num_inference_steps: default: what the scheduler's configuration says.
             guidance_scale: s of uncond + s (cond - uncond), whether it is embedded or two passes are mixed; at 1 a
@@ -143,6 +148,8 @@ class TextToVideoPipeline(DiffusionPipeline):
             ValueError: numbers of prompts, generators and latents differ, or a setting is out of range.
         """
         self._check_call(output_type, callback_on_step_end_tensor_inputs)
+        if window_frames is not None:
+            check_window(window_frames)
         if prompt_embeds is None:
             prompts = [prompt] if isinstance(prompt, str) else list(prompt or ())
             if not prompts:
@@ -159,8 +166,10 @@ class TextToVideoPipeline(DiffusionPipeline):
             *self.latent_shape(height, width),
         )
         self.scheduler.set_timesteps(num_inference_steps or config.num_inference_steps)
-        x = self._first_noise(shape, generator, latents).to(prompt_embeds.device)
+        x = self._first_noise(shape, generator, latents, window_frames).to(prompt_embeds.device)
         predict = self._predictor(prompt_embeds, float(fps), float(scale))
+        if window_frames is not None:
+            predict = in_windows(predict, num_frames, window_frames)
         timesteps = self.scheduler.timesteps.tolist()
         with self.progress_bar(total=len(timesteps)) as bar:
             for number, timestep in enumerate(timesteps):
@@ -185,17 +194,20 @@ class TextToVideoPipeline(DiffusionPipeline):
             known = ", ".join(self._callback_tensor_inputs)
             raise ValueError(f"callback_on_step_end_tensor_inputs may name {known}, not {', '.join(unknown)}")
 
-    def _first_noise(self, shape: tuple[int, ...], generator: Generators, latents: Tensor | None) -> Tensor:
-        if latents is None:
+    def _first_noise(
+        self, shape: tuple[int, ...], generator: Generators, latents: Tensor | None, window: int | None
+    ) -> Tensor:
+        if latents is None and window is not None and shape[2] > window:
+            first = (*shape[:2], window, *shape[3:])
+            latents = rescheduled(self.scheduler.draw_noises(first, generator), shape[2], generator)
+        elif latents is None:
             latents = self.scheduler.draw_noises(shape, generator)
         elif latents.shape != shape:
             raise ValueError(f"latents must be of shape {shape}, not {tuple(latents.shape)}")
         noise: Tensor = latents * self.scheduler.init_noise_sigma
         return noise
 
-    def _predictor(
-        self, text: Tensor, fps: float, scale: float
-    ) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    def _predictor(self, text: Tensor, fps: float, scale: float) -> Predict:
         """What the guided model predicts at x and t: the scale is embedded or, else, two passes are mixed."""
         count = len(text)
         rates = torch.full((count,), fps, device=text.device)

@@ -14,8 +14,10 @@ from hummingbird.core.devices import resolve_device
 from hummingbird.pretraining.method import pretrain_network
 from hummingbird.pretraining.prefetch import drawn_batches
 from hummingbird.shapes.scene import SIZE, render, sample_scene
+from hummingbird.training.decoder_quality import psnr
 from hummingbird.training.latent_cache import Batch
 from hummingbird.training.methods.base import TrainingStep
+from hummingbird.training.methods.decoding import pixel_loss
 
 LATENT_CHANNELS = 16
 BATCH = 12
@@ -57,25 +59,8 @@ def to_pixels(frames: NDArray[np.uint8], device: str) -> Tensor:
     return torch.from_numpy(frames).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def pixel_loss(decoded: Tensor, true: Tensor) -> Tensor:
-    """L1 and squared error of pixels, and squared error of their differences along both axes.
-
-    Saturated pixels count more: the shapes take a tenth of the area and carry all that a prompt asks for.
-    Squares on the differences: L1 there is least for no edge at all until edges are placed to a pixel.
-    """
-    weight = 1 + 4 * (true.amax(1, keepdim=True) - true.amin(1, keepdim=True))
-    loss = (weight * (0.5 * (decoded - true).abs() + 5 * (decoded - true).square())).mean() / weight.mean()
-    for axis in (-1, -2):
-        error = (decoded.diff(dim=axis) - true.diff(dim=axis)).square()
-        at_edge = weight.narrow(axis, 1, weight.shape[axis] - 1)
-        loss = loss + 2 * (at_edge * error).mean() / at_edge.mean()
-    return loss
-
-
-def psnr(decoded: Tensor, true: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of pixels in [-1, 1]."""
-    error = (decoded.clamp(-1, 1) - true).square().mean().item() / 4
-    return -10 * float(np.log10(error))
+SATURATION_WEIGHT = 4.0
+"""Saturated pixels count more: the shapes take a tenth of the area and carry all that a prompt asks for."""
 
 
 def pretrain_autoencoder(folder: Path, settings: Settings) -> dict[str, float]:
@@ -102,7 +87,7 @@ def pretrain_autoencoder(folder: Path, settings: Settings) -> dict[str, float]:
         latents = posterior.sample()
         decoded = vae.decode(latents).sample
         return {
-            "pixels": pixel_loss(decoded.float(), true),
+            "pixels": pixel_loss(decoded.float(), true, saturation_weight=SATURATION_WEIGHT),
             "kl": KL_WEIGHT * posterior.kl().mean() / latents[0].numel(),
         }
 

@@ -12,27 +12,27 @@ from hummingbird.core.devices import resolve_device
 from hummingbird.pretraining.autoencoder import (
     BATCH,
     LATENT_CHANNELS,
+    SATURATION_WEIGHT,
     draw_frames,
     frame_batch,
-    pixel_loss,
-    psnr,
     to_pixels,
 )
 from hummingbird.pretraining.card import weights_folder
-from hummingbird.pretraining.method import pretrain_network
+from hummingbird.pretraining.method import pretrain_by
 from hummingbird.pretraining.prefetch import drawn_batches
-from hummingbird.training.methods.base import TrainingStep
+from hummingbird.training.decoder_quality import psnr
+from hummingbird.training.methods.base import Method, TrainingStep
+from hummingbird.training.methods.decoding import (
+    DecoderDistillation,
+    DecoderOnly,
+    pixel_loss,
+    small_decoder,
+)
 
 
 def make_decoder() -> AutoencoderTiny:
-    """TAESD's class, deep where pixels are few; its encoder stays untrained at the least size, as it is not used."""
-    return AutoencoderTiny(
-        encoder_block_out_channels=(8, 8, 8, 8),
-        decoder_block_out_channels=(32, 32, 32, 32),
-        num_encoder_blocks=(0, 0, 0, 0),
-        num_decoder_blocks=(6, 6, 2, 0),
-        latent_channels=LATENT_CHANNELS,
-    )
+    """Deep where pixels are few."""
+    return small_decoder(LATENT_CHANNELS, 32, (6, 6, 2, 0))
 
 
 def pretrain_decoder(folder: Path, settings: Settings) -> dict[str, float]:
@@ -52,22 +52,25 @@ def pretrain_decoder(folder: Path, settings: Settings) -> dict[str, float]:
     if s.start:
         decoder.load_state_dict(AutoencoderTiny.from_pretrained(s.start / "decoder").state_dict())
     # channels last: 1.6 times faster in bf16 on a CPU
-    decoder.to(device, memory_format=torch.channels_last)
+    trained = DecoderOnly(decoder.to(device, memory_format=torch.channels_last))
 
     def scaled(latents: Tensor) -> Tensor:
-        return (latents * vae.config.scaling_factor).contiguous(memory_format=torch.channels_last)
+        return latents * vae.config.scaling_factor
 
-    def losses(step: TrainingStep) -> dict[str, Tensor]:
+    def pairs(step: TrainingStep) -> tuple[Tensor, Tensor]:
         true = to_pixels(step.batch["frames"], device)
         with torch.no_grad():
-            latents = scaled(vae.encode(true).latent_dist.sample())
-        return {"pixels": pixel_loss(decoder.decode(latents).sample.float(), true)}
+            return scaled(vae.encode(true).latent_dist.sample()), true
+
+    def build(device: torch.device) -> Method:
+        loss = partial(pixel_loss, saturation_weight=SATURATION_WEIGHT)
+        return DecoderDistillation(trained, pairs, loss)
 
     data = partial(drawn_batches, partial(frame_batch, seed, BATCH * s.batch_factor), s.processes)
-    facts = pretrain_network(decoder, losses, data, folder, seed, s, ema_decay=0.998)
+    facts = pretrain_by(build, trained, data, folder, seed, s, ema_decay=0.998)
     decoder.eval()
     with torch.no_grad():
         true = to_pixels(draw_frames(seed, 256, 2**32), device)
-        facts["psnr"] = psnr(decoder.decode(scaled(vae.encode(true).latent_dist.mean)).sample, true)
+        facts["psnr"] = psnr(trained(scaled(vae.encode(true).latent_dist.mean)), true)
     decoder.save_pretrained(folder / "decoder")
     return facts

@@ -103,6 +103,19 @@ def pretrain_network(
     def build(device: torch.device) -> Method:
         return Pretraining(network.to(device), losses)
 
+    return pretrain_by(build, network, data, folder, seed, settings, **training)
+
+
+def pretrain_by(
+    build: Callable[[torch.device], Method],
+    network: nn.Module,
+    data: DataSource,
+    folder: Path,
+    seed: int,
+    settings: PretrainSettings,
+    **training: Any,
+) -> dict[str, float]:
+    """`pretrain_network` by a method, which ``build`` makes to train ``network`` as its student."""
     job = pretraining_job(build, data, folder, seed, settings, **training)
     folder.mkdir(parents=True, exist_ok=True)
     with training_bar(job.name, job.steps, folder / LOSSES):

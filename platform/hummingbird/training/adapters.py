@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hummingbird.config.lora import LoRASettings
 from hummingbird.core.errors import InputError
 from hummingbird.models.layers import TemporalConv, TemporalTransformer
+from hummingbird.models.lora import FILE, cut_of
 
 PEFT_PREFIX = "base_model.model."
 """What peft's own files put before the names of the model's layers."""
@@ -96,8 +97,9 @@ def save_lora(unet: Any, folder: Path) -> None:
     """Writes the adapters as peft does: ``adapter_model.safetensors`` and ``adapter_config.json``."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {f"{PEFT_PREFIX}{name}": tensor for name, tensor in lora_weights(unet).items()}
-    save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     config = unet.peft_config["default"].to_dict()
+    about = {"format": "pt", "alpha": str(config["lora_alpha"]), "cut": cut_of(unet.config)}
+    save_file(weights, folder / FILE, metadata=about)
     plain = {name: sorted(value) if isinstance(value, set) else value for name, value in config.items()}
     text = json.dumps(plain, indent=2, sort_keys=True, default=str)
     (folder / "adapter_config.json").write_text(text + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """Where a training's batches come from: what a job names and every worker opens."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -53,7 +53,12 @@ def read_ahead(load: Callable[[int], T], executor: Executor, ahead: int) -> Iter
 
 @contextmanager
 def cached_latents(
-    folder: AnyPath, batch_size: int, seed: int, worker: Worker, num_frames: int | None = None
+    folder: AnyPath,
+    batch_size: int,
+    seed: int,
+    worker: Worker,
+    num_frames: int | None = None,
+    left_out: Sequence[int] = (),
 ) -> Iterator[Callable[[int], Batch]]:
     """A cache of latents, shared out among the workers; see `LatentCache.load` for what a batch holds.
 
@@ -63,12 +68,13 @@ def cached_latents(
         batch_size: samples a step and worker.
         seed: of the order.
         num_frames: of a sample, from its first; none: all, also where a sample has fewer.
+        left_out: samples that are not trained on.
 
     Raises:
         InputError: the folder is no cache, or it holds fewer samples than there are workers.
     """
     cache = LatentCache(folder)
-    shard = Shard(cache, worker.rank, worker.world, seed, batch_size)
+    shard = Shard(cache, worker.rank, worker.world, seed, batch_size, left_out)
 
     def load(step: int) -> Batch:
         batch = cache.load(shard.indices(step))

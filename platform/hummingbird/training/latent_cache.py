@@ -158,6 +158,13 @@ class LatentCache:
         """The numbers of the samples of a part."""
         return range(int(self._starts[part]), int(self._starts[part + 1]))
 
+    def samples_of_one_size(self) -> list[int]:
+        """The numbers of all samples of the most frequent size, which can be loaded together."""
+        counts = [bucket["count"] for bucket in self.about["buckets"]]
+        most = counts.index(max(counts))
+        own = (self.samples_of(number) for number, part in enumerate(self.parts) if part.bucket == most)
+        return [sample for samples in own for sample in samples]
+
     def load(self, indices: Sequence[int]) -> Batch:
         """A batch on the CPU.
 

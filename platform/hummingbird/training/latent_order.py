@@ -1,6 +1,7 @@
 """The order in which a worker sees the samples of a cache: every step of one shape, shuffled as far as memory goes."""
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,26 +25,37 @@ class Shard:
     Args:
         batch_size: samples a step and worker.
         seed: of the order.
+        left_out: samples that no worker sees.
 
     Raises:
         InputError: no bucket has as many samples as there are workers.
     """
 
-    def __init__(self, cache: LatentCache, rank: int, world: int, seed: int, batch_size: int) -> None:
-        if len(cache) < world:
+    def __init__(
+        self,
+        cache: LatentCache,
+        rank: int,
+        world: int,
+        seed: int,
+        batch_size: int,
+        left_out: Sequence[int] = (),
+    ) -> None:
+        if len(cache) - len(left_out) < world:
             raise InputError(
-                f"{len(cache)} samples cannot be shared among {world} workers: use fewer training.workers"
+                f"{len(cache) - len(left_out)} samples cannot be shared among {world} workers: use fewer "
+                "training.workers"
             )
         self._cache, self._batch, self._rank, self._world, self._seed = cache, batch_size, rank, world, seed
         self._parts = [
             np.array([number for number, part in enumerate(cache.parts) if part.bucket == bucket])
             for bucket in range(len(cache.shapes))
         ]
-        counts = [sum(cache.parts[part].count for part in parts) for parts in self._parts]
-        self._own = [
-            self._samples(parts)[rank::world] if count else np.zeros(0, np.int64)
-            for parts, count in zip(self._parts, counts, strict=True)
+        seen = [
+            np.setdiff1d(self._samples(parts), left_out) if len(parts) else np.zeros(0, np.int64)
+            for parts in self._parts
         ]
+        counts = [len(samples) for samples in seen]
+        self._own = [samples[rank::world] for samples in seen]
         self._buckets = [bucket for bucket, count in enumerate(counts) if count >= world]
         if not self._buckets:
             raise InputError(

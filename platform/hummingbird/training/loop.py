@@ -17,13 +17,15 @@ from torch import Tensor
 from hummingbird.config.lora import LoRASettings
 from hummingbird.config.training import TrainingSettings
 from hummingbird.core.errors import InputError
+from hummingbird.core.metrics import gauge
 from hummingbird.core.precision import resolve_precision
 from hummingbird.training.checkpoint import TrainingState
 from hummingbird.training.data import DataSource, Worker
 from hummingbird.training.engine import Pace
+from hummingbird.training.event import Event
 from hummingbird.training.latent_cache import Batch
 from hummingbird.training.log import LOSSES, LossFile, StepLog
-from hummingbird.training.methods.base import STUDENT, Event, Method, TrainingStep
+from hummingbird.training.methods.base import STUDENT, Method, TrainingStep
 from hummingbird.training.watching.samples import SampleSource, SampleWatch
 from hummingbird.training.watching.speed import Speedometer, samples_of
 from hummingbird.training.watching.trackers import Tracker, close_all, open_trackers
@@ -201,7 +203,10 @@ class Watch:
         for line in lines:
             values = {name: value for name, value in line.items() if name != "step"}
             if self._speed is not None:
-                values |= self._speed.figures(line["seconds"], self._worker.world)
+                figures = self._speed.figures(line["seconds"], self._worker.world)
+                for name, value in figures.items():
+                    gauge(f"hummingbird_training_{name}", value)
+                values |= {f"speed/{name}": value for name, value in figures.items()}
             for tracker in self._trackers:
                 tracker.scalars(int(line["step"]), values)
 

@@ -1,12 +1,13 @@
 """The bar of a training run, drawn where the run was started from the log that its first worker writes."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hummingbird.core.background import every
 from hummingbird.core.progress import ProgressBar
 
 POLL_SECONDS = 0.5
@@ -17,21 +18,12 @@ _NOT_LOSSES = frozenset({"step", "total", "learning_rate", "seconds"})
 @contextmanager
 def training_bar(name: str, steps: int, log: Path) -> Iterator[None]:
     """While open, a bar follows ``log`` (JSON lines with ``step`` and ``total``), wherever its writer runs."""
-    stop = threading.Event()
     last = last_line(log)
     with ProgressBar(total=steps, initial=int(last["step"]) if last else 0, desc=name, unit="step") as bar:
-
-        def follow() -> None:
-            while not stop.wait(POLL_SECONDS):
-                _show(bar, log)
-
-        thread = threading.Thread(target=follow, name="training bar", daemon=True)
-        thread.start()
         try:
-            yield
+            with every(POLL_SECONDS, partial(_show, bar, log), "training bar"):
+                yield
         finally:
-            stop.set()
-            thread.join()
             _show(bar, log)
 
 

@@ -59,11 +59,15 @@ def _deepspeed_engine(
     __compatible_ops__["deepspeed_shm_comm"] = False
     optimizer, schedule = optimizer_and_schedule(network, job.learning_rate, pace, job.training)
     bf16 = resolve_precision(device, job.training.mixed_precision) == "bf16"
+    zero: dict[str, Any] = {"stage": job.training.zero_stage}
+    if job.training.offload_optimizer and job.training.zero_stage:
+        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": device.type == "cuda"}
     config: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": 1,  # asked for, but read only where DeepSpeed logs its speed
         "gradient_accumulation_steps": job.training.gradient_accumulation,
         "gradient_clipping": job.training.max_grad_norm,
-        "zero_optimization": {"stage": job.training.zero_stage},
+        "zero_optimization": zero,
+        "zero_force_ds_cpu_optimizer": False,  # its own needs a compiler, and steps as torch's does
         # The same autocast as the loop's, and no module's gradients reduced in less than float32.
         "torch_autocast": {"enabled": bf16, "dtype": "bfloat16", "lower_precision_safe_modules": []},
         "steps_per_print": 10**9,

@@ -21,7 +21,8 @@ from torch import nn
 from hummingbird.config.cluster import RaySettings, connect
 from hummingbird.core.devices import resolve_device
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import AnyPath, RemotePath, write_atomically
+from hummingbird.core.files import AnyPath, write_atomically
+from hummingbird.core.remote_path import RemotePath
 from hummingbird.core.resources import placement, reachable_resources, told_while_waiting
 from hummingbird.core.scratch import download, origin, upload
 from hummingbird.core.shared_folder import SharedFolder

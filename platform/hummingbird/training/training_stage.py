@@ -29,7 +29,6 @@ from hummingbird.lake.lineage import (
 from hummingbird.lake.runs import Run, open_run
 from hummingbird.models.pipeline import TextToVideoPipeline, load_pipeline
 from hummingbird.models.scheduler import VideoScheduler
-from hummingbird.models.unet import VideoUNet
 from hummingbird.training.data import cached_latents
 from hummingbird.training.latent_cache import LatentCache, encoder_hashes
 from hummingbird.training.log import LOSSES, read_losses
@@ -149,7 +148,7 @@ def run_stage(settings: Settings, stage: TrainingStage) -> Path:
             ),
         )
         parent = find_model(run.lake, identify(pipeline.unet), "student", start.student)
-        pipeline.unet = VideoUNet.from_pretrained(train(job, settings.ray))
+        pipeline.unet = type(pipeline.unet).from_pretrained(train(job, settings.ray))
         changes = stage.method.kind.scheduler_changes(stage.method.settings)
         pipeline.scheduler = VideoScheduler.from_config(pipeline.scheduler.config, **changes)
         pipeline.save_pretrained(run.folder / "pipeline")
@@ -226,7 +225,7 @@ def _decoder(student: TextToVideoPipeline, settings: DistillSettings | FeedbackS
     return decoder
 
 
-def _check(teacher: VideoUNet, pipeline: TextToVideoPipeline, cache: LatentCache) -> None:
+def _check(teacher: Any, pipeline: TextToVideoPipeline, cache: LatentCache) -> None:
     student = pipeline.unet
     widths = [[stage["width"] for stage in model.config.down_stages] for model in (teacher, student)]
     if widths[0] != widths[1]:

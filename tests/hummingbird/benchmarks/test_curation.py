@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hummingbird.benchmarks import curation as module
 from hummingbird.config.settings import Settings
+from hummingbird.core.background import every
 from hummingbird.core.errors import InputError
 
 
@@ -52,6 +53,7 @@ def test_the_peak_is_of_a_process_and_its_children() -> None:
     grab = "import time; held = bytearray(300 << 20); time.sleep(1.5)"
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {grab!r}])"
     process = subprocess.Popen([sys.executable, "-c", code])
-    with module._Peak(process.pid) as peak:
+    peak = module._Peak(process.pid)
+    with every(0.05, peak.look, "memory"):
         process.wait()
     assert 300 < peak.mib < 500

@@ -7,15 +7,8 @@ from pathlib import Path
 import pytest
 from hummingbird.config.loading import load_settings
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import (
-    AnyPath,
-    RemotePath,
-    as_path,
-    create,
-    file_size,
-    remove_tree,
-    write_atomically,
-)
+from hummingbird.core.files import AnyPath, as_path, create, file_size, remove_tree, write_atomically
+from hummingbird.core.remote_path import RemotePath
 
 
 @pytest.fixture(params=["local", "memory"])

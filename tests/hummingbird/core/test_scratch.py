@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import RemotePath
+from hummingbird.core.remote_path import RemotePath
 from hummingbird.core.scratch import keep_as_copy, local_copy, origin, upload, work_folder
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hummingbird.core.files import RemotePath
+from hummingbird.core.remote_path import RemotePath
 from hummingbird.core.shared_folder import MARKER, NotSharedError, SharedFolder
 from ray_head import GCS, ray_head, ray_node_without
 
@@ -54,13 +54,13 @@ def test_another_folder_is_an_error_that_names_the_node(tmp_path: Path, found: s
 def test_a_node_that_does_not_see_the_storage_is_named(tmp_path_factory: pytest.TempPathFactory) -> None:
     if os.getuid() != 0:
         pytest.skip("a node's own view of a folder needs a mount namespace")
-    ray_folder, storage = tmp_path_factory.mktemp("ray"), tmp_path_factory.mktemp("storage")
-    with ray_head(ray_folder, num_cpus=1) as environment:
+    storage = tmp_path_factory.mktemp("storage")
+    with ray_head(num_cpus=1) as environment:
         command = [sys.executable, "-c", LOOK, environment[GCS], str(storage)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         with subprocess.Popen(command, env={**os.environ, **environment}, text=True, **pipes) as driver:  # type: ignore[call-overload]
             assert driver.stdout.readline() == "alone\n"
-            with ray_node_without(storage, environment, ray_folder / "node.log"):
+            with ray_node_without(storage, environment, tmp_path_factory.mktemp("node") / "node.log"):
                 said, _ = driver.communicate("\n", timeout=240)
         assert said.startswith(f"the node {socket.gethostname()} (")
         assert f"does not see the storage {storage}: mount the same folder there" in said

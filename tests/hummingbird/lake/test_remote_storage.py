@@ -8,8 +8,9 @@ import pytest
 from hummingbird.config.cluster import CatalogSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.errors import InputError
-from hummingbird.core.files import RemotePath, as_path
+from hummingbird.core.files import as_path
 from hummingbird.core.hashes import ModelIdentity
+from hummingbird.core.remote_path import RemotePath
 from hummingbird.core.scratch import local_copy
 from hummingbird.lake.lake import Lake
 from hummingbird.lake.lineage import latest_output, put_model

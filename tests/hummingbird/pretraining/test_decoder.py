@@ -9,8 +9,9 @@ from hummingbird.config.pretrain import PretrainSettings
 from hummingbird.config.settings import Settings
 from hummingbird.core.model_references import SHIPPED_WEIGHTS
 from hummingbird.models.pipeline import load_pipeline
-from hummingbird.pretraining.autoencoder import draw_frames, psnr, to_pixels
+from hummingbird.pretraining.autoencoder import draw_frames, to_pixels
 from hummingbird.pretraining.decoder import pretrain_decoder
+from hummingbird.training.decoder_quality import psnr
 
 FRAMES = draw_frames(5, 16, 0)
 

@@ -139,6 +139,13 @@ def test_a_step_is_of_one_size_the_same_for_all_workers_and_every_size_has_its_s
     assert steps.count(2) == 4
 
 
+def test_samples_of_the_most_frequent_size_load_together(tmp_path: Path) -> None:
+    cache = LatentCache(cache_of(tmp_path / "cache", 1, 5, 2, parts=2))
+    own = cache.samples_of_one_size()
+    assert len(own) == 5
+    assert set(cache.load(own)["captions"]) == {"1"}
+
+
 def test_of_a_cache_that_memory_does_not_hold_parts_are_read_once_an_epoch(tmp_path: Path) -> None:
     cache = LatentCache(cache_of(tmp_path / "cache", 48, parts=12))
     cache.memory = 6 * cache.parts[0].bytes  # a window is three parts

@@ -346,6 +346,16 @@ def test_a_replay_buffer_forgets_the_oldest_and_goes_on_from_its_state() -> None
     assert set(drawn) == {0, 1, 2}
 
 
+def test_a_replay_buffer_draws_rows_of_one_size_and_every_size_has_its_share() -> None:
+    buffer, seen = ReplayBuffer(uses=2, capacity=4), []
+    for turn in range(60):
+        width = 3 + turn // 2 % 2
+        batch = buffer.next(lambda width=width: {"x": torch.zeros(2, width)}, generator(turn))
+        if turn % 2:
+            seen.append(batch["x"].shape[1])
+    assert set(seen[2:]) == {3, 4}
+
+
 def test_in_phases_a_student_that_is_its_guided_teacher_has_nothing_to_learn() -> None:
     same = Known(1.0)
     method = in_phases(same, same, empty=0.25)

@@ -60,14 +60,17 @@ def lost(job: TrainingJob, call: int, workers: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("lora", "stage"), [(0, 1), (0, 2), (0, 3), (4, 2), (4, 3)])
+@pytest.mark.parametrize(
+    ("lora", "stage", "offload"),
+    [(0, 1, False), (0, 2, False), (0, 3, False), (4, 2, False), (4, 3, False), (0, 2, True), (0, 3, True)],
+)
 def test_zero_stages_agree_and_go_on_from_their_checkpoints(
-    make_job: Callable[..., TrainingJob], tmp_path: Path, lora: int, stage: int
+    make_job: Callable[..., TrainingJob], tmp_path: Path, lora: int, stage: int, offload: bool
 ) -> None:
     job = dataclasses.replace(make_job(steps=4, gradient_accumulation=2), lora=LoRASettings(rank=lora))
     plain = with_settings(job, tmp_path / "plain", zero_stage=0)
     lines = ended(plain, 2)
-    job = with_settings(job, tmp_path / "shared", zero_stage=stage)
+    job = with_settings(job, tmp_path / "shared", zero_stage=stage, offload_optimizer=offload)
     lost(job, 6, 2)  # in step 3
     agree(ended(job, 2), lines, rel=1e-4)
     weights = load_file(plain.folder / "unet" / UNET)

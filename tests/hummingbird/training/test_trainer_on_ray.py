@@ -86,6 +86,26 @@ def test_a_lost_worker_is_replaced_and_the_run_ends_as_without_the_loss(
 
 
 @pytest.mark.slow
+def test_workers_killed_in_the_middle_of_every_save_cost_no_step_and_change_no_loss(
+    make_job: Callable[..., TrainingJob], ray_cluster: None, tmp_path: Path
+) -> None:
+    """The one worker and the other by turns, each after it has written its part of the networks."""
+    whole = dataclasses.replace(make_job(steps=10), folder=tmp_path / "whole")
+    train(whole, RaySettings())
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    killed = dataclasses.replace(whole, folder=tmp_path / "killed", build=_dying_in_saves(whole, marks))
+    train(killed, RaySettings())
+    assert sorted(path.name for path in marks.iterdir()) == ["save-0", "save-1", "save-2", "save-3", "save-4"]
+    assert [line["step"] for line in log_of(killed)] == list(range(1, 11))
+    totals = [[line["total"] for line in log_of(job)] for job in (whole, killed)]
+    assert totals[1] == pytest.approx(totals[0], rel=1e-5)
+    weights = load_file(whole.folder / "unet" / UNET)
+    for name, tensor in load_file(killed.folder / "unet" / UNET).items():
+        torch.testing.assert_close(tensor, weights[name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("interruptible", "ray_cluster")
 def test_an_interruption_ends_the_training_and_later_ones_are_heard(
     make_job: Callable[..., TrainingJob],
@@ -137,6 +157,30 @@ def _watched(job: TrainingJob, folder: Path, kill_at: int, rank: int = 1) -> Cal
                 return super().losses(network, step)
 
         method.__class__ = Watched
+        return method
+
+    return build
+
+
+def _dying_in_saves(job: TrainingJob, folder: Path) -> Callable[[torch.device], Method]:
+    """The job's method; in the first try of each save, the last part of which is the method's, one worker dies."""
+
+    def build(device: torch.device) -> Method:
+        method = job.build(device)
+        rank, number = int(os.environ["RANK"]), len(list(folder.iterdir()))
+
+        class Dying(type(method)):
+            saves = 0
+
+            def state(self):
+                self.saves += 1
+                # Workers that were started after a death try that save again first.
+                if number < 5 and self.saves == (2 if number else 1) and rank == number % 2:
+                    (folder / f"save-{number}").touch()
+                    os._exit(1)
+                return super().state()
+
+        method.__class__ = Dying
         return method
 
     return build

@@ -41,6 +41,14 @@ def test_a_caption_passes(text: str) -> None:
         ("A dog runs. In this clip the sea is rough.", "speaks of the video"),
         ("A video of a dog on a beach", "speaks of the video"),
         ("A dog runs. The sea is grey. The sky is dark.", "3 sentences"),
+        ("This request falls outside my capabilities.", "refusal"),
+        ("The pictures did not load correctly on my end.", "refusal"),
+        ("ERROR 500: upstream timed out", "refusal"),
+        ("A man folds paper on a table, and the", "cut off"),
+        ("Judging by the images, a man folds paper on a table.", "talk around the caption"),
+        ("%s is shown on %s", "tags or markup"),
+        ("The scene shows a man folding paper on a table.", "speaks of the video"),
+        ("Subscribe to our channel for more videos!", "talk around the caption"),
     ],
 )  # fmt: skip
 def test_what_is_no_caption_is_refused_with_its_reason(text: str, problem: str) -> None:

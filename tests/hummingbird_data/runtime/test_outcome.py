@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hummingbird.core.files import RemotePath
+from hummingbird.core.remote_path import RemotePath
 from hummingbird.core.shared_folder import NotSharedError
 from hummingbird_data.runtime.outcome import check_media
 

@@ -71,6 +71,8 @@ def _changes(use: Use) -> Iterator[tuple[str, dict[str, Any]]]:
     if use.trains and use.gpus > 1 and use.zero_stage < 3:
         words = "share out the weights too (plan.zero_stage=3)"
         yield words, {"zero_stage": 3}
+    if use.trains and not use.offload and use.zero_stage:
+        yield "the optimizer in the machine's memory (training.offload_optimizer=true)", {"offload": True}
     if use.trains:
         # One GPU has nobody to share with: with more, gradients and optimizer are shared out.
         shared = {"zero_stage": max(use.zero_stage, 2)} if use.gpus == 1 else {}

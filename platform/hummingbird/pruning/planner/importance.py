@@ -108,9 +108,7 @@ class Probe:
 
 def _even_samples(cache: LatentCache, calibration: Calibration) -> list[int]:
     """Samples of the most frequent size, evenly spaced."""
-    counts = [bucket["count"] for bucket in cache.about["buckets"]]
-    most = counts.index(max(counts))
-    own = [i for n, part in enumerate(cache.parts) if part.bucket == most for i in cache.samples_of(n)]
+    own = cache.samples_of_one_size()
     if len(own) < calibration.clips:
         raise InputError(
             f"plan.calibration_clips={calibration.clips}, but {calibration.cache} holds {len(own)} clips of a size: "

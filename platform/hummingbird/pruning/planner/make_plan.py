@@ -1,10 +1,13 @@
 """Makes a plan under a budget: importance on calibration clips across Ray workers, costs, and the search."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import Any, Protocol
 
 from hummingbird.config.settings import Settings
 from hummingbird.core.devices import resolve_device
@@ -17,6 +20,7 @@ from hummingbird.models.pipeline import load_pipeline
 from hummingbird.pruning.planner.clock import Clock
 from hummingbird.pruning.planner.cost import Cost, InputShape
 from hummingbird.pruning.planner.importance import Calibration, Workers, load_probe, memoized, with_progress
+from hummingbird.pruning.planner.learned_choice import GateJob, LearnedChoice
 from hummingbird.pruning.planner.ledger import CostLedger
 from hummingbird.pruning.planner.planned_models import PlannedModel
 from hummingbird.pruning.planner.search import Dropped, Measure, limits, parse_budgets, search
@@ -24,6 +28,15 @@ from hummingbird.pruning.pruned_config import pruned_config
 from hummingbird.pruning.pruning_plan import Plan, whole_plan
 
 Config = Mapping[str, Any]
+
+
+class Choose(Protocol):
+    """How a plan within budgets is found, with the costs of plans and the plan's name; returns also what went."""
+
+    def __call__(
+        self, *, cost: CostLedger, budgets: Mapping[str, float], name: str
+    ) -> tuple[Plan, list[Dropped]]: ...
+
 
 TRIES = 5
 """Times that a plan is searched for, each under a tighter limit, until its measured milliseconds are in budget."""
@@ -53,16 +66,26 @@ def make_plan(settings: Settings, model: PlannedModel, shape: InputShape) -> Pat
         cache, s.calibration_clips, s.calibration_timesteps, settings.seed, s.calibration_batch_size
     )
     with open_run(settings, "plan", inputs=inputs) as run:
-        measure, close = _measure(settings, model.folder, calibration)
-        try:
-            plan, dropped, costs = find_plan(model.unet, shape, budgets, memoized(measure), s.rounds)
-        finally:
-            close()
+        measuring = partial(_measuring, settings, model.folder, calibration)
+
+        def measure_alone(plans: Mapping[str, Plan]) -> Mapping[str, list[float]]:
+            with measuring() as measure:
+                return measure(plans)
+
+        # Beside the training of gates nothing holds what its workers need.
+        by_gates = s.importance != "measured"
+        with nullcontext(measure_alone) if by_gates else measuring() as measure:
+            choose: Choose = partial(search, model.unet, measure=measure, rounds=s.rounds)
+            if by_gates:
+                job = GateJob(settings, model.folder, cache, run.folder)
+                choose = LearnedChoice(job, model.unet, measure if s.importance == "both" else None)
+            plan, dropped, costs = find_plan(model.unet, shape, budgets, choose)
+            change = measure({plan.name: plan})[plan.name]
         write_atomically(run.folder / "plan.yaml", plan.to_yaml().encode())
         record = {"schema_version": 1, "budgets": budgets, "dropped": [asdict(unit) for unit in dropped]}
         write_atomically(run.folder / "importance.json", json.dumps(record, indent=2).encode())
         run.outputs.update(plan=run.folder / "plan.yaml", importance=run.folder / "importance.json")
-        run.metrics.update({name: asdict(cost) for name, cost in costs.items()})
+        run.metrics.update({name: asdict(cost) for name, cost in costs.items()}, change=fmean(change))
     return run.result_path
 
 
@@ -70,8 +93,7 @@ def find_plan(
     config: Config,
     shape: InputShape,
     budgets: Mapping[str, float],
-    measure: Measure,
-    rounds: int,
+    choose: Choose,
     device: str | None = None,
     teacher_milliseconds: float | None = None,
 ) -> tuple[Plan, list[Dropped], dict[str, Cost]]:
@@ -80,7 +102,7 @@ def find_plan(
     Args:
         config: the teacher's.
         shape: of the pass whose FLOP and milliseconds count.
-        measure: importance of plans.
+        choose: how a plan is found, as `hummingbird.pruning.planner.search.search` does.
         device: where a budget of milliseconds is kept; none: a GPU where there is one.
         teacher_milliseconds: what the teacher is taken to need; none: what it is measured to. Students are timed
             in turns with the teacher and count in proportion to it, since a machine is now faster, now slower.
@@ -99,7 +121,7 @@ def find_plan(
     bounds = dict(budgets)
     for attempt in range(TRIES):
         try:
-            plan, dropped = search(config, ledger, bounds, measure, rounds, name)
+            plan, dropped = choose(cost=ledger, budgets=bounds, name=name)
         except InputError:
             if not attempt:
                 raise
@@ -123,13 +145,19 @@ def find_plan(
     )
 
 
-def _measure(
-    settings: Settings, teacher: Path, calibration: Calibration
-) -> tuple[Measure, Callable[[], None]]:
+@contextmanager
+def _measuring(settings: Settings, teacher: Path, calibration: Calibration) -> Iterator[Measure]:
+    """Importance, measured in this process or by Ray workers, which are held until the end."""
     if settings.training.engine == "process":
         probe = load_probe(teacher, calibration, resolve_device())
-        return lambda plans: {
-            name: probe.importance(plan) for name, plan in with_progress(plans.items(), len(plans))
-        }, lambda: None
+        yield memoized(
+            lambda plans: {
+                name: probe.importance(plan) for name, plan in with_progress(plans.items(), len(plans))
+            }
+        )
+        return
     workers = Workers(teacher, calibration, settings.plan.workers, settings.ray)
-    return workers.importance, workers.close
+    try:
+        yield memoized(workers.importance)
+    finally:
+        workers.close()

@@ -34,6 +34,7 @@ class Use:
 
     Attributes:
         method: ``inference``, or the verb that trains: ``distill`` or ``feedback``.
+        offload: whether the optimizer is in the machine's memory.
         device: ``cuda`` or ``cpu``: whose attention and norms.
     """
 
@@ -43,6 +44,7 @@ class Use:
     batch: int = 1
     precision: str = "bf16"
     checkpointing: bool = True
+    offload: bool = False
     decoder: str = "full"
     device: str = "cuda"
 
@@ -127,7 +129,7 @@ class MemoryModel:
         average = (learned + (frozen if use.zero_stage == 3 else 0)) * FLOAT
         # From stage 1 on, DeepSpeed holds its part of the weights a second time, as what the optimizer steps.
         copies = 3 * share if use.zero_stage in (1, 2) else 2 * (share if use.zero_stage == 3 else 1)
-        optimizer = round(copies * sum(trained) * FLOAT)
+        optimizer = 0 if use.offload and use.zero_stage else round(copies * sum(trained) * FLOAT)
         gradients = round(gradient_share * max(trained) * FLOAT)  # they go with the step of their network
         buckets = BUCKET * FLOAT * len(trained) if use.zero_stage else 0
         passes = {"student": cost.trained_passes * use.batch}

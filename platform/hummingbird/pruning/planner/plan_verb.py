@@ -63,6 +63,7 @@ def describe(settings: Settings, plan: str | None = None) -> dict[str, Any]:
         batch=s.batch_size,
         precision=s.mixed_precision,
         checkpointing=s.gradient_checkpointing,
+        offload=settings.training.offload_optimizer,
         decoder=s.decoder,
     )
     chosen, shape = load_plan(plan or s.plan, model.unet), video_shape(settings, model)

@@ -73,7 +73,10 @@ class PlannedModel:
             full: nn.Module = AutoencoderKL(**public_config(self.vae))
             return full
         # Saved configurations of a small decoder hold a key that its class no longer takes.
-        small: nn.Module = AutoencoderTiny.from_config(public_config(self.small))
+        config = {
+            key: value for key, value in public_config(self.small).items() if key != "block_out_channels"
+        }
+        small: nn.Module = AutoencoderTiny.from_config(config)
         return small
 
 

@@ -1,5 +1,6 @@
 """The search for a plan under budgets: what matters least for what it costs goes first, measured again each round."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -110,6 +111,41 @@ def search(
         unit = min(options, key=lambda unit: _price(plan, options[unit], measured[unit], cost, bounds))
         importance = measured[unit]
         dropped.append(Dropped(unit, rounds, sum(importance) / len(importance), tuple(importance)))
+        plan = options[unit]
+    return _put_back(config, name, cost, bounds, dropped)
+
+
+def drop_by_worth(
+    config: Config,
+    cost: Callable[[Plan], Cost],
+    budgets: Mapping[str, float],
+    worth: Mapping[str, float],
+    name: str,
+) -> tuple[Plan, list[Dropped]]:
+    """A plan within all budgets: units go by what they are worth, the least first, until the budgets are met.
+
+    What can be halved again goes a second time after all others went once. At the end, units are put back as in
+    `search`.
+
+    Args:
+        worth: of units of the whole plan, with their costs already in it; others are worth most.
+
+    Raises:
+        InputError: no plan is that small.
+    """
+    plan = whole_plan(config, name)
+    bounds = limits(budgets, cost(plan))
+    _check_reachable(plan, config, cost, bounds)
+    dropped: list[Dropped] = []
+    times: Counter[str] = Counter()
+    while excess := _excess(cost(plan), bounds):
+        options = removals(plan, config)
+        saving = [unit for unit in options if _excess(cost(options[unit]), bounds) < excess]
+        if not saving:
+            raise InputError(_unreachable(cost(plan), bounds))
+        unit = min(saving, key=lambda unit: (times[unit], worth.get(unit, 1.0)))
+        dropped.append(Dropped(unit, times[unit], worth.get(unit, 1.0), ()))
+        times[unit] += 1
         plan = options[unit]
     return _put_back(config, name, cost, bounds, dropped)
 

@@ -106,6 +106,7 @@ def _stage_costs(
         batch=chosen.batch_size,
         precision="fp32" if training.mixed_precision == "fp32" else "bf16",
         checkpointing=training.gradient_checkpointing,
+        offload=training.offload_optimizer,
         decoder=chosen.decoder if isinstance(chosen, FeedbackSettings) else "small",
     )
     table = costs(model, plan, shape)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hummingbird.config.plugins import NoSettings
 from hummingbird.config.section import Section
 from hummingbird.models.scheduler import VideoScheduler
+from hummingbird.training.event import Event
 from hummingbird.training.latent_cache import Batch
 
 if TYPE_CHECKING:
@@ -40,18 +41,6 @@ class Losses:
 
     total: Tensor
     terms: dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Event:
-    """What is to be said of a run while it trains.
-
-    Attributes:
-        stops: whether the run is to stop for it.
-    """
-
-    text: str
-    stops: bool
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,11 @@ from torch import Tensor, nn
 
 from hummingbird.config.section import Section
 from hummingbird.core.hashes import public_config
-from hummingbird.models.unet import VideoUNet
+from hummingbird.training.event import Event
 from hummingbird.training.latent_cache import Batch
 from hummingbird.training.methods.base import (
     STUDENT,
     Denoiser,
-    Event,
     GuidedTeacher,
     Losses,
     Method,
@@ -239,11 +238,9 @@ def with_guidance_embedding(unet: Any, size: int) -> nn.Module:
     if unet.config.guidance_size:
         same: nn.Module = unet
         return same
-    model: VideoUNet = VideoUNet(**{**public_config(unet.config), "guidance_size": size})
+    model: nn.Module = type(unet)(**{**public_config(unet.config), "guidance_size": size})
     missing, unexpected = model.load_state_dict(unet.state_dict(), strict=False)
     if unexpected or any("cond_proj" not in name for name in missing):
         raise RuntimeError(f"the guidance embedding changed other weights: {missing}, {unexpected}")
-    embedding = model.time_embedding.cond_proj
-    assert embedding is not None
-    torch.nn.init.zeros_(embedding.weight)
+    torch.nn.init.zeros_(model.get_submodule(GUIDANCE_LAYER).weight)  # type: ignore[arg-type]
     return model.to(unet.device).eval()

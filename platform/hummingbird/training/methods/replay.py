@@ -22,7 +22,7 @@ class ReplayBuffer:
         self._batches: deque[Batch] = deque(maxlen=capacity)
 
     def next(self, compute: Callable[[], Batch], generator: torch.Generator) -> Batch:
-        """The next batch; all of ``compute``'s have the same number of rows.
+        """The next batch. All of ``compute``'s have the same number of rows; those of one size are drawn together.
 
         Args:
             compute: makes a new batch: tensors and lists, a row a sample.
@@ -36,9 +36,12 @@ class ReplayBuffer:
             return batch
         count = len(self._batches[0]["x"])
         drawn = torch.randint(count * len(self._batches), (count,), generator=generator).tolist()
+        # The first that is drawn says of which size the batch is, so that sizes have their shares.
+        size = self._batches[drawn[0] // count]["x"].shape
+        alike = [batch for batch in self._batches if batch["x"].shape == size]
         return {
-            name: _stacked([self._batches[at // count][name][at % count] for at in drawn])
-            for name in self._batches[0]
+            name: _stacked([alike[at // count % len(alike)][name][at % count] for at in drawn])
+            for name in alike[0]
         }
 
     def state(self) -> dict[str, Any]:

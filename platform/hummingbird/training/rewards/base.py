@@ -11,6 +11,7 @@ from pydantic import Field, NonNegativeFloat
 from torch import Tensor, nn
 
 from hummingbird.config.section import Section
+from hummingbird.core.errors import InputError
 
 
 class RewardSettings(Section):
@@ -120,3 +121,11 @@ class Reward(ABC):
 
         Differentiable in the video.
         """
+
+    def embed(self, frames: Tensor) -> Tensor:
+        """Unit vectors (N, E) of frames (N, 3, H, W) in 0..1, if it looks at single frames.
+
+        Raises:
+            InputError: it does not.
+        """
+        raise InputError(f"{type(self).__name__} does not embed frames: use image_text with a CLIP")

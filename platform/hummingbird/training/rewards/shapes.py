@@ -59,6 +59,10 @@ class ShapesImageReward(Reward):
         scores: Tensor = self._scorer.image_score(video.flatten(0, 1), *texts)
         return scores.unflatten(0, video.shape[:2]).mean(1)
 
+    def embed(self, frames: Tensor) -> Tensor:
+        """See `Reward.embed`."""
+        return self._scorer.embed_frames(frames)
+
 
 class ShapesVideoReward(Reward):
     """The similarity of a whole video with the caption, -1 to 1."""

@@ -11,7 +11,7 @@ from hummingbird.config.feedback import HeldOutSettings
 from hummingbird.config.plugins import Plugin, PluginTable, resolve_plugins
 from hummingbird.core.errors import InputError
 from hummingbird.core.licences import forbids_commercial_use
-from hummingbird.training.methods.base import Event
+from hummingbird.training.event import Event
 from hummingbird.training.rewards import REWARDS
 from hummingbird.training.rewards.base import Reward, RewardDeclaration, RewardSettings
 from hummingbird.training.rewards.held_out import TERM, HeldOutWatch

@@ -65,13 +65,16 @@ class ImageTextReward(Reward):
 
     def score(self, video: Tensor, captions: Sequence[str]) -> Tensor:
         """See `Reward.score`."""
-        frames = self._model.get_image_features(self._prepare(video.flatten(0, 1))).pooler_output
+        frames = self.embed(video.flatten(0, 1)).unflatten(0, video.shape[:2])
         with torch.no_grad():
             texts = self._model.get_text_features(
                 **_tokens(self._tokenizer, self._model, captions)
             ).pooler_output
-        frames = unit(frames).unflatten(0, video.shape[:2])
         return (frames * unit(texts)[:, None]).sum(-1).mean(1)
+
+    def embed(self, frames: Tensor) -> Tensor:
+        """See `Reward.embed`."""
+        return unit(self._model.get_image_features(self._prepare(frames)).pooler_output)
 
 
 class VideoTextReward(Reward):

@@ -15,8 +15,8 @@ from hummingbird.core.precision import resolve_precision
 from hummingbird.models.pipeline import TextToVideoPipeline, load_parts, load_pipeline
 from hummingbird.models.scheduler import VideoScheduler
 from hummingbird.models.video import seeded_generators, to_uint8, write_mp4
+from hummingbird.training.event import Event
 from hummingbird.training.latent_cache import LatentCache
-from hummingbird.training.methods.base import Event
 from hummingbird.training.watching.collapse import CollapseDetector, collapses
 from hummingbird.training.watching.trackers import Tracker
 
@@ -57,7 +57,7 @@ class SampleWatch:
     def __init__(self, source: SampleSource, folder: Path, device: torch.device) -> None:
         self._source, self._folder, self._device = source, folder / SAMPLES, device
         cache = LatentCache(source.cache)
-        first = cache.load(range(min(len(cache), source.settings.videos)))
+        first = cache.load(cache.samples_of_one_size()[: source.settings.videos])
         self._prompts = list(source.settings.prompts) or first["captions"]
         self._shape, self._fps = tuple(first["latents"].shape[1:]), float(first["fps"][0])
         self._teacher: Tensor | None = None

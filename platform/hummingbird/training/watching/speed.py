@@ -55,14 +55,14 @@ class Speedometer:
         """What is shown of a step: samples a second of all workers, the memory of this one in GB, TFLOP a second, and
         their share of the device's peak where that is known (``mfu``)."""
         figures = {
-            "speed/samples_per_second": self._samples * workers / seconds,
-            "speed/memory_gb": _memory(self._device) / 1e9,
+            "samples_per_second": self._samples * workers / seconds,
+            "memory_gb": _memory(self._device) / 1e9,
         }
         if self._flop:
-            figures["speed/tflops"] = self._flop / seconds / 1e12
+            figures["tflops"] = self._flop / seconds / 1e12
             peak = peak_flops(self._device)
             if peak is not None:
-                figures["speed/mfu"] = self._flop / seconds / peak
+                figures["mfu"] = self._flop / seconds / peak
         return figures
 
 

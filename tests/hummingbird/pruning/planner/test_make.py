@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from hummingbird.pruning.planner.cost import InputShape
 from hummingbird.pruning.planner.importance import Calibration, Workers, load_probe, memoized
 from hummingbird.pruning.planner.make_plan import find_plan
 from hummingbird.pruning.planner.plan_verb import plan
+from hummingbird.pruning.planner.search import search
 from hummingbird.pruning.planner.units import removals
 from hummingbird.pruning.prune import prune
 from hummingbird.pruning.pruning_plan import Plan, load_plan, whole_plan
@@ -111,8 +113,7 @@ def test_a_budget_of_milliseconds_is_kept_in_proportion_to_the_teacher(teacher: 
         config,
         InputShape(8, 8, 8, 6),
         {"ms": 70.0},
-        memoized(measure),
-        2,
+        partial(search, config, measure=memoized(measure), rounds=2),
         "cpu",
         teacher_milliseconds=100.0,
     )
