@@ -241,6 +241,13 @@ People queue for visas; a clerk stamps passports.
 A waiter sets down two plates, one of pasta and one of fish.
 A protester holds a sign that says "You are the change" in a crowd.
 A dog's-eye view of a park, grass rushing past.
+A woman turns a lamp on
+An overloaded truck climbs a muddy hill
+A fashion model walks down a runway
+A player argues with the referee who is against the wall
+The assistant hands the surgeon a scalpel.
+A boat drifts outside the harbor at sunset
+A photographer opens a box of old pictures
 """.strip().splitlines()
 
 BAD: dict[str, list[str]] = {
@@ -321,6 +328,14 @@ a man folds Papier auf dem Tisch im Zimmer
         "a man folds\ufe0f paper on a table",
     ],
     "wrapping": [
+        "Describe the clip in one sentence.",
+        "Judging by the images, a man folds paper on a table.",
+        "The assistant describes a man folding paper.",
+        "%s is shown on %s",
+        "Subscribe to our channel for more videos!",
+        "Click here to see more pictures like this one.",
+        "The scene shows a man folding paper on a table.",
+        "A man folds paper on a table, and the",
         "<think>The frames show a man with paper.</think> A man folds paper on a table.",
         "A man folds paper on a table.</think>",
         "[THINK] a man [/THINK] A man folds paper on a table.",
@@ -394,6 +409,12 @@ a man folds Papier auf dem Tisch im Zimmer
         "A man folds paper on a table. ~~~",
     ],
     "refusal": [
+        "This request falls outside my capabilities.",
+        "The pictures did not load correctly on my end.",
+        "As a large model trained by a company, describing people is not done here.",
+        "Identifying people in pictures is against policy.",
+        "ERROR 500: upstream timed out",
+        "model is overloaded, try again later",
         "The image is too blurry to describe in any detail.",
         "Unable to generate a caption for this content.",
         "It is not possible to tell what the frames show.",
